@@ -1,0 +1,1 @@
+"""Tamis: a fine sieve for logs."""

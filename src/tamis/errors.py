@@ -1,0 +1,119 @@
+"""Every error Tamis raises, in one tree.
+
+::
+
+    TamisError
+    ├── ConfigError          a setting is wrong: key, value, source
+    ├── DiskError            the disk refused
+    │   ├── NoSpaceError     needed and available bytes
+    │   ├── LockedError      another process holds the folder
+    │   └── JournalClosedError   a failed write or fsync: nothing more is acknowledged
+    ├── QueryError           the query's text is wrong: column, suggestion
+    ├── StoreError
+    │   ├── OverloadedError      try again after retry_after_s
+    │   ├── FormatError          written by a newer release, or not by Tamis
+    │   ├── ConflictError        one batch id, two contents
+    │   ├── DamageError          bytes that are not what was written
+    │   ├── QueryTimeoutError    over its time limit
+    │   ├── QueryCancelledError
+    │   └── QueryTooLargeError   over its memory or row limit
+    └── WireError            input that cannot be decoded at all
+        └── TooLargeError    over a limit: name, limit
+"""
+
+
+class TamisError(Exception):
+    """The root: catch this to catch everything Tamis raises on purpose."""
+
+
+class ConfigError(TamisError):
+    """A setting has a value it cannot have."""
+
+    def __init__(self, key: str, value: object, source: str, reason: str) -> None:
+        self.key, self.value, self.source, self.reason = key, value, source, reason
+        super().__init__(f"{key} = {value!r} (from {source}): {reason}")
+
+
+class DiskError(TamisError):
+    """The disk refused an operation."""
+
+
+class NoSpaceError(DiskError):
+    """Not enough room: checked before anything is written."""
+
+    def __init__(self, path: str, needed: int, available: int) -> None:
+        self.path, self.needed, self.available = path, needed, available
+        super().__init__(f"{path}: {needed:,} bytes needed, {available:,} available; free some space or move the folder")
+
+
+class LockedError(DiskError):
+    """Another process has the folder."""
+
+    def __init__(self, path: str, holder: str) -> None:
+        self.path, self.holder = path, holder
+        super().__init__(f"{path} is in use by {holder}; stop it, or talk to it with --url")
+
+
+class JournalClosedError(DiskError):
+    """A write or fsync of the journal failed: nothing more is acknowledged from it."""
+
+
+class QueryError(TamisError):
+    """The text of a query is wrong at `column` (1-based, in characters)."""
+
+    def __init__(self, reason: str, column: int, suggestion: str | None = None) -> None:
+        self.reason, self.column, self.suggestion = reason, column, suggestion
+        hint = f" {suggestion}" if suggestion else ""
+        super().__init__(f"column {column}: {reason}.{hint}")
+
+
+class StoreError(TamisError):
+    """The store could not do what was asked."""
+
+
+class OverloadedError(StoreError):
+    """The store is behind and pushes back; nothing of the batch was stored."""
+
+    def __init__(self, reason: str, retry_after_s: float) -> None:
+        self.reason, self.retry_after_s = reason, retry_after_s
+        super().__init__(f"{reason}; try again in {retry_after_s:g} s")
+
+
+class FormatError(StoreError):
+    """The folder or file is not in a format this release reads."""
+
+
+class ConflictError(StoreError):
+    """A batch id came again with other content."""
+
+
+class DamageError(StoreError):
+    """Bytes on disk are not what was written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}")
+
+
+class QueryTimeoutError(StoreError):
+    """The query ran past its time limit."""
+
+
+class QueryCancelledError(StoreError):
+    """Whoever asked no longer waits for the answer."""
+
+
+class QueryTooLargeError(StoreError):
+    """The answer would pass a memory or row limit."""
+
+
+class WireError(TamisError):
+    """Input that cannot be decoded at all."""
+
+
+class TooLargeError(WireError):
+    """Input over a limit."""
+
+    def __init__(self, limit_name: str, limit: int) -> None:
+        self.limit_name, self.limit = limit_name, limit
+        super().__init__(f"over {limit_name} = {limit:,}")

@@ -1,0 +1,1 @@
+"""The query language: what is asked, and what it means."""

@@ -1,0 +1,1 @@
+"""Where records stay and are found again."""

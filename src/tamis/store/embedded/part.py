@@ -23,6 +23,8 @@ class PartFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Every column that has a value, with the number of records that have one."""
     single_token: frozenset[str] = frozenset()
     """Text columns of which every value is one folded ASCII token (hexadecimal ids, say): equality will do."""
+    ascii: frozenset[str] = frozenset()
+    """Text columns of which every character is ASCII."""
     shapes: int = 0
 
 

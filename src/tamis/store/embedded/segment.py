@@ -1,0 +1,208 @@
+"""A sealed segment: a Parquet file of records in order of time, and its tally beside it."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tamis.errors import DamageError
+from tamis.store.embedded.columns import IDS, NAMES, REST, attribute_path, column_counts, is_ascii, is_attribute
+from tamis.store.embedded.part import PartFacts, RowGroup
+from tamis.store.embedded.tally import Tally, decode_tally, encode_tally, tally_table
+
+ROW_GROUP_ROWS = 65_536
+COMPRESSION_LEVEL = 3
+BLOOM_FPP = 0.01
+_SAMPLE_ROWS = 8_192
+_SINGLE_TOKEN = "^[0-9a-z_]+$"  # noqa: S105  (a shape of text, not a secret)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSegment:
+    """A segment as bytes: both files, and what the manifest says of them."""
+
+    parquet: pa.Buffer
+    tally: pa.Buffer
+    facts: PartFacts
+
+
+def encode_segment(table: pa.Table, metadata: dict[str, bytes] | None = None) -> EncodedSegment:
+    """A table with `seq` as a segment; `metadata` goes into the file's key-value metadata."""
+    table = in_time_order(table)
+    many_valued = [name for name in table.column_names if _is_many_valued(table, name)]
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema.with_metadata(None), **_writer_options(table, many_valued)) as writer:
+        writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        if metadata:
+            writer.add_key_value_metadata(metadata)
+    tally = tally_table(table)
+    return EncodedSegment(sink.getvalue(), encode_tally(tally), facts_of(table, tally))
+
+
+def in_time_order(table: pa.Table) -> pa.Table:
+    """The table in order of (timestamp, seq); itself when it is so already."""
+    stamps = table["timestamp"].cast(pa.int64()).to_numpy()
+    seqs = table["seq"].to_numpy()
+    later = stamps[1:] > stamps[:-1]
+    if np.all(later | ((stamps[1:] == stamps[:-1]) & (seqs[1:] > seqs[:-1]))):
+        return table
+    return table.combine_chunks().take(pa.array(np.lexsort((seqs, stamps))))
+
+
+def _is_many_valued(table: pa.Table, name: str) -> bool:
+    """Text with mostly different values: a Bloom filter instead of a dictionary."""
+    if name == "message" or not (name in IDS or name.endswith("#s")):
+        return False
+    sample = table[name].slice(0, _SAMPLE_ROWS).drop_null()
+    return len(sample) > 100 and pc.count_distinct(sample).as_py() > len(sample) // 4
+
+
+def _writer_options(table: pa.Table, many_valued: list[str]) -> dict[str, Any]:
+    kinds = {name: table.schema.field(name).type for name in table.column_names}
+    stamps = [name for name in ("seq", "timestamp") if name in kinds]
+    plain = {*many_valued, *stamps, "message", REST}
+    blooms = {name: {"ndv": min(table.num_rows, ROW_GROUP_ROWS), "fpp": BLOOM_FPP} for name in many_valued}
+    return {
+        "compression": "zstd",
+        "compression_level": COMPRESSION_LEVEL,
+        "use_dictionary": [name for name in kinds if name not in plain],
+        "column_encoding": dict.fromkeys(stamps, "DELTA_BINARY_PACKED"),
+        "write_statistics": [name for name in kinds if name != "message"],
+        "write_page_index": True,
+        "store_schema": False,
+        **({"bloom_filter_options": blooms} if blooms else {}),
+    }
+
+
+def facts_of(table: pa.Table, tally: Tally) -> PartFacts:
+    """What is known of a table in order of time without opening it."""
+    texts = [name for name in table.column_names if name == "message" or name in IDS or name.endswith("#s")]
+    ascii_texts = frozenset(name for name in (*texts, *(n for n in NAMES if n in table.column_names)) if is_ascii_column(table, name))
+    stamps = pc.min_max(table["timestamp"].cast(pa.int64())).as_py()
+    received = pc.min_max(table["received"].cast(pa.int64())).as_py()
+    seqs = pc.min_max(table["seq"]).as_py()
+    return PartFacts(
+        records=table.num_rows,
+        min_ts=stamps["min"],
+        max_ts=stamps["max"],
+        min_seq=seqs["min"],
+        max_seq=seqs["max"],
+        min_received=received["min"],
+        max_received=received["max"],
+        columns=dict(column_counts(table)),
+        single_token=frozenset(name for name in texts if name in ascii_texts and _is_single_token(table, name)),
+        ascii=ascii_texts,
+        shapes=len(tally.shape_ids),
+    )
+
+
+def is_ascii_column(table: pa.Table, name: str) -> bool:
+    """Whether every character of a text column is ASCII, dictionaries by their values."""
+    column = table[name]
+    if pa.types.is_dictionary(column.type):
+        return all(is_ascii(pa.chunked_array([chunk.dictionary])) for chunk in column.chunks)
+    return is_ascii(column)
+
+
+def _is_single_token(table: pa.Table, name: str) -> bool:
+    if name == "message":
+        return False
+    sample = table[name].slice(0, 100)
+    for values in (sample, table[name]):
+        if pc.all(pc.match_substring_regex(values, _SINGLE_TOKEN)).as_py() is False:
+            return False
+    return True
+
+
+class Segment:
+    """A `Part` in files. Opened at the first read; thread-safe."""
+
+    def __init__(self, name: str, path: Path, tally_path: Path, facts: PartFacts) -> None:
+        self.name, self.facts = name, facts
+        self._path, self._tally_path = path, tally_path
+        self._lock = threading.Lock()
+        self._file: pq.ParquetFile | None = None
+        self._groups: tuple[RowGroup, ...] = ()
+        self._tally: Tally | None = None
+
+    @property
+    def path(self) -> str | None:
+        """The Parquet file."""
+        return str(self._path)
+
+    def row_groups(self) -> Sequence[RowGroup]:
+        """The file's row groups, oldest first."""
+        self._open()
+        return self._groups
+
+    def read(self, groups: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of row groups, from the file."""
+        file = self._open()
+        wanted = [name for name in columns if name in self.facts.columns] if columns is not None else None
+        try:
+            with self._lock:
+                return file.read_row_groups(list(groups), columns=wanted, use_threads=True)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DamageError(str(self._path), str(error)) from error
+
+    def tally(self) -> Tally:
+        """The tally, read once and kept."""
+        with self._lock:
+            if self._tally is None:
+                try:
+                    self._tally = decode_tally(self._tally_path.read_bytes())
+                except (OSError, pa.ArrowInvalid, KeyError) as error:
+                    raise DamageError(str(self._tally_path), str(error)) from error
+            return self._tally
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _open(self) -> pq.ParquetFile:
+        with self._lock:
+            if self._file is None:
+                try:
+                    names = [name for name in NAMES if name in self.facts.columns]
+                    self._file = pq.ParquetFile(self._path, memory_map=True, read_dictionary=names)
+                    self._groups = _row_groups(self._file.metadata)
+                except (OSError, pa.ArrowInvalid) as error:
+                    raise DamageError(str(self._path), str(error)) from error
+            return self._file
+
+
+def _row_groups(metadata: Any) -> tuple[RowGroup, ...]:
+    column = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).name == "timestamp")
+    groups, first_row = [], 0
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        statistics = group.column(column).statistics
+        groups.append(RowGroup(index, first_row, group.num_rows, _ns(statistics.min_raw), _ns(statistics.max_raw)))
+        first_row += group.num_rows
+    return tuple(groups)
+
+
+def _ns(raw: Any) -> int:
+    return int(raw)
+
+
+def read_metadata(path: Path) -> dict[str, bytes]:
+    """The key-value metadata of a segment's file."""
+    metadata = pq.read_metadata(path).metadata or {}
+    return {key.decode(): value for key, value in metadata.items()}
+
+
+def open_segment(name: str, path: Path, tally_path: Path, facts: PartFacts) -> Segment:
+    """A segment, whose files are not touched before they are needed."""
+    return Segment(name, path, tally_path, facts)
+
+

@@ -17,8 +17,11 @@
     │   ├── QueryTimeoutError    over its time limit
     │   ├── QueryCancelledError
     │   └── QueryTooLargeError   over its memory or row limit
-    └── WireError            input that cannot be decoded at all
-        └── TooLargeError    over a limit: name, limit
+    ├── WireError            input that cannot be decoded at all
+    │   └── TooLargeError    over a limit: name, limit
+    └── RemoteError          another server: url, status
+        ├── UnreachableError     no answer from there
+        └── DeniedError          it does not know the token, or the token may not do this
 """
 
 
@@ -117,3 +120,19 @@ class TooLargeError(WireError):
     def __init__(self, limit_name: str, limit: int) -> None:
         self.limit_name, self.limit = limit_name, limit
         super().__init__(f"over {limit_name} = {limit:,}")
+
+
+class RemoteError(TamisError):
+    """Another server did not do what was asked; `status` is its HTTP status, 0 when there was no answer."""
+
+    def __init__(self, url: str, reason: str, *, status: int = 0) -> None:
+        self.url, self.reason, self.status = url, reason, status
+        super().__init__(f"{url}: {reason}")
+
+
+class UnreachableError(RemoteError):
+    """No answer from the server."""
+
+
+class DeniedError(RemoteError):
+    """The server does not know the token, or the token may not do this."""

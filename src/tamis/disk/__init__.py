@@ -1,0 +1,1 @@
+"""The one door to files: atomic whole files, the journal, the folder lock, free space."""

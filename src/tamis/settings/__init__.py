@@ -1,0 +1,26 @@
+"""Settings: one table, one order of precedence (argument, environment, TOML file, default)."""
+
+from tamis.settings.load import ResolvedRow, Settings, load_settings
+from tamis.settings.parts import (
+    ClientSettings,
+    IngestSettings,
+    QuerySettings,
+    ServerSettings,
+    StoreSettings,
+)
+from tamis.settings.retention import RetentionRule
+from tamis.settings.table import TABLE, Row
+
+__all__ = [
+    "TABLE",
+    "ClientSettings",
+    "IngestSettings",
+    "QuerySettings",
+    "ResolvedRow",
+    "RetentionRule",
+    "Row",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+    "load_settings",
+]

@@ -1,0 +1,183 @@
+"""Settings from their sources: argument, environment, TOML file, default; the first that speaks wins."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from tamis.errors import ConfigError
+from tamis.settings.parts import ClientSettings, IngestSettings, QuerySettings, ServerSettings, StoreSettings
+from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
+
+MASK = "***REDACTED***"
+CONFIG_NAME = "TAMIS_CONFIG"
+_SERVICE_LINK = re.compile(r"TAMIS_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_(?:TCP|UDP)(?:_\w+)?)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRow:
+    """What one setting came to, as it may be shown: secrets are masked."""
+
+    key: str
+    value: str
+    source: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings by part; `warnings` holds sentences about names in the environment that mean nothing."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    ingest: IngestSettings = field(default_factory=IngestSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    query: QuerySettings = field(default_factory=QuerySettings)
+    client: ClientSettings = field(default_factory=ClientSettings)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def value(self, key: str) -> object:
+        """The value of one setting by its key, `server.port`."""
+        part, name = key.split(".")
+        return getattr(getattr(self, part), name)
+
+    def resolved(self) -> list[ResolvedRow]:
+        """Every setting with its value and where that came from."""
+        return [
+            ResolvedRow(key, show(row, self.value(key)), self.sources.get(key, "default"), row.doc)
+            for key, row in TABLE.items()
+        ]
+
+
+def show(row: Row, value: object) -> str:
+    """A value as it may be shown to anyone."""
+    if row.secret:
+        return MASK if value else ""
+    return _without_userinfo(row.kind.show(value))
+
+
+def load_settings(
+    arguments: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    toml_path: Path | None = None,
+) -> Settings:
+    """Resolve every setting; ConfigError names key, value and source of the first that is wrong.
+
+    `arguments` go by key (`{"server.port": 4817}`); None means not given. The TOML file is `toml_path`,
+    else what TAMIS_CONFIG names, else none. An empty variable of the environment counts as not set.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    sources: dict[str, str] = {}
+    if toml_path is None and environ.get(CONFIG_NAME):
+        toml_path = Path(environ[CONFIG_NAME])
+    given = [*_from_file(toml_path), *_from_environment(environ), *_from_arguments(arguments or {})]
+    for row, value, source in given:
+        values[row.key], sources[row.key] = value, source
+    parsed = {key: _parse(TABLE[key], value, sources[key]) for key, value in values.items()}
+    settings = Settings(
+        server=ServerSettings(**_of_part("server", parsed)),
+        ingest=IngestSettings(**_of_part("ingest", parsed)),
+        store=StoreSettings(**_of_part("store", parsed)),
+        query=QuerySettings(**_of_part("query", parsed)),
+        client=ClientSettings(**_of_part("client", parsed)),
+        sources=sources,
+        warnings=tuple(_unknown_names(environ)),
+    )
+    _check_together(settings)
+    return settings
+
+
+_Given = tuple[Row, object, str]
+
+
+def _from_arguments(arguments: Mapping[str, object]) -> Iterable[_Given]:
+    for key, value in arguments.items():
+        if value is not None:
+            yield _row_of(key, value, "argument"), value, "argument"
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterable[_Given]:
+    for name, row in BY_ENVIRONMENT.items():
+        if environ.get(name):
+            yield row, environ[name], f"environment {name}"
+
+
+def _from_file(path: Path | None) -> Iterable[_Given]:
+    if path is None:
+        return
+    source = f"file {path}"
+    for part, table in _read_toml(path).items():
+        if part not in PARTS:
+            raise ConfigError(part, table, source, "no such part of the settings" + _hint(part, PARTS))
+        if not isinstance(table, Mapping):
+            raise ConfigError(part, table, source, f"must be a table: write [{part}] and settings below it")
+        for name, value in table.items():
+            yield _row_of(f"{part}.{name}", value, source), value, source
+
+
+def _read_toml(path: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            "config", str(path), "argument or TAMIS_CONFIG", f"cannot be read: {error.strerror}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("config", str(path), "argument or TAMIS_CONFIG", f"is not TOML: {error}") from error
+
+
+def _row_of(key: str, value: object, source: str) -> Row:
+    row = TABLE.get(key)
+    if row is None:
+        raise ConfigError(key, value, source, "no such setting" + _hint(key, TABLE))
+    return row
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1, cutoff=0.75)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _parse(row: Row, value: object, source: str) -> object:
+    try:
+        return row.parse(value)
+    except ValueError as error:
+        reason = str(error)
+        if source.startswith("environment") and str(value).startswith(("tcp://", "udp://")):
+            reason += "; it looks like a Kubernetes service link: set enableServiceLinks to false in the pod"
+        shown = MASK if row.secret else _without_userinfo(value) if isinstance(value, str) else value
+        raise ConfigError(row.key, shown, source, reason) from None
+
+
+def _without_userinfo(text: str) -> str:
+    if "@" not in text or "://" not in text:
+        return text
+    parts = urlsplit(text)
+    return parts._replace(netloc=f"{MASK}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def _of_part(part: str, parsed: Mapping[str, object]) -> dict[str, Any]:
+    prefix = f"{part}."
+    return {key.removeprefix(prefix): value for key, value in parsed.items() if key.startswith(prefix)}
+
+
+def _unknown_names(environ: Mapping[str, str]) -> Iterable[str]:
+    known = {*BY_ENVIRONMENT, CONFIG_NAME}
+    for name in sorted(environ):
+        if name.startswith("TAMIS_") and name not in known and not _SERVICE_LINK.fullmatch(name):
+            yield f"{name} in the environment is no setting{_hint(name, known)}"
+
+
+def _check_together(settings: Settings) -> None:
+    server = settings.server
+    if (server.tls_cert is None) != (server.tls_key is None):
+        there, absent = ("tls_cert", "tls_key") if server.tls_key is None else ("tls_key", "tls_cert")
+        source = settings.sources.get(f"server.{there}", "default")
+        value = cast(Path, server.tls_cert or server.tls_key)
+        raise ConfigError(f"server.{there}", str(value), source, f"needs server.{absent} beside it")

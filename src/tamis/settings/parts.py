@@ -1,0 +1,138 @@
+"""The settings themselves: a class for each part, a line for each setting.
+
+`server.port` is TAMIS_SERVER_PORT in the environment and `port = …` under `[server]` in the TOML file.
+To add a setting, add a line here and run `make docs`, which writes docs/reference/settings.md from it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tamis.settings.fields import choice, flag, folder, names, optional_file, real, seconds, size, text, whole
+from tamis.settings.retention import RetentionRule, retention_rules
+
+OFF = False
+
+
+def check_zone(value: object) -> None:
+    """A name of the time zone database."""
+    if value == "UTC":
+        return
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone such as UTC or Europe/Paris") from None
+
+
+def check_url(value: object) -> None:
+    """http or https, with a host."""
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL such as http://127.0.0.1:4817")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where the server listens, and what it takes from callers."""
+
+    host: str = text(
+        "127.0.0.1", "The address to listen on; beyond loopback it takes TLS or `allow_insecure`."
+    )
+    port: int = whole(4817, "The port to listen on; 0 lets the system choose one.", most=65_535)
+    data: Path = folder("~/.local/share/tamis", "The data folder.")
+    tls_cert: Path | None = optional_file("The certificate chain for TLS, PEM.")
+    tls_key: Path | None = optional_file("The private key of `tls_cert`, PEM.")
+    allow_insecure: bool = flag(
+        OFF, "Listen beyond loopback without TLS, for example behind a proxy that has it."
+    )
+    admin_token: str = text(
+        "", "The first admin token, taken at first start only.", secret=True, environment="TAMIS_ADMIN_TOKEN"
+    )
+    body_bytes_max: int = size("64MiB", "The largest request body, as it arrives.", least=1)
+    decompressed_bytes_max: int = size("512MiB", "The largest request body once decompressed.", least=1)
+    decompress_ratio_max: float = real(
+        500, "How many times its size a body may grow when decompressed.", least=1
+    )
+    line_bytes_max: int = size(
+        "1MiB", "The longest line of an ingested body; longer ones are rejected.", least=1
+    )
+    header_bytes_max: int = size("64KiB", "The largest request head.", least=1024)
+    header_timeout_s: float = seconds(
+        "10s", "How long a caller may take to send the request head.", least=0.1
+    )
+    body_timeout_s: float = seconds(
+        "60s", "How long a body may make no progress before it is given up.", least=0.1
+    )
+    connections_max: int = whole(1_000, "Connections at a time; more are answered 503.", least=1)
+    ingest_waiting_max: int = whole(64, "Ingest requests at a time; more are answered 429.", least=1)
+    stop_grace_s: float = seconds("5s", "How long open requests may go on after the server was told to stop.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSettings:
+    """How arriving records are understood."""
+
+    zone: str = text("UTC", "The time zone of times that carry none.", check=check_zone)
+    time_fields: tuple[str, ...] = names("More field names that hold the time, tried before the usual ones.")
+    message_fields: tuple[str, ...] = names(
+        "More field names that hold the message, tried before the usual ones."
+    )
+    level_fields: tuple[str, ...] = names(
+        "More field names that hold the level, tried before the usual ones."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """How records are kept."""
+
+    durability: str = choice(
+        "disk", "When a batch is acknowledged: safe on disk, or in memory and soon on disk.", "disk", "memory"
+    )
+    segment_records: int = whole(500_000, "A segment is sealed at so many records.", least=1)
+    segment_bytes: int = size("128MiB", "A segment is sealed when its batches take so much memory.", least=1)
+    segment_age_s: float = seconds(
+        "10m", "A segment is sealed when its oldest batch is this old.", least=0.001
+    )
+    hot_bytes_max: int = size(
+        "256MiB", "Memory for batches not yet sealed; beyond it, ingest pushes back.", least=1
+    )
+    disk_bytes_max: int = size("off", "The disk budget: over it the oldest segments go; off is no budget.")
+    disk_reserve_bytes: int = size("256MiB", "Free space that is never used; ingest refuses before.")
+    retention_age_s: float = seconds("off", "How long after their receipt records are kept; off is for ever.")
+    retention: tuple[RetentionRule, ...] = retention_rules(
+        "Rules that keep some records for another time; the first that fits decides."
+    )
+    merge_below_records: int = whole(100_000, "Segments smaller than this are merged.")
+    merge_segments_min: int = whole(8, "So many small segments of a day and class make a merge.", least=2)
+    merge_records_max: int = whole(1_000_000, "A merge never makes a segment larger than this.", least=1)
+    merge_interval_s: float = seconds("1m", "How often merges and retention are looked at.", least=0.01)
+    batch_ids_max: int = whole(1_000_000, "Batch ids remembered, so that a batch sent again is stored once.")
+    batch_ids_age_s: float = seconds("24h", "How long batch ids are remembered.")
+    erase_within_s: float = seconds("24h", "Deleted records are hidden at once and erased within this time.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuerySettings:
+    """What a question may cost."""
+
+    timeout_s: float = seconds("30s", "The time limit of one query.", least=0.001)
+    memory_bytes: int = size("300MiB", "Memory for all queries together.", least=1)
+    heavy_max: int = whole(4, "Heavy queries at a time; others wait.", least=1)
+    waiting_max: int = whole(100, "Heavy queries that may wait; more are answered 429.")
+    threads: int = whole(0, "Threads for all queries together; 0 is one for each processor.")
+    rows_max: int = whole(10_000, "Rows an answer may have; export has no such limit.", least=1)
+    shapes_max: int = whole(50_000, "A segment with more shapes is searched by its messages instead.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """How the client commands reach a server."""
+
+    url: str = text(
+        "http://127.0.0.1:4817", "The server to talk to.", check=check_url, environment="TAMIS_URL"
+    )
+    token: str = text("", "The token to show it.", secret=True, environment="TAMIS_TOKEN")
+    timeout_s: float = seconds("60s", "How long to wait for an answer.", least=0.001)

@@ -46,7 +46,9 @@ class NoSpaceError(DiskError):
 
     def __init__(self, path: str, needed: int, available: int) -> None:
         self.path, self.needed, self.available = path, needed, available
-        super().__init__(f"{path}: {needed:,} bytes needed, {available:,} available; free some space or move the folder")
+        super().__init__(
+            f"{path}: {needed:,} bytes needed, {available:,} available; free some space or move the folder"
+        )
 
 
 class LockedError(DiskError):

@@ -24,11 +24,12 @@ class Spec:
     check: Check | None = None
     secret: bool = False
     environment: str | None = None
+    in_repr: bool = True
 
 
 def special(default: object, spec: Spec) -> object:
     """A kind of its own; the caller says its type."""
-    return field(default=default, repr=not spec.secret, metadata={"spec": spec})
+    return field(default=default, repr=spec.in_repr and not spec.secret, metadata={"spec": spec})
 
 
 def within(least: float | None, most: float | None) -> Check:
@@ -50,10 +51,11 @@ def text(
     *,
     check: Check | None = None,
     secret: bool = False,
+    in_repr: bool = True,
     environment: str | None = None,
 ) -> str:
-    """Any text."""
-    spec = Spec(kinds.TEXT, doc, check=check, secret=secret, environment=environment)
+    """Any text; a `secret` is never shown, what is not `in_repr` only where it was cleaned."""
+    spec = Spec(kinds.TEXT, doc, check=check, secret=secret, in_repr=in_repr, environment=environment)
     return cast(str, special(default, spec))
 
 

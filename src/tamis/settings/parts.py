@@ -132,7 +132,11 @@ class ClientSettings:
     """How the client commands reach a server."""
 
     url: str = text(
-        "http://127.0.0.1:4817", "The server to talk to.", check=check_url, environment="TAMIS_URL"
+        "http://127.0.0.1:4817",
+        "The server to talk to.",
+        check=check_url,
+        in_repr=False,
+        environment="TAMIS_URL",
     )
     token: str = text("", "The token to show it.", secret=True, environment="TAMIS_TOKEN")
     timeout_s: float = seconds("60s", "How long to wait for an answer.", least=0.001)

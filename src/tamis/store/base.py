@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.errors import QueryCancelledError, QueryTimeoutError
 from tamis.query.ast import Filter, Limit, Sort, Stats
 from tamis.record.model import Columns, StoredRecord
 
@@ -32,9 +34,20 @@ class Budget:
     `timeout_s` counts from construction. `cancel()` may be called from any thread.
     """
 
-    def __init__(self, timeout_s: float = 30.0) -> None:
+    def __init__(self, timeout_s: float = 30.0, clock: Clock = SYSTEM_CLOCK) -> None:
         self.timeout_s = timeout_s
         self.cancelled = threading.Event()
+        self._clock = clock
+        self._deadline_s = clock.monotonic_s() + timeout_s
+
+    def remaining_s(self) -> float:
+        """Seconds left; raises QueryTimeoutError or QueryCancelledError when there is nothing left to do."""
+        if self.cancelled.is_set():
+            raise QueryCancelledError("the query was called off")
+        remaining = self._deadline_s - self._clock.monotonic_s()
+        if remaining <= 0:
+            raise QueryTimeoutError(f"the query ran longer than {self.timeout_s:g} s; narrow its time range or filter")
+        return remaining
 
     def cancel(self) -> None:
         """The answer is no longer wanted: the running question ends soon with QueryCancelledError."""

@@ -188,8 +188,9 @@ def _typed(value: Value) -> tuple[str, Any]:
 
 
 def _json_text(value: Value) -> str:
+    """Compact JSON with sorted keys, so that equal values have equal texts."""
     try:
-        return msgspec.json.encode(value).decode()
+        return msgspec.json.encode(value, order="deterministic").decode()
     except (UnicodeEncodeError, OverflowError, msgspec.MsgspecError):
         return _slow_json(value)
 
@@ -197,7 +198,7 @@ def _json_text(value: Value) -> str:
 def _slow_json(value: Value) -> str:
     """JSON for what msgspec refuses: integers over 64 bits, lone surrogates."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_json_text(safe_text(k))}:{_json_text(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{_json_text(safe_text(k))}:{_json_text(v)}" for k, v in sorted(value.items())) + "}"
     if isinstance(value, list):
         return "[" + ",".join(_json_text(item) for item in value) + "]"
     return str(value) if isinstance(value, int) else msgspec.json.encode(safe_text(str(value))).decode()

@@ -1,0 +1,74 @@
+"""Which records of a part a question means: its filter, its times, its `as_of`, less what was deleted."""
+
+from dataclasses import dataclass
+
+from tamis.query.ast import All, And, Filter, Not, Or, TimeRange
+from tamis.store.base import Question
+from tamis.store.embedded.part import Part, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """Records that match `filter` in start_ns <= timestamp < end_ns, up to an ingest sequence."""
+
+    filter: Filter
+    start_ns: int | None
+    end_ns: int | None
+    upto_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is wanted, and what deletions took away from it."""
+
+    wanted: Clause
+    without: tuple[Clause, ...] = ()
+
+
+def condition_of(question: Question, snapshot: Snapshot, part: Part) -> Condition:
+    """The question as it concerns one part."""
+    upto = question.as_of if question.as_of is not None else snapshot.last_seq
+    start, end = bounds(question)
+    wanted = Clause(question.filter, start, end, upto)
+    deletions = snapshot.tombstones.get(part.name, ())
+    without = tuple(Clause(t.filter, t.start_ns, t.end_ns, t.upto_seq) for t in deletions)
+    return Condition(wanted, without)
+
+
+def bounds(question: Question) -> tuple[int | None, int | None]:
+    """The times that the question allows: its own, narrowed by those that its filter demands."""
+    start, end = question.start_ns, question.end_ns
+    required = question.filter.items if isinstance(question.filter, And) else (question.filter,)
+    for item in required:
+        if isinstance(item, TimeRange):
+            if item.start_ns is not None:
+                start = item.start_ns if start is None else max(start, item.start_ns)
+            if item.end_ns is not None:
+                end = item.end_ns if end is None else min(end, item.end_ns)
+    return start, end
+
+
+def out_of_reach(condition: Condition, part: Part) -> bool:
+    """Whether times and sequences alone say that no record of the part is meant."""
+    facts, wanted = part.facts, condition.wanted
+    if wanted.upto_seq is not None and facts.min_seq > wanted.upto_seq:
+        return True
+    if wanted.start_ns is not None and facts.max_ts < wanted.start_ns:
+        return True
+    return wanted.end_ns is not None and facts.min_ts >= wanted.end_ns
+
+
+def leaves(given: Filter) -> list[Filter]:
+    """Every leaf of a filter."""
+    match given:
+        case And(items) | Or(items):
+            return [leaf for item in items for leaf in leaves(item)]
+        case Not(item):
+            return leaves(item)
+        case _:
+            return [given]
+
+
+def is_everything(given: Filter) -> bool:
+    """Whether the filter lets every record through."""
+    return isinstance(given, All)

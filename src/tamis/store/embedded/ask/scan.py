@@ -1,0 +1,267 @@
+"""From a question to the rows that have to be looked at: what tallies decide, and SQL for the rest."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tamis.query.ast import Filter
+from tamis.query.match import compile_match
+from tamis.store.base import Budget, Question
+from tamis.store.embedded.ask.compile import FALSE, TRUE, Compiler, Parameters, joined, quoted
+from tamis.store.embedded.ask.condition import Condition, condition_of, out_of_reach
+from tamis.store.embedded.ask.decide import TALLIED, hour_start_ns, undecided_hours
+from tamis.store.embedded.ask.engine import Engine
+from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, States, is_message_leaf
+from tamis.store.embedded.columns import to_records
+from tamis.store.embedded.part import Part, Snapshot
+
+_HOURS_MAX = 64
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A part with its condition, and what its tally says: NO, MAYBE or YES for each row of the tally."""
+
+    part: Part
+    condition: Condition
+    states: States
+
+
+@dataclass
+class Plan:
+    """A question over a snapshot, decided as far as tallies go. Parts without any record are left out."""
+
+    snapshot: Snapshot
+    question: Question
+    engine: Engine
+    budget: Budget
+    parts: list[Decided] = field(default_factory=list)
+
+    @property
+    def as_of(self) -> int:
+        """The ingest sequence that the answer sees up to."""
+        return self.question.as_of if self.question.as_of is not None else self.snapshot.last_seq
+
+
+def plan_of(snapshot: Snapshot, question: Question, engine: Engine, budget: Budget) -> Plan:
+    """The parts that may hold records of the question, decided."""
+    plan = Plan(snapshot, question, engine, budget)
+    for part in snapshot.parts:
+        budget.remaining_s()
+        condition = condition_of(question, snapshot, part)
+        if out_of_reach(condition, part):
+            continue
+        states = engine.decider.decide(condition, part)
+        if states.any():
+            plan.parts.append(Decided(part, condition, states))
+    return plan
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is known from tallies (YES rows in hours without doubt), and what has to be scanned.
+
+    `hours`: the hours to scan, None for all of them.
+    """
+
+    known: list[tuple[Decided, Any]]
+    scanned: list[Decided]
+    hours: frozenset[int] | None
+
+
+def split(plan: Plan, doubt: Callable[[Decided], Any] | None = None) -> Split:
+    """Divide a plan by hours. `doubt(decided)` marks tally rows that the answer cannot take whole."""
+    states = [_with_doubt(decided, doubt) for decided in plan.parts]
+    hours: set[int] = set()
+    for decided, state in zip(plan.parts, states, strict=True):
+        hours |= undecided_hours(decided.part.tally(), state)
+    if len(hours) > _HOURS_MAX:
+        return _split_by_part(plan, states)
+    known, scanned = [], []
+    wanted = np.fromiter(hours, np.int64, len(hours))
+    for decided, state in zip(plan.parts, states, strict=True):
+        in_doubt = np.isin(decided.part.tally().hour, wanted)
+        known.append((decided, (state == YES) & ~in_doubt))
+        if (state[in_doubt] != NO).any():
+            scanned.append(decided)
+    return Split(known, scanned, frozenset(hours))
+
+
+def _split_by_part(plan: Plan, states: list[States]) -> Split:
+    known, scanned = [], []
+    for decided, state in zip(plan.parts, states, strict=True):
+        if (state == MAYBE).any():
+            scanned.append(decided)
+        else:
+            known.append((decided, state == YES))
+    return Split(known, scanned, None)
+
+
+def _with_doubt(decided: Decided, doubt: Callable[[Decided], Any] | None) -> States:
+    if doubt is None:
+        return decided.states
+    return np.where((decided.states == YES) & doubt(decided), MAYBE, decided.states).astype(np.int8)
+
+
+def all_scanned(plan: Plan) -> Split:
+    """Nothing from tallies."""
+    return Split([], plan.parts, None)
+
+
+Projection = Callable[[Part, Parameters], Sequence[str]]
+"""SQL expressions with names for one part; every part gives the same names in the same order."""
+
+
+def select(plan: Plan, parts: Sequence[Decided], projection: Projection, *, hours: frozenset[int] | None = None) -> "Source":
+    """The relation of all matching rows of `parts`, projected."""
+    parameters = Parameters()
+    compiler = _compiler(plan, parts, parameters)
+    only = _hours_sql(hours)
+    grouped: dict[tuple[str, str], list[Part]] = {}
+    for decided in parts:
+        where = joined([compiler.condition(decided.condition, decided.part), only], "AND")
+        if where != FALSE:
+            grouped.setdefault((where, ", ".join(projection(decided.part, parameters))), []).append(decided.part)
+    tables: dict[str, pa.Table] = {}
+    selects = [
+        f"SELECT {columns} FROM {relation} WHERE {where}"  # noqa: S608  (user text is in parameters)
+        for (where, columns), members in grouped.items()
+        for relation in _relations(members, parameters, tables)
+    ]
+    return Source(plan, " UNION ALL ".join(selects), parameters, tables)
+
+
+def _relations(parts: list[Part], parameters: Parameters, tables: dict[str, pa.Table]) -> list[str]:
+    files = [part.path for part in parts if part.path is not None]
+    relations = [f"read_parquet({parameters.add(tuple(files))})"] if files else []
+    for part in parts:
+        if part.path is None:
+            name = f"hot{len(tables)}"
+            tables[name] = part.read(range(len(part.row_groups())))
+            relations.append(name)
+    return relations
+
+
+def _hours_sql(hours: frozenset[int] | None) -> str:
+    if hours is None:
+        return TRUE
+    runs: list[list[int]] = []
+    for hour in sorted(hours):
+        if runs and runs[-1][1] == hour:
+            runs[-1][1] = hour + 1
+        else:
+            runs.append([hour, hour + 1])
+    terms = [
+        f"(timestamp >= make_timestamp_ns({hour_start_ns(a)}) AND timestamp < make_timestamp_ns({hour_start_ns(b)}))"
+        for a, b in runs
+    ]
+    return joined(terms, "OR")
+
+
+@dataclass
+class Source:
+    """Rows to ask about, as SQL; empty `sql`: there are none."""
+
+    plan: Plan
+    sql: str
+    parameters: Parameters
+    tables: dict[str, pa.Table]
+
+    def ask(self, statement: str) -> pa.Table | None:
+        """Run a statement in which ``{rows}`` stands for the relation; None when there are no rows at all."""
+        if not self.sql:
+            return None
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in self.parameters.values.items()}
+        sql = statement.replace("{rows}", f"({self.sql}) AS rows")
+        ids = {name: pa.table({"id": pa.array(ids, pa.int64())}) for name, ids in self.parameters.tables.items()}
+        return self.plan.engine.run(sql, values, {**self.tables, **ids}, self.plan.budget)
+
+    def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement's result; none when there is nothing to ask."""
+        table = self.ask(statement)
+        if table is not None:
+            yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _compiler(plan: Plan, parts: Sequence[Decided], parameters: Parameters) -> Compiler:
+    values: dict[str, set[str]] = {name: set() for name in TALLIED}
+    for decided in parts:
+        tally = decided.part.tally()
+        values["service"].update(value for value in tally.services if value is not None)
+        values["level"].update(value for value in tally.levels if value is not None)
+    return Compiler(
+        parameters,
+        shapes_say=_shapes_say(plan, parts),
+        verified=_verified(plan, parts),
+        values=values,
+    )
+
+
+def _shapes_say(plan: Plan, parts: Sequence[Decided]) -> Callable[[Any], tuple[frozenset[int], frozenset[int], int] | None]:
+    decider = plan.engine.decider
+    known: dict[Any, tuple[frozenset[int], frozenset[int], int] | None] = {}
+
+    def say(leaf: Any) -> tuple[frozenset[int], frozenset[int], int] | None:
+        if leaf not in known:
+            known[leaf] = _ids(leaf)
+        return known[leaf]
+
+    def _ids(leaf: Any) -> tuple[frozenset[int], frozenset[int], int] | None:
+        tallies = [decided.part.tally() for decided in parts]
+        if not is_message_leaf(leaf) or any(len(t.shape_ids) > decider.shapes_max for t in tallies):
+            return None
+        sure: set[int] = set()
+        possible: set[int] = set()
+        seen: set[int] = set()
+        for tally in tallies:
+            states = decider.shapes.states(leaf, tally)
+            sure.update(tally.shape_ids[states == YES].tolist())
+            possible.update(tally.shape_ids[states == MAYBE].tolist())
+            seen.update(tally.shape_ids.tolist())
+        return frozenset(sure), frozenset(possible), len(seen)
+
+    return say
+
+
+def _verified(plan: Plan, parts: Sequence[Decided]) -> Callable[[Filter, tuple[str, ...]], set[int]]:
+    known: dict[tuple[Filter, tuple[str, ...]], set[int]] = {}
+
+    def verified(leaf: Filter, columns: tuple[str, ...]) -> set[int]:
+        key = (leaf, columns)
+        if key not in known:
+            known[key] = {seq for decided in parts for seq in matching_rows(decided.part, leaf, columns, plan.budget)}
+        return known[key]
+
+    return verified
+
+
+def matching_rows(part: Part, leaf: Filter, columns: tuple[str, ...], budget: Budget) -> list[int]:
+    """Sequences of the part's rows that have a value in `columns` and match the leaf, by `query.match`."""
+    if not any(column in part.facts.columns for column in columns):
+        return []
+    matches = compile_match(leaf)
+    found: list[int] = []
+    for group in part.row_groups():
+        budget.remaining_s()
+        table = part.read([group.index], ["seq", "timestamp", "received", *columns])
+        present = [table[column].is_valid() for column in columns if column in table.column_names]
+        mask = present[0]
+        rows = to_records(table.filter(mask))
+        found.extend(row.seq for row in rows if matches(row))
+    return found
+
+
+def column_sql(name: str, part: Part, kind: str) -> str:
+    """A column, or NULL of its type where the part has none."""
+    return f"CAST({quoted(name)} AS {kind})" if name in part.facts.columns else f"NULL::{kind}"
+
+
+def start_sql(interval_ns: int) -> str:
+    """The start of the interval that a record's timestamp lies in, as UTC nanoseconds (floor, also before 1970)."""
+    stamp, width = "epoch_ns(timestamp)", f"{interval_ns:d}"
+    return f"({stamp} - (({stamp} % {width}) + {width}) % {width})"
+
+

@@ -1,0 +1,76 @@
+# Everything a developer or CI needs. It takes Python 3.11 or newer, make and git; the environment in
+# .venv builds itself from the pinned, hashed locks in requirements/.
+
+PYTHON ?= python3
+WORKERS ?= 2
+
+BIN := .venv/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+	--no-emit-index-url --python-version 3.11 --python $(BIN)/python
+export PYTHONDONTWRITEBYTECODE = 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run serve test test-full check bench docs fmt lock clean
+
+help:  ## print these lines
+	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
+
+run: .venv/ready  ## take in this machine's own logs, show what is in them, stay up until Ctrl-C
+	@exec $(BIN)/python tools/run.py
+
+serve: .venv/ready  ## start the server on the folder tmp/data
+	@exec $(BIN)/tamis serve --data tmp/data
+
+test: .venv/ready  ## run the tests, without the slow suites
+	$(BIN)/pytest -q -n $(WORKERS) -m "not full"
+
+test-full: .venv/ready  ## run all tests
+	$(BIN)/pytest -q -n $(WORKERS)
+
+check: .venv/ready  ## lint, types, layers, dependencies and the project's own rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/pytest -q tests/tidy
+
+bench: .venv/ready-bench  ## measure, into benchmarks/README.md; under 10 minutes
+	$(BIN)/python -m benchmarks
+
+docs: .venv/ready  ## write the reference from the tables, build the site into site/
+	$(BIN)/python tools/make_reference.py
+	$(BIN)/zensical build --clean
+
+fmt: .venv/ready  ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/ready  ## resolve the dependencies anew into requirements/
+	$(COMPILE) pyproject.toml --extra server --group dev --group docs --upgrade -o requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra server --group bench -c requirements/dev.lock --upgrade -o requirements/bench.lock
+	grep -m 1 '^uv==' requirements/dev.lock | cut -d ' ' -f 1 | $(COMPILE) - -o requirements/uv.lock
+
+clean:  ## remove what was built, but not .venv
+	rm -rf build dist site tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/ready: .venv/uv requirements/dev.lock pyproject.toml
+	$(UV) --require-hashes -r requirements/dev.lock
+	$(UV) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/ready-bench: .venv/ready requirements/bench.lock
+	$(UV) --require-hashes -r requirements/bench.lock
+	@touch $@
+
+.venv/uv: requirements/uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tamis takes Python 3.11 or newer; name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo "this Python cannot make environments; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+	@touch $@

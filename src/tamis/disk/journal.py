@@ -123,6 +123,9 @@ class Journal:
         except DiskError as error:
             self._closed_because = str(error)
             raise JournalClosedError(f"{self.path} takes nothing more: {error}") from error
+        except BaseException:  # Ctrl-C, say: half a frame may be in the file
+            self._closed_because = "a write was interrupted"
+            raise
 
 
 def read_journal(disk: Disk, path: Path) -> Iterator[Frame | Gap]:

@@ -1,0 +1,1 @@
+"""Other people's formats, to columns of records and back."""

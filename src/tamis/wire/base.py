@@ -1,0 +1,149 @@
+"""What every decoder takes and gives: options, columns, and what was rejected."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from itertools import chain, repeat
+from typing import Any, Protocol, TypeAlias
+
+from tamis.record.model import Column, Columns
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+NOTE_FIELD = "decode_note"
+"""The attribute that says what a decoder had to change: replaced bytes, a time it could not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    """How much one block of input may hold; what is over is rejected, unless said otherwise below."""
+
+    line_bytes_max: int = 1 << 20
+    rejections_listed_max: int = 1_000
+    """More are counted, not listed."""
+    names_max: int = 2_000
+    """Distinct attribute names in one block; further ones are kept in one object attribute (`REST_FIELD`)."""
+    record_lines_max: int = 5_000
+    """Lines that a multi-line record (a stack trace) may have; the next line begins a new record."""
+    record_bytes_max: int = 1 << 18
+    """Bytes that a multi-line record may have, unless its first line alone has more."""
+
+
+REST_FIELD = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldNames:
+    """Names to look for before the common ones (`wire.names`)."""
+
+    time: tuple[str, ...] = ()
+    level: tuple[str, ...] = ()
+    message: tuple[str, ...] = ()
+
+
+NO_FIELDS = FieldNames()
+DEFAULT_LIMITS = WireLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How to read input.
+
+    `service` and `host` stand in where a record has none. `zone` is for times without one; `now_ns` for times
+    without a year. `line_as_message`: a structured line without any message gets its own text as message, so
+    that a search for words finds it (files); otherwise its message is "" (network).
+    """
+
+    service: str | None = None
+    host: str | None = None
+    fields: FieldNames = NO_FIELDS
+    zone: tzinfo = UTC
+    now_ns: int = field(default_factory=time.time_ns)
+    line_as_message: bool = False
+    limits: WireLimits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An input record that was not kept: its line (1-based; of an array's body: its place) and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of a block: `received` = `columns.length` + `rejected_count`. Blank lines are no records.
+
+    `rejected` lists the first of them (`WireLimits.rejections_listed_max`), `rejected_count` counts all.
+    """
+
+    columns: Columns
+    received: int
+    rejected: tuple[Rejection, ...] = ()
+    rejected_count: int = 0
+
+
+class Decoder(Protocol):
+    """A whole block of one format. Raises nothing but `WireError`; thread-safe."""
+
+    def __call__(self, body: Bytes, options: DecodeOptions) -> Decoded:
+        """Columns of the block's records, and what was rejected."""
+        ...
+
+
+class Rejections:
+    """Collects what was rejected, up to a limit, and counts all."""
+
+    def __init__(self, listed_max: int) -> None:
+        self._listed_max = listed_max
+        self.listed: list[Rejection] = []
+        self.count = 0
+
+    def add(self, line: int, reason: str) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.listed) < self._listed_max:
+            self.listed.append(Rejection(line, reason))
+
+    def result(self, columns: Columns) -> Decoded:
+        """The columns with what was rejected beside them."""
+        listed = tuple(sorted(self.listed, key=lambda one: one.line))
+        return Decoded(columns, columns.length + self.count, listed, self.count)
+
+
+def join_columns(parts: Sequence[Columns]) -> Columns:
+    """Batches one after the other; all columns must be lists. Names that a part lacks are None there."""
+    if len(parts) == 1:
+        return parts[0]
+    return Columns(
+        length=sum(part.length for part in parts),
+        timestamp=list(chain.from_iterable(part.timestamp for part in parts)),
+        core=_join([(part.core, part.length) for part in parts]),
+        attributes=_join([(part.attributes, part.length) for part in parts]),
+    )
+
+
+def _join(parts: list[tuple[Mapping[str, Column], int]]) -> dict[str, Column]:
+    names = dict.fromkeys(name for columns, _ in parts for name in columns)
+    return {
+        name: list(chain.from_iterable(_column_or_none(columns, name, length) for columns, length in parts))
+        for name in names
+    }
+
+
+def _column_or_none(columns: Mapping[str, Column], name: str, length: int) -> Any:
+    return columns[name] if name in columns else repeat(None, length)
+
+
+def with_defaults(core: dict[str, Column], length: int, options: DecodeOptions) -> dict[str, Column]:
+    """Core columns with the options' service and host where there is none."""
+    for name, default in (("service", options.service), ("host", options.host)):
+        if default is None:
+            continue
+        column = core.get(name)
+        core[name] = (
+            [default] * length if column is None else [default if one is None else one for one in column]
+        )
+    return core

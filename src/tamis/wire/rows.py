@@ -1,0 +1,319 @@
+"""Rows (a dict for each record, keys as the sender named them) to columns, a group of like rows at a time."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
+from tamis.record.model import Columns
+from tamis.record.severity import LEVEL_CHARS_MAX, canonical_level, level_of_number, severity
+from tamis.wire.base import NOTE_FIELD, REST_FIELD, DecodeOptions, FieldNames, with_defaults
+from tamis.wire.names import OWN_DROPPED, OWN_ID, WEAK_LEVEL, WEAK_TIME, WEAK_TIME_MIN, Names, Plan
+from tamis.wire.times import Times
+
+Row = dict[str, Any]
+Index = Sequence[int] | None
+"""Places of a group's rows among all rows; None is all of them."""
+
+CELLS_MAX = 1 << 24
+NAMES_MIN = 16
+PLANS_MAX = 1_024
+TIME_NOTE = "time not understood: the instant of receipt stands in"
+
+_OWN_ID = re.compile(OWN_ID)
+_CONTAINERS = {dict, list}
+_PLAIN_LEVELS = ({str}, {int}, {str, type(None)}, {int, type(None)})
+
+
+class RowReader:
+    """Turns rows into columns under one set of options. Not thread-safe: one for each block of input.
+
+    `rows_expected` bounds memory: names times rows stay within `CELLS_MAX`; attributes under names beyond
+    that are kept in one object, `REST_FIELD`.
+    """
+
+    def __init__(self, options: DecodeOptions, rows_expected: int = 0) -> None:
+        self.options = options
+        self.times = Times(options.zone, options.now_ns)
+        self._names = _names(options.fields)
+        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._known: set[str] = set()
+        self._names_max = max(NAMES_MIN, min(options.limits.names_max, CELLS_MAX // (rows_expected + 1)))
+
+    def columns(self, rows: Sequence[Row], texts: Callable[[int], str] | None = None) -> Columns:
+        """Columns of the rows. `texts` gives a row's own line, for a message where there is none."""
+        batch = _Batch(len(rows), self._known, self._names_max)
+        for signature, index in _groups(rows):
+            group = rows if index is None else [rows[at] for at in index]
+            self._group(batch, group, index, plan=self._plan(signature))
+        _fill_messages(batch.core, len(rows), texts)
+        core = with_defaults(batch.core, len(rows), self.options)
+        timestamp = core.pop("timestamp", None)
+        return Columns(
+            length=len(rows),
+            timestamp=[None] * len(rows) if timestamp is None else timestamp,
+            core=core,
+            attributes=batch.finished(),
+        )
+
+    def _plan(self, signature: tuple[str, ...]) -> Plan:
+        plan = self._plans.get(signature)
+        if plan is None:
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
+            plan = self._plans[signature] = self._names.plan(signature)
+        return plan
+
+    def _group(self, batch: "_Batch", group: Sequence[Row], index: Index, *, plan: Plan) -> None:
+        raw: dict[str, list[Any]] = {key: [row[key] for row in group] for key in plan.keys}
+        for family, sources in plan.core.items():
+            taken = self._take(family, sources, raw) if sources else None
+            if taken is not None:
+                batch.put_core(family, index, taken)
+                if family == "timestamp" and None in taken:
+                    _note_times(raw, sources[0], taken)
+        if "attributes" in raw:
+            if plan.maybe_own:
+                _drop_own(raw)
+            self._spread(batch, raw, index)
+        for name, values in raw.items():
+            batch.put_attribute(name, index, _safe_values(values))
+
+    def _take(
+        self, family: str, sources: tuple[str | tuple[str, str], ...], raw: dict[str, list[Any]]
+    ) -> list[Any] | None:
+        """The values of a core field; what is taken leaves `raw`."""
+        taken: list[Any] | None = None
+        for source in sources:
+            key = source if isinstance(source, str) else source[0]
+            if key not in raw:
+                continue
+            values = raw[key] if isinstance(source, str) else _inner(raw[key], source[1])
+            found = self._convert(family, key, values)
+            if isinstance(source, str) and taken is None and None not in found:
+                del raw[key]
+                return found
+            taken = [None] * len(values) if taken is None else taken
+            raw[key] = _merge(taken, found, raw[key], inner=None if isinstance(source, str) else source[1])
+            if None not in taken:
+                break
+        return taken
+
+    def _convert(self, family: str, key: str, values: list[Any]) -> list[Any]:
+        """The values as this core field holds them; None where one cannot be."""
+        if family == "timestamp":
+            if key in WEAK_TIME and key not in self._names.asked:
+                values = [None if _is_small(value) else value for value in values]
+            return self.times.column(values)
+        if family == "level":
+            return _levels(values, weak=key in WEAK_LEVEL and key not in self._names.asked)
+        kinds = set(map(type, values))
+        return values if kinds == {str} else [_text(value) for value in values]
+
+    def _spread(self, batch: "_Batch", raw: dict[str, list[Any]], index: Index) -> None:
+        """Fields of an object ``attributes`` become attributes; those whose name is taken stay in it."""
+        objects = raw.pop("attributes")
+        if not any(type(value) is dict for value in objects):
+            raw["attributes"] = objects
+            return
+        left = [_conflicts(value, raw, at) for at, value in enumerate(objects)]
+        inner = [_without(value, kept) for value, kept in zip(objects, left, strict=True)]
+        for signature, places in _groups(inner):
+            rows = inner if places is None else [inner[at] for at in places]
+            where = index if places is None else [at if index is None else index[at] for at in places]
+            for name in signature:
+                batch.put_attribute(name, where, _safe_values([row[name] for row in rows]))
+        if any(value is not None for value in left):
+            batch.put_attribute("attributes", index, _safe_values(left))
+
+
+class _Batch:
+    """The columns under construction."""
+
+    def __init__(self, length: int, known: set[str], names_max: int) -> None:
+        self.length = length
+        self.core: dict[str, list[Any]] = {}
+        self._attributes: dict[str, list[Any]] = {}
+        self._known = known
+        self._names_max = names_max
+        self._rest: dict[int, dict[str, Value]] = {}
+
+    def put_core(self, name: str, index: Index, values: list[Any]) -> None:
+        """A core field of some rows."""
+        _put(self.core, self.length, name, index=index, values=values)
+
+    def put_attribute(self, name: str, index: Index, values: list[Any]) -> None:
+        """An attribute of some rows."""
+        if name not in self._known:
+            if len(self._known) >= self._names_max or len(name) > DEFAULT_LIMITS.key_chars_max:
+                self._put_rest(name, index, values)
+                return
+            self._known.add(name)
+        _put(self._attributes, self.length, name, index=index, values=values)
+
+    def _put_rest(self, name: str, index: Index, values: list[Any]) -> None:
+        name = safe_text(name, DEFAULT_LIMITS.key_chars_max)
+        for at, value in zip(range(self.length) if index is None else index, values, strict=True):
+            if value is not None:
+                self._rest.setdefault(at, {})[name] = value
+
+    def finished(self) -> dict[str, list[Any]]:
+        """The attributes that have any value."""
+        if self._rest:
+            column = self._attributes.setdefault(REST_FIELD, [None] * self.length)
+            for at, rest in self._rest.items():
+                column[at] = rest if column[at] is None else {**rest, REST_FIELD: column[at]}
+        return {name: values for name, values in self._attributes.items() if _has_value(values)}
+
+
+def _has_value(values: list[Any]) -> bool:
+    return bool(values) and (values[0] is not None or any(value is not None for value in values))
+
+
+def _put(table: dict[str, list[Any]], length: int, name: str, *, index: Index, values: list[Any]) -> None:
+    column = table.get(name)
+    if index is None and column is None:
+        table[name] = values
+        return
+    if column is None:
+        column = table[name] = [None] * length
+    for at, value in zip(range(length) if index is None else index, values, strict=True):
+        if value is not None:
+            column[at] = value
+
+
+def _groups(rows: Sequence[Row]) -> list[tuple[tuple[str, ...], Index]]:
+    """Rows with the same keys in the same order, as (keys, places)."""
+    signatures = list(map(tuple, rows))
+    distinct = set(signatures)
+    if len(distinct) <= 1:
+        return [(signature, None) for signature in distinct]
+    places: dict[tuple[str, ...], list[int]] = {}
+    for at, signature in enumerate(signatures):
+        places.setdefault(signature, []).append(at)
+    return list(places.items())
+
+
+@lru_cache(maxsize=64)
+def _names(fields: FieldNames) -> Names:
+    return Names(fields)
+
+
+def _inner(values: list[Any], name: str) -> list[Any]:
+    return [value.get(name) if type(value) is dict else None for value in values]
+
+
+def _merge(taken: list[Any], found: list[Any], values: list[Any], *, inner: str | None) -> list[Any]:
+    """Fill the gaps of `taken` from `found`; the values that were not taken, with None for the others."""
+    left = list(values)
+    for at, value in enumerate(found):
+        if value is not None and taken[at] is None:
+            taken[at] = value
+            rest = None if inner is None else {key: one for key, one in values[at].items() if key != inner}
+            left[at] = rest or None
+    return left
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, (int, float)) and abs(value) < WEAK_TIME_MIN
+
+
+def _levels(values: list[Any], *, weak: bool) -> list[Any]:
+    read = _weak_level if weak else read_level
+    if set(map(type, values)) in _PLAIN_LEVELS:
+        known = {value: read(value) for value in set(values)}
+        return [known[value] for value in values]
+    return [read(value) for value in values]
+
+
+def read_level(value: Any) -> str | None:
+    """A level's canonical name from a name or a number; None when the value is neither."""
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > LEVEL_CHARS_MAX:
+            return None
+        if text.isdecimal() and text.isascii():
+            return level_of_number(int(text)) or text
+        return canonical_level(text)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 10**9:
+        return None
+    return level_of_number(int(value)) or _text(value)
+
+
+def _weak_level(value: Any) -> str | None:
+    level = read_level(value)
+    return level if level is not None and severity(level) else None
+
+
+def _text(value: Any) -> str | None:
+    """Text of a scalar, as JSON prints it; None of anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value) if abs(value) < 1 << 64 else None
+    if not isinstance(value, float):
+        return None
+    return str(int(value)) if value.is_integer() and abs(value) < 1 << 53 else repr(value)
+
+
+def _safe_values(values: list[Any]) -> list[Any]:
+    """Values with the objects and lists among them made safe (nulls out, depth and size bounded)."""
+    if _CONTAINERS.isdisjoint(map(type, values)):
+        return values
+    return [safe_attributes({"": value})[""] if type(value) in _CONTAINERS else value for value in values]
+
+
+def _drop_own(raw: dict[str, list[Any]]) -> None:
+    """Take off what a store gave: on lines where ``id`` is a store's and ``attributes`` an object."""
+    pairs = zip(raw["id"], raw["attributes"], strict=True)
+    own = [
+        isinstance(one, str) and type(inner) is dict and _OWN_ID.fullmatch(one) is not None
+        for one, inner in pairs
+    ]
+    if not any(own):
+        return
+    for name in OWN_DROPPED:
+        if name in raw:
+            raw[name] = [None if mine else value for mine, value in zip(own, raw[name], strict=True)]
+
+
+def _conflicts(value: Any, raw: dict[str, list[Any]], at: int) -> Any:
+    """What of a row's ``attributes`` cannot be spread: anything but an object, and names the row has."""
+    if type(value) is not dict:
+        return value
+    kept = {name: one for name, one in value.items() if name in raw and raw[name][at] is not None}
+    return kept or None
+
+
+def _without(value: Any, kept: Any) -> dict[str, Any]:
+    """The fields of an object that are not `kept` back; of anything else, none."""
+    if type(value) is not dict:
+        return {}
+    return value if kept is None else {name: one for name, one in value.items() if name not in kept}
+
+
+def _note_times(raw: dict[str, list[Any]], source: str | tuple[str, str], taken: list[Any]) -> None:
+    """Mark rows whose time could not be read; what stood there stays an attribute under its name."""
+    if source not in raw or source in WEAK_TIME or NOTE_FIELD in raw:
+        return
+    left = raw[source] if isinstance(source, str) else []
+    notes = [
+        TIME_NOTE if one is None and value is not None else None
+        for one, value in zip(taken, left, strict=True)
+    ]
+    if any(notes):
+        raw[NOTE_FIELD] = notes
+
+
+def _fill_messages(core: dict[str, list[Any]], length: int, texts: Callable[[int], str] | None) -> None:
+    """Message is never absent: "" where there is none, or the row's own text."""
+    messages = core.get("message")
+    if messages is not None and None not in messages:
+        return
+    messages = messages or [None] * length
+    core["message"] = [
+        (texts(at) if texts else "") if one is None else one for at, one in enumerate(messages)
+    ]

@@ -36,7 +36,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """``field:word`` or ``field:"some words"``: the tokens of `text` next to each other; case does not matter."""
+    """``field:word`` or ``field:"some words"``: the tokens of `text` next to each other, in any case."""
 
     field: str
     text: str
@@ -76,7 +76,7 @@ class Regex:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """``field>=value``: by number, by severity for `level`, by instant for `timestamp`, else by code points."""
+    """``field>=value``: by number; `level` by severity, `timestamp` by instant; else by code points."""
 
     field: str
     operator: Operator
@@ -137,7 +137,19 @@ class Shapes:
 
 
 Leaf: TypeAlias = (
-    All | Phrase | Prefix | Substring | Exact | Regex | Compare | Range | Exists | Time | TimeRange | Pattern | Shapes
+    All
+    | Phrase
+    | Prefix
+    | Substring
+    | Exact
+    | Regex
+    | Compare
+    | Range
+    | Exists
+    | Time
+    | TimeRange
+    | Pattern
+    | Shapes
 )
 Filter: TypeAlias = And | Or | Not | Leaf
 
@@ -149,7 +161,8 @@ AGGREGATES = ("count", "sum", "min", "max", "avg", "count_distinct", "first", "l
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """``p95(duration_ms) as slow``: `function` is of AGGREGATES or ``p`` with a number; `field` None for ``count()``."""
+    """``p95(duration_ms) as slow``: `function` is of AGGREGATES or ``p`` with a number; `field` is None for
+    ``count()``."""
 
     function: str
     field: str | None
@@ -173,7 +186,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """``| stats count(), p95(x) by service, bin(5m)``. Columns: the groups in their order, then the aggregates."""
+    """``| stats count(), p95(x) by service, bin(5m)``. Columns: the groups as they stand, then the aggregates."""
 
     aggregates: tuple[Aggregate, ...]
     by: tuple[By | Bin, ...] = ()

@@ -63,7 +63,9 @@ def to_table(batch: Columns, *, received_ns: int) -> pa.Table:
     for name in NAMES:
         if name in batch.core:
             columns[name] = _names(batch.core[name])
-    messages = _texts(batch.core["message"]) if "message" in batch.core else pa.nulls(batch.length, pa.string())
+    messages = (
+        _texts(batch.core["message"]) if "message" in batch.core else pa.nulls(batch.length, pa.string())
+    )
     columns["message"] = messages.fill_null("") if messages.null_count else messages
     columns["shape_id"] = shape_ids_of(columns["message"])
     for name in IDS:
@@ -161,7 +163,9 @@ def _split_mixed(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Ar
         if column is None:
             column = by_type[suffix] = [None] * len(values)
         column[row] = stored
-    result = {f"{path}#{suffix}": pa.array(column, ATTRIBUTE_TYPES[suffix]) for suffix, column in by_type.items()}
+    result = {
+        f"{path}#{suffix}": pa.array(column, ATTRIBUTE_TYPES[suffix]) for suffix, column in by_type.items()
+    }
     if nested is not None:
         result.update(_split_nested(path, nested, depth=depth))
     return result
@@ -198,7 +202,11 @@ def _json_text(value: Value) -> str:
 def _slow_json(value: Value) -> str:
     """JSON for what msgspec refuses: integers over 64 bits, lone surrogates."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_json_text(safe_text(k))}:{_json_text(v)}" for k, v in sorted(value.items())) + "}"
+        return (
+            "{"
+            + ",".join(f"{_json_text(safe_text(k))}:{_json_text(v)}" for k, v in sorted(value.items()))
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ",".join(_json_text(item) for item in value) + "]"
     return str(value) if isinstance(value, int) else msgspec.json.encode(safe_text(str(value))).decode()
@@ -236,7 +244,9 @@ def bounded(table: pa.Table) -> pa.Table:
         for row, value in enumerate(column):
             if value is not None:
                 rest.setdefault(row, {})[name] = value
-    texts = [msgspec.json.encode(rest[row]).decode() if row in rest else None for row in range(table.num_rows)]
+    texts = [
+        msgspec.json.encode(rest[row]).decode() if row in rest else None for row in range(table.num_rows)
+    ]
     kept = table.drop_columns([*moved, *([REST] if REST in table.column_names else [])])
     return kept.append_column(REST, pa.array(texts, pa.string()))
 
@@ -292,7 +302,9 @@ def to_records(table: pa.Table) -> list[StoredRecord]:
         return []
     stamps = table["timestamp"].cast(pa.int64()).to_pylist()
     received = table["received"].cast(pa.int64()).to_pylist()
-    texts = {name: table[name].to_pylist() for name in (*NAMES, "message", *IDS) if name in table.column_names}
+    texts = {
+        name: table[name].to_pylist() for name in (*NAMES, "message", *IDS) if name in table.column_names
+    }
     attributes = _attributes(table)
     records = []
     for row, seq in enumerate(table["seq"].to_pylist()):

@@ -51,12 +51,18 @@ class HotPart:
         groups = []
         for index, first in enumerate(range(0, self.table.num_rows, GROUP_ROWS)):
             last = min(first + GROUP_ROWS, self.table.num_rows) - 1
-            groups.append(RowGroup(index, first, last - first + 1, stamps[first].as_py(), stamps[last].as_py()))
+            groups.append(
+                RowGroup(index, first, last - first + 1, stamps[first].as_py(), stamps[last].as_py())
+            )
         return tuple(groups)
 
     def read(self, groups: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of runs."""
-        table = self.table if columns is None else self.table.select([n for n in columns if n in self.table.column_names])
+        table = (
+            self.table
+            if columns is None
+            else self.table.select([n for n in columns if n in self.table.column_names])
+        )
         runs = [table.slice(self._groups[g].first_row, self._groups[g].rows) for g in groups]
         return pa.concat_tables(runs) if runs else table.slice(0, 0)
 

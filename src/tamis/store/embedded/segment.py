@@ -12,7 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tamis.errors import DamageError
-from tamis.store.embedded.columns import IDS, NAMES, REST, attribute_path, column_counts, is_ascii, is_attribute
+from tamis.store.embedded.columns import (
+    IDS,
+    NAMES,
+    REST,
+    column_counts,
+    is_ascii,
+)
 from tamis.store.embedded.part import PartFacts, RowGroup
 from tamis.store.embedded.tally import Tally, decode_tally, encode_tally, tally_table
 
@@ -37,7 +43,9 @@ def encode_segment(table: pa.Table, metadata: dict[str, bytes] | None = None) ->
     table = in_time_order(table)
     many_valued = [name for name in table.column_names if _is_many_valued(table, name)]
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema.with_metadata(None), **_writer_options(table, many_valued)) as writer:
+    with pq.ParquetWriter(
+        sink, table.schema.with_metadata(None), **_writer_options(table, many_valued)
+    ) as writer:
         writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         if metadata:
             writer.add_key_value_metadata(metadata)
@@ -83,7 +91,11 @@ def _writer_options(table: pa.Table, many_valued: list[str]) -> dict[str, Any]:
 def facts_of(table: pa.Table, tally: Tally) -> PartFacts:
     """What is known of a table in order of time without opening it."""
     texts = [name for name in table.column_names if name == "message" or name in IDS or name.endswith("#s")]
-    ascii_texts = frozenset(name for name in (*texts, *(n for n in NAMES if n in table.column_names)) if is_ascii_column(table, name))
+    ascii_texts = frozenset(
+        name
+        for name in (*texts, *(n for n in NAMES if n in table.column_names))
+        if is_ascii_column(table, name)
+    )
     stamps = pc.min_max(table["timestamp"].cast(pa.int64())).as_py()
     received = pc.min_max(table["received"].cast(pa.int64())).as_py()
     seqs = pc.min_max(table["seq"]).as_py()
@@ -96,7 +108,9 @@ def facts_of(table: pa.Table, tally: Tally) -> PartFacts:
         min_received=received["min"],
         max_received=received["max"],
         columns=dict(column_counts(table)),
-        single_token=frozenset(name for name in texts if name in ascii_texts and _is_single_token(table, name)),
+        single_token=frozenset(
+            name for name in texts if name in ascii_texts and _is_single_token(table, name)
+        ),
         ascii=ascii_texts,
         shapes=len(tally.shape_ids),
     )
@@ -186,7 +200,9 @@ def _row_groups(metadata: Any) -> tuple[RowGroup, ...]:
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
         statistics = group.column(column).statistics
-        groups.append(RowGroup(index, first_row, group.num_rows, _ns(statistics.min_raw), _ns(statistics.max_raw)))
+        groups.append(
+            RowGroup(index, first_row, group.num_rows, _ns(statistics.min_raw), _ns(statistics.max_raw))
+        )
         first_row += group.num_rows
     return tuple(groups)
 
@@ -204,5 +220,3 @@ def read_metadata(path: Path) -> dict[str, bytes]:
 def open_segment(name: str, path: Path, tally_path: Path, facts: PartFacts) -> Segment:
     """A segment, whose files are not touched before they are needed."""
     return Segment(name, path, tally_path, facts)
-
-

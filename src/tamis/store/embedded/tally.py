@@ -52,7 +52,9 @@ def tally_table(table: pa.Table) -> Tally:
     """The tally of a table whose rows are in order of timestamp."""
     stamps = _stamps(table)
     shape_codes, shape_ids = _codes(table["shape_id"])
-    service_codes, services = _codes(table["service"] if "service" in table.column_names else None, table.num_rows)
+    service_codes, services = _codes(
+        table["service"] if "service" in table.column_names else None, table.num_rows
+    )
     level_codes, levels = _codes(table["level"] if "level" in table.column_names else None, table.num_rows)
     hours = stamps // HOUR_NS
     first_hour = int(hours.min()) if len(hours) else 0
@@ -82,7 +84,9 @@ def tally_table(table: pa.Table) -> Tally:
         count=np.bincount(rows, minlength=total).astype(np.int64),
         min_ts=stamps[first],
         max_ts=stamps[last],
-        example=_examples(table, last, (shape_rows * len(services) + service_rows) * len(levels) + level_rows),
+        example=_examples(
+            table, last, (shape_rows * len(services) + service_rows) * len(levels) + level_rows
+        ),
     )
 
 
@@ -113,7 +117,11 @@ def _shape_texts(table: pa.Table, codes: Ints, shapes: int) -> list[str]:
     """Shapes are not stored with rows: one message of each gives its shape again."""
     row_of = np.empty(shapes, np.int64)
     row_of[codes] = np.arange(len(codes))
-    return [shape(message) for message in table["message"].take(pa.array(row_of)).to_pylist()] if len(codes) else []
+    return (
+        [shape(message) for message in table["message"].take(pa.array(row_of)).to_pylist()]
+        if len(codes)
+        else []
+    )
 
 
 def _examples(table: pa.Table, last: Ints, group: Ints) -> pa.Array:
@@ -133,7 +141,9 @@ def encode_tally(tally: Tally) -> pa.Buffer:
     table = pa.table(
         {
             "shape_id": tally.shape_ids[tally.shape],
-            "shape": pa.DictionaryArray.from_arrays(pa.array(tally.shape, pa.int32()), pa.array(tally.shapes, pa.string())),
+            "shape": pa.DictionaryArray.from_arrays(
+                pa.array(tally.shape, pa.int32()), pa.array(tally.shapes, pa.string())
+            ),
             "service": _dictionary(tally.service, tally.services),
             "level": _dictionary(tally.level, tally.levels),
             "hour": pa.array(tally.hour * HOUR_NS).view(pa.timestamp("ns")),

@@ -6,7 +6,7 @@ from typing import Any
 
 from tamis.clock import NS_PER_S
 from tamis.query.ast import Aggregate
-from tamis.store.embedded.ask.bound import NUMBER_PATTERN
+from tamis.store.embedded.ask.bound import text_as_double
 from tamis.store.embedded.ask.values import FieldSql, read_tagged
 
 
@@ -39,7 +39,9 @@ def aggregate_sql(aggregate: Aggregate, field: FieldSql | None, *, seconds: floa
             sql = f"{function}({tag}, (ts, seq)) FILTER ({tag} IS NOT NULL)"
             return AggregateSql((sql,), lambda row: read_tagged(row[0]))
         case "rate":
-            return AggregateSql((f"count(*) FILTER ({field.present})",), lambda row: row[0] / seconds if seconds else None)
+            return AggregateSql(
+                (f"count(*) FILTER ({field.present})",), lambda row: row[0] / seconds if seconds else None
+            )
         case "avg":
             return AggregateSql((f"avg({field.number()})",), lambda row: row[0])
         case percentile:
@@ -57,7 +59,9 @@ def _integers(field: FieldSql) -> str:
 
 def _fractions(field: FieldSql) -> str:
     """Numbers that are not in the integer column, as DOUBLE."""
-    others = FieldSql(field.field, field.alias, tuple(kind for kind in field.kinds if kind != "i"), field.core)
+    others = FieldSql(
+        field.field, field.alias, tuple(kind for kind in field.kinds if kind != "i"), field.core
+    )
     return others.number()
 
 
@@ -76,7 +80,7 @@ def _read_sum(row: Sequence[Any]) -> Any:
 
 def _extreme(function: str, field: FieldSql) -> AggregateSql:
     texts = [f"{field.alias}_s"] if "s" in field.kinds else []
-    text = f"{function}({texts[0]}) FILTER (NOT regexp_full_match({texts[0]}, '{NUMBER_PATTERN}'))" if texts else "NULL"
+    text = f"{function}({texts[0]}) FILTER ({text_as_double(texts[0])} IS NULL)" if texts else "NULL"
     sql = (f"{function}({_integers(field)})", f"{function}({_fractions(field)})", text)
     pick = min if function == "min" else max
 

@@ -1,154 +1,128 @@
-"""Numbers and bounds in SQL, exact where doubles are not."""
+"""Numbers and bounds in SQL: exactly what `query.scalar` says, also where doubles are not exact."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from tamis.query.ast import Compare, Exact, Phrase, Range
-from tamis.query.match import match
+from tamis.query.scalar import range_ends
 from tamis.query.times import parse_instant
-from tamis.query.values import number_of
-from tamis.record.model import Record
-from tamis.store.embedded.ask.fields import FieldColumn
+from tamis.query.values import NUMBER_CHARS_MAX, Number, as_float, number_of
 
-NUMBER_PATTERN = r"-?\d+(\.\d+)?([eE][+-]?\d+)?"
-_EXACT_MAX = 2**53
+NUMBER_PATTERN = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
-Number = int | float
+TRUE, FALSE = "TRUE", "FALSE"
+
+Ends = tuple[tuple[str, str], ...]
+"""Comparisons that must hold together: (operator, bound as written)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a Compare or a Range allows: (operator, text) for each end that is closed."""
-
-    ends: tuple[tuple[str, str], ...]
-
-    FLIPPED: ClassVar[dict[str, str]] = {">": "<", "<": ">"}
-
-    @property
-    def numeric(self) -> bool:
-        """Whether an end is a number: then only numbers can match."""
-        return any(number_of(text) is not None for _, text in self.ends)
-
-    def time_sql(self, column: str) -> str:
-        """The bounds on a column of instants."""
-        return _all(self.instant_sql(column, operator, parse_instant(text, 0)) for operator, text in self.ends)
-
-    @staticmethod
-    def instant_sql(column: str, operator: str, instant_ns: int) -> str:
-        """One bound on a column of instants."""
-        return f"{column} {operator} make_timestamp_ns({instant_ns:d})"
-
-    def text_sql(self, column: str, add: Callable[[Any], str]) -> str:
-        """The bounds on a column of texts, by code points."""
-        return _all(f"{_quoted(column)} {operator} {add(text)}" for operator, text in self.ends)
-
-    def text_number_sql(self, column: str) -> str | None:
-        """The bounds on texts that are numbers; None when doubles cannot tell."""
-        terms = [_double_bound(_as_double(column), operator, number_of(text)) for operator, text in self.ends]
-        return None if None in terms else _all(term for term in terms if term is not None)
-
-    def number_sql(self, column: str, kind: str) -> str | None:
-        """The bounds on a column of numbers; None when doubles cannot tell."""
-        bound = _int_bound if kind == "i" else _double_bound
-        terms = [bound(_quoted(column), operator, number_of(text)) for operator, text in self.ends]
-        return None if None in terms else _all(term for term in terms if term is not None)
+def ends_of(leaf: Compare | Range) -> Ends:
+    """The comparisons of a leaf."""
+    return ((leaf.operator, leaf.value),) if isinstance(leaf, Compare) else range_ends(leaf)
 
 
-def bounds_of_leaf(leaf: Compare | Range) -> Bounds:
-    """The ends of a leaf."""
-    if isinstance(leaf, Compare):
-        return Bounds(((leaf.operator, leaf.value),))
-    ends = []
-    if leaf.low is not None:
-        ends.append((">=" if leaf.low_included else ">", leaf.low))
-    if leaf.high is not None:
-        ends.append(("<=" if leaf.high_included else "<", leaf.high))
-    return Bounds(tuple(ends))
+def instant_sql(column: str, operator: str, instant_ns: int) -> str:
+    """A comparison of a column of instants."""
+    return f"{column} {operator} make_timestamp_ns({instant_ns:d})"
 
 
-def numeric_sql(leaf: Any, column: FieldColumn) -> str | None:
-    """A leaf on a column of numbers; None when `query.match` has to decide."""
-    if isinstance(leaf, (Compare, Range)):
-        bounds = bounds_of_leaf(leaf)
-        if not all(number_of(text) is not None for _, text in bounds.ends):
-            return None
-        return bounds.number_sql(column.name, column.kind)
-    if isinstance(leaf, (Phrase, Exact)):
-        return _equal_sql(leaf, column)
-    return None
+def time_ends_sql(column: str, ends: Ends) -> str:
+    """Comparisons of a column of instants with times as written."""
+    return _all(instant_sql(column, operator, parse_instant(text, None)) for operator, text in ends)
 
 
-def _equal_sql(leaf: Phrase | Exact, column: FieldColumn) -> str | None:
+def text_ends_sql(column: str, ends: Ends, add: Callable[[Any], str], *, core: bool) -> str:
+    """Comparisons of a column of texts: by number where bound and text are numbers, else by code points.
+
+    Texts of `core` fields that are no numbers are compared with a number as texts; others do not match it.
+    """
+    terms = []
+    for operator, text in ends:
+        number = number_of(text)
+        as_text = f"{quoted(column)} {operator} {add(text)}"
+        if number is None:
+            terms.append(as_text)
+            continue
+        by_number = f"{text_as_double(column)} {operator} {_double(as_float(number))}"
+        other = as_text if core else FALSE
+        terms.append(f"(CASE WHEN {_is_number(column)} THEN {by_number} ELSE {other} END)")
+    return _all(terms)
+
+
+def number_ends_sql(column: str, kind: str, ends: Ends) -> str:
+    """Comparisons of a column of numbers."""
+    compare = _int_bound if kind == "i" else _double_bound
+    terms = []
+    for operator, text in ends:
+        number = number_of(text)
+        terms.append(FALSE if number is None else compare(quoted(column), operator, number))
+    return FALSE if FALSE in terms else _all(terms)
+
+
+def number_equal_sql(column: str, kind: str, leaf: Phrase | Exact) -> str:
+    """A column of numbers equal to the number that the leaf's text says."""
     number = number_of(leaf.text)
     if number is None:
-        return "FALSE" if isinstance(leaf, Phrase) and _has_token_of_no_number(leaf) else None
-    if abs(number) > _EXACT_MAX or (isinstance(number, float) and not math.isfinite(number)):
-        return None
-    if column.kind == "i" and number != int(number):
-        return "FALSE"
-    value = f"{int(number)}" if column.kind == "i" else f"{float(number)!r}::DOUBLE"
-    return f"{_quoted(column.name)} = {value}"
+        return FALSE
+    if kind == "i":
+        whole = int(number)
+        return (
+            f"{quoted(column)} = {whole:d}"
+            if whole == number and _INT64_MIN <= whole <= _INT64_MAX
+            else FALSE
+        )
+    nearest = as_float(number)
+    return f"{quoted(column)} = {_double(nearest)}" if nearest == number else FALSE
 
 
-def _has_token_of_no_number(leaf: Phrase) -> bool:
-    """Whether a text that is no number can be told from every number at once: by one of its letters."""
-    return any(char.isalnum() and char not in "0123456789eE" for char in leaf.text)
+def text_equal_sql(column: str, text: str) -> str:
+    """A column of texts that say the same number; FALSE when `text` says none."""
+    number = number_of(text)
+    return FALSE if number is None else f"{text_as_double(column)} = {_double(as_float(number))}"
 
 
-def text_number_sql(leaf: Any, column: FieldColumn, add: Callable[[Any], str]) -> str | None:
-    """For an equality leaf whose text is a number: attribute texts that are the same number."""
-    if not isinstance(leaf, (Phrase, Exact)):
-        return None
-    number = number_of(leaf.text)
-    if number is None or not match(leaf, _text_record(leaf.field, number)):
-        return None
-    if abs(number) > _EXACT_MAX:
-        return None
-    return f"{_as_double(column.name)} = {float(number)!r}::DOUBLE"
+def text_as_double(column: str) -> str:
+    """A text as the number it says, NULL when it says none (`query.values.number_of`)."""
+    return f"(CASE WHEN {_is_number(column)} THEN TRY_CAST({quoted(column)} AS DOUBLE) END)"
 
 
-def _text_record(field: str, number: Number) -> Record:
-    """A record whose field is the number as a text in another spelling."""
-    return Record(timestamp=0, attributes={field.removeprefix("attributes."): f"{float(number)!r}"})
+def _is_number(column: str) -> str:
+    name = quoted(column)
+    return (
+        f"(length({name}) <= {NUMBER_CHARS_MAX} AND regexp_full_match({name}, '{NUMBER_PATTERN}') "
+        f"AND COALESCE(isfinite(TRY_CAST({name} AS DOUBLE)), FALSE))"
+    )
 
 
-def _int_bound(column: str, operator: str, number: Number | None) -> str | None:
-    if number is None:
-        return None
+def _int_bound(column: str, operator: str, number: Number) -> str:
     if isinstance(number, float):
-        if not math.isfinite(number):
-            return None
-        operator, number = _whole_bound(operator, number)
+        number = math.floor(number) if operator in (">", "<=") else math.ceil(number)
     if not _INT64_MIN <= number <= _INT64_MAX:
-        return "TRUE" if (number < 0) == operator.startswith(">") else "FALSE"
+        return TRUE if (number < 0) == operator.startswith(">") else FALSE
     return f"{column} {operator} {number:d}"
 
 
-def _whole_bound(operator: str, number: float) -> tuple[str, int]:
-    """The same bound for integers, between which the number may lie."""
-    if operator in (">", "<="):
-        return operator, math.floor(number)
-    return operator, math.ceil(number)
+def _double_bound(column: str, operator: str, number: Number) -> str:
+    """No double lies between an integer and the double nearest to it."""
+    nearest = as_float(number)
+    if nearest < number:
+        operator = ">" if operator.startswith(">") else "<="
+    elif nearest > number:
+        operator = ">=" if operator.startswith(">") else "<"
+    return f"{column} {operator} {_double(nearest)}"
 
 
-def _double_bound(sql: str, operator: str, number: Number | None) -> str | None:
-    if number is None or abs(number) > _EXACT_MAX and isinstance(number, int) or not math.isfinite(number):
-        return None
-    return f"{sql} {operator} {float(number)!r}::DOUBLE"
+def _double(number: float) -> str:
+    return f"'{number!r}'::DOUBLE"
 
 
-def _as_double(column: str) -> str:
-    name = _quoted(column)
-    return f"(CASE WHEN regexp_full_match({name}, '{NUMBER_PATTERN}') THEN TRY_CAST({name} AS DOUBLE) END)"
-
-
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A column's name as SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _all(terms: Any) -> str:
+def _all(terms: Iterable[str]) -> str:
     joined = " AND ".join(terms)
-    return f"({joined})" if joined else "TRUE"
+    return f"({joined})" if joined else TRUE

@@ -29,12 +29,22 @@ from tamis.query.match import match
 from tamis.query.re2 import phrase_source, substring_source
 from tamis.record.model import Record
 from tamis.record.tokens import fold, tokens
-from tamis.store.embedded.ask.bound import Bounds, bounds_of_leaf, numeric_sql, text_number_sql
+from tamis.store.embedded.ask.bound import (
+    FALSE,
+    TRUE,
+    ends_of,
+    instant_sql,
+    number_ends_sql,
+    number_equal_sql,
+    quoted,
+    text_ends_sql,
+    text_equal_sql,
+    time_ends_sql,
+)
 from tamis.store.embedded.ask.condition import Clause, Condition
 from tamis.store.embedded.ask.fields import TIMES, FieldColumn, columns_of
 from tamis.store.embedded.part import Part
 
-TRUE, FALSE = "TRUE", "FALSE"
 _INLINE_IDS_MAX = 1_000
 
 
@@ -61,7 +71,9 @@ class Parameters:
             return FALSE
         if len(ordered) <= _INLINE_IDS_MAX:
             return f"{column} IN ({', '.join(map(str, ordered))})"
-        name = next((name for name, known in self.tables.items() if known == ordered), f"ids{len(self.tables)}")
+        name = next(
+            (name for name, known in self.tables.items() if known == ordered), f"ids{len(self.tables)}"
+        )
         self.tables[name] = ordered
         return f"{column} IN (SELECT id FROM {name})"
 
@@ -148,44 +160,53 @@ class Compiler:
     def _tallied(self, leaf: Any, part: Part) -> str:
         if leaf.field not in part.facts.columns:
             return FALSE
-        held = sorted(value for value in self._values[leaf.field] if match(leaf, _record(leaf.field, value)))
+        held = sorted(value for value in self._values[leaf.field] if match(leaf, Record(timestamp=0, **{leaf.field: value})))
         if not held:
             return FALSE
-        return f"{_quoted(leaf.field)} IN ({', '.join(self._parameters.add(value) for value in held)})"
+        return f"{quoted(leaf.field)} IN ({', '.join(self._parameters.add(value) for value in held)})"
 
     def _time_field(self, leaf: Any, part: Part) -> str:
         if isinstance(leaf, Exists):
             return TRUE
         if isinstance(leaf, (Compare, Range)):
-            return bounds_of_leaf(leaf).time_sql(leaf.field)
+            return time_ends_sql(leaf.field, ends_of(leaf))
         return self._by_match(leaf, (leaf.field,))
 
     def _column(self, leaf: Any, column: FieldColumn, part: Part) -> str:
         if isinstance(leaf, Exists):
-            return f"{_quoted(column.name)} IS NOT NULL"
+            return f"{quoted(column.name)} IS NOT NULL"
         match column.kind:
             case "text" | "s":
                 return self._text(leaf, column, part)
             case "i" | "f":
                 return self._number(leaf, column)
             case "b":
-                held = [str(value).upper() for value in (True, False) if match(leaf, _record("x", value, leaf))]
-                return f"{_quoted(column.name)} IN ({', '.join(held)})" if held else FALSE
+                held = [
+                    str(value).upper()
+                    for value in (True, False)
+                    if match(leaf, _attribute(leaf.field, value))
+                ]
+                return f"{quoted(column.name)} IN ({', '.join(held)})" if held else FALSE
             case _:
                 return self._by_match(leaf, (column.name,))
 
     def _text(self, leaf: Any, column: FieldColumn, part: Part) -> str:
-        name = _quoted(column.name)
-        if isinstance(leaf, (Compare, Range)):
-            return self._text_order(leaf, column)
-        if isinstance(leaf, Exact):
-            sql = f"{name} = {self._parameters.add(leaf.text)}"
-        elif isinstance(leaf, Regex):
-            return f"regexp_matches({name}, {self._parameters.add(leaf.pattern)})"
-        else:
-            sql = self._words(leaf, column, part)
-        number = text_number_sql(leaf, column, self._parameters.add) if column.kind == "s" else None
-        return sql if number is None else f"({sql} OR {number})"
+        name = quoted(column.name)
+        match leaf:
+            case Compare() | Range():
+                return text_ends_sql(
+                    column.name, ends_of(leaf), self._parameters.add, core=column.kind == "text"
+                )
+            case Exact():
+                return f"{name} = {self._parameters.add(leaf.text)}"
+            case Regex():
+                return f"regexp_matches({name}, {self._parameters.add(leaf.pattern)})"
+            case Phrase() if column.kind == "s":
+                return _joined(
+                    [self._words(leaf, column, part), text_equal_sql(column.name, leaf.text)], "OR", FALSE
+                )
+            case _:
+                return self._words(leaf, column, part)
 
     def _words(self, leaf: Phrase | Prefix | Substring, column: FieldColumn, part: Part) -> str:
         words = tokens(leaf.text)
@@ -193,48 +214,36 @@ class Compiler:
         if isinstance(leaf, Substring) or not words:
             source = substring_source(fold(leaf.text), ascii_only=ascii_only)
         elif isinstance(leaf, Phrase) and column.name in part.facts.single_token:
-            return f"{_quoted(column.name)} = {self._parameters.add(words[0])}" if len(words) == 1 else FALSE
+            return f"{quoted(column.name)} = {self._parameters.add(words[0])}" if len(words) == 1 else FALSE
         else:
             source = phrase_source(words, prefix=isinstance(leaf, Prefix), ascii_only=ascii_only)
-        return f"regexp_matches({_quoted(column.name)}, {self._parameters.add(source)})"
-
-    def _text_order(self, leaf: Compare | Range, column: FieldColumn) -> str:
-        bounds = bounds_of_leaf(leaf)
-        if bounds.numeric:
-            return bounds.text_number_sql(column.name) or self._by_match(leaf, (column.name,))
-        return bounds.text_sql(column.name, self._parameters.add)
+        return f"regexp_matches({quoted(column.name)}, {self._parameters.add(source)})"
 
     def _number(self, leaf: Any, column: FieldColumn) -> str:
-        sql = numeric_sql(leaf, column)
-        return self._by_match(leaf, (column.name,)) if sql is None else sql
+        match leaf:
+            case Compare() | Range():
+                return number_ends_sql(column.name, column.kind, ends_of(leaf))
+            case Phrase() | Exact():
+                return number_equal_sql(column.name, column.kind, leaf)
+            case _:
+                return self._by_match(leaf, (column.name,))
 
     def _by_match(self, leaf: Filter, columns: tuple[str, ...]) -> str:
         return self._parameters.among("seq", self._verified(leaf, columns))
 
 
-def _record(field: str, value: Any, leaf: Any = None) -> Record:
-    """A record in which only one field has a value."""
-    if leaf is not None:
-        return Record(timestamp=0, attributes={leaf.field.removeprefix("attributes."): value})
-    return Record(timestamp=0, **{field: value})
+def _attribute(field: str, value: Any) -> Record:
+    """A record with one attribute."""
+    return Record(timestamp=0, attributes={field.removeprefix("attributes."): value})
 
 
 def _time_sql(column: str, start_ns: int | None, end_ns: int | None, part: Part) -> str:
     terms = []
     if start_ns is not None and part.facts.min_ts < start_ns:
-        terms.append(Bounds.instant_sql(column, ">=", start_ns))
+        terms.append(instant_sql(column, ">=", start_ns))
     if end_ns is not None and part.facts.max_ts >= end_ns:
-        terms.append(Bounds.instant_sql(column, "<", end_ns))
+        terms.append(instant_sql(column, "<", end_ns))
     return _joined(terms, "AND", TRUE)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quoted(name: str) -> str:
-    """A column's name as SQL."""
-    return _quoted(name)
 
 
 def _strict(sql: str) -> str:

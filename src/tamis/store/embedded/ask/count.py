@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from tamis.query.values import canonical_text
 from tamis.store.base import Budget, Counted, Histogram, Question
 from tamis.store.embedded.ask.compile import Parameters
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.scan import Decided, Plan, all_scanned, plan_of, select, split, start_sql
 from tamis.store.embedded.ask.values import field_sql, read_tagged
 from tamis.store.embedded.part import Part, Snapshot
-from tamis.query.values import canonical_text
 
 
 def count(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine) -> Counted:
@@ -26,13 +26,21 @@ def count(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine
 
 
 def histogram(
-    snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, interval_ns: int, by: str | None
+    snapshot: Snapshot,
+    question: Question,
+    budget: Budget,
+    engine: Engine,
+    *,
+    interval_ns: int,
+    by: str | None,
 ) -> Histogram:
     """Counts by interval and by the text of a field's value."""
     plan = plan_of(snapshot, question, engine, budget)
     buckets: dict[tuple[int, str], int] = {}
     tallied = by is None or by in ("service", "level")
-    parted = split(plan, lambda decided: spans_intervals(decided, interval_ns)) if tallied else all_scanned(plan)
+    parted = (
+        split(plan, lambda decided: spans_intervals(decided, interval_ns)) if tallied else all_scanned(plan)
+    )
     for decided, rows in parted.known:
         _add_tally(buckets, decided, rows, interval_ns=interval_ns, by=by)
     _add_scan(buckets, plan, parted.scanned, parted.hours, interval_ns=interval_ns, by=by)
@@ -90,7 +98,9 @@ def _add_scan(
 
     source = select(plan, scanned, projection, hours=hours)
     tag = field.tagged() if field is not None else "NULL::VARCHAR"
-    for start, text, number in source.rows(f"SELECT start, {tag} AS tag, count(*) AS n FROM {{rows}} GROUP BY ALL"):  # noqa: S608  (no user text)
+    for start, text, number in source.rows(
+        f"SELECT start, {tag} AS tag, count(*) AS n FROM {{rows}} GROUP BY ALL"
+    ):  # noqa: S608  (no user text)
         value = read_tagged(text)
         bucket = (start, "" if value is None else canonical_text(value))
         buckets[bucket] = buckets.get(bucket, 0) + number

@@ -65,7 +65,9 @@ class Decider:
         if leaf.field == "message":
             return self._message(leaf, tally)
         if leaf.field in TALLIED:
-            codes, values = (tally.service, tally.services) if leaf.field == "service" else (tally.level, tally.levels)
+            codes, values = (
+                (tally.service, tally.services) if leaf.field == "service" else (tally.level, tally.levels)
+            )
             return np.array([_holds(leaf, value) for value in values], np.int8)[codes]
         return _all(tally, _by_presence(leaf, part.facts))
 
@@ -83,7 +85,9 @@ class Decider:
 def _holds(leaf: Any, value: str | None) -> int:
     if value is None:
         return NO
-    record = Record(timestamp=0, service=value) if leaf.field == "service" else Record(timestamp=0, level=value)
+    record = (
+        Record(timestamp=0, service=value) if leaf.field == "service" else Record(timestamp=0, level=value)
+    )
     return YES if match(leaf, record) else NO
 
 
@@ -94,7 +98,9 @@ def _by_presence(leaf: Any, facts: PartFacts) -> int:
     columns = columns_of(leaf.field, facts, with_nested=isinstance(leaf, Exists))
     if not columns:
         return NO
-    everywhere = any(facts.columns.get(column.name) == facts.records for column in columns if not column.in_rest)
+    everywhere = any(
+        facts.columns.get(column.name) == facts.records for column in columns if not column.in_rest
+    )
     return YES if isinstance(leaf, Exists) and everywhere else MAYBE
 
 
@@ -131,5 +137,3 @@ def undecided_hours(tally: Tally, states: States) -> set[int]:
 def hour_start_ns(hour: int) -> int:
     """The instant at which an hour begins."""
     return hour * HOUR_NS
-
-

@@ -21,7 +21,13 @@ class Engine:
     """What the answers of one store share. Thread-safe."""
 
     def __init__(
-        self, segments: Path, *, memory_bytes: int = 300 << 20, threads: int = 2, heavy_max: int = 4, shapes_max: int = 50_000
+        self,
+        segments: Path,
+        *,
+        memory_bytes: int = 300 << 20,
+        threads: int = 2,
+        heavy_max: int = 4,
+        shapes_max: int = 50_000,
     ) -> None:
         self.decider = Decider(shapes_max)
         self._free = threading.Semaphore(heavy_max)
@@ -58,7 +64,9 @@ class Engine:
         finally:
             self._free.release()
 
-    def run(self, sql: str, parameters: Mapping[str, Any], tables: Mapping[str, pa.Table], budget: Budget) -> pa.Table:
+    def run(
+        self, sql: str, parameters: Mapping[str, Any], tables: Mapping[str, pa.Table], budget: Budget
+    ) -> pa.Table:
         """The result of one statement over segments and `tables`."""
         with self.turn(budget), self._database.cursor() as cursor:
             for name, table in tables.items():

@@ -8,7 +8,8 @@ import numpy as np
 from tamis.query.values import identity_key, order_key
 from tamis.record.model import CORE_TEXT
 from tamis.store.base import Budget, Facets, FieldFacts, FieldList, Question
-from tamis.store.embedded.ask.compile import Parameters, quoted
+from tamis.store.embedded.ask.bound import quoted
+from tamis.store.embedded.ask.compile import Parameters
 from tamis.store.embedded.ask.count import tally_values
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.fields import public_name
@@ -32,12 +33,16 @@ def facets(
     for decided, rows in parted.known:
         tally = decided.part.tally()
         codes, names = tally_values(tally, field)
-        for code, number in enumerate(np.bincount(codes[rows], weights=tally.count[rows], minlength=len(names))):
+        for code, number in enumerate(
+            np.bincount(codes[rows], weights=tally.count[rows], minlength=len(names))
+        ):
             _count(counts, values, names[code], int(number))
     for value, number in _scanned(plan, parted.scanned, parted.hours, field):
         _count(counts, values, value, number)
     missing = counts.pop(None, 0)
-    ranked = sorted(((values[key], number) for key, number in counts.items()), key=lambda v: (-v[1], order_key(v[0])))
+    ranked = sorted(
+        ((values[key], number) for key, number in counts.items()), key=lambda v: (-v[1], order_key(v[0]))
+    )
     return Facets(
         as_of=plan.as_of,
         warnings=snapshot.warnings,
@@ -56,7 +61,9 @@ def _count(counts: Counter[Any], values: dict[Any, Any], value: Any, number: int
     counts[key] += number
 
 
-def _scanned(plan: Plan, parts: list[Decided], hours: frozenset[int] | None, field: str) -> list[tuple[Any, int]]:
+def _scanned(
+    plan: Plan, parts: list[Decided], hours: frozenset[int] | None, field: str
+) -> list[tuple[Any, int]]:
     sql = field_sql(field, "v", [decided.part for decided in parts])
     if not sql.kinds:
         source = select(plan, parts, lambda part, _: ["1 AS one"], hours=hours)
@@ -74,14 +81,23 @@ def fields(snapshot: Snapshot, question: Question, budget: Budget, engine: Engin
     scanned = []
     for decided in plan.parts:
         if (decided.states == YES).all() and REST not in decided.part.facts.columns:
-            counts.update({_public(name): number for name, number in decided.part.facts.columns.items() if _public(name)[0]})
+            counts.update(
+                {
+                    _public(name): number
+                    for name, number in decided.part.facts.columns.items()
+                    if _public(name)[0]
+                }
+            )
         else:
             scanned.append(decided)
     counts.update(_scanned_fields(plan, scanned))
     by_name: dict[str, dict[str, int]] = {}
     for (name, kind), number in counts.items():
         by_name.setdefault(name, {})[kind] = number
-    facts = (FieldFacts(name, sum(kinds.values()), dict(sorted(kinds.items()))) for name, kinds in sorted(by_name.items()))
+    facts = (
+        FieldFacts(name, sum(kinds.values()), dict(sorted(kinds.items())))
+        for name, kinds in sorted(by_name.items())
+    )
     return FieldList(as_of=plan.as_of, warnings=snapshot.warnings, fields=tuple(facts))
 
 

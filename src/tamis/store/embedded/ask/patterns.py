@@ -41,7 +41,9 @@ class _Found:
             self.example, self.example_at = example, at
 
 
-def patterns(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, limit: int | None) -> PatternList:
+def patterns(
+    snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, limit: int | None
+) -> PatternList:
     """The shapes of the records asked for, most frequent first."""
     plan = plan_of(snapshot, question, engine, budget)
     parted = split(plan)
@@ -78,7 +80,9 @@ def _add_tally(found: dict[int, _Found], decided: Decided, rows: Any) -> None:
     tally = decided.part.tally()
     if not len(rows):
         return
-    key = (tally.shape[rows] * len(tally.levels) + tally.level[rows]) * len(tally.services) + tally.service[rows]
+    key = (tally.shape[rows] * len(tally.levels) + tally.level[rows]) * len(tally.services) + tally.service[
+        rows
+    ]
     keys, group = np.unique(key, return_inverse=True)
     counts = np.bincount(group, weights=tally.count[rows])
     first = np.full(len(keys), 2**63 - 1, np.int64)
@@ -89,7 +93,13 @@ def _add_tally(found: dict[int, _Found], decided: Decided, rows: Any) -> None:
         code, service = divmod(code, len(tally.services))
         code, level = divmod(code, len(tally.levels))
         facts = found.setdefault(int(tally.shape_ids[code]), _Found(tally.shapes[code]))
-        facts.add(int(counts[place]), int(first[place]), int(last[place]), tally.levels[level], tally.services[service])
+        facts.add(
+            int(counts[place]),
+            int(first[place]),
+            int(last[place]),
+            tally.levels[level],
+            tally.services[service],
+        )
     _offer_examples(found, tally, rows)
 
 
@@ -100,10 +110,18 @@ def _offer_examples(found: dict[int, _Found], tally: Any, rows: Any) -> None:
         found[int(tally.shape_ids[tally.shape[row]])].offer(text, int(tally.max_ts[row]))
 
 
-def _add_scan(found: dict[int, _Found], plan: Plan, parts: list[Decided], hours: frozenset[int] | None) -> None:
+def _add_scan(
+    found: dict[int, _Found], plan: Plan, parts: list[Decided], hours: frozenset[int] | None
+) -> None:
     def projection(part: Part, _: Parameters) -> list[str]:
         service, level = (column_sql(name, part, "VARCHAR") for name in ("service", "level"))
-        return ["shape_id", "message", "epoch_ns(timestamp) AS ts", f"{service} AS service", f"{level} AS level"]
+        return [
+            "shape_id",
+            "message",
+            "epoch_ns(timestamp) AS ts",
+            f"{service} AS service",
+            f"{level} AS level",
+        ]
 
     source = select(plan, parts, projection, hours=hours)
     statement = (
@@ -124,5 +142,7 @@ def _fetch_examples(plan: Plan, lacking: dict[int, _Found]) -> None:
         return
     source = select(plan, plan.parts, lambda part, _: ["shape_id", "message", "epoch_ns(timestamp) AS ts"])
     wanted = source.parameters.among("shape_id", lacking)
-    for number, example in source.rows(f"SELECT shape_id, arg_max(message, ts) FROM {{rows}} WHERE {wanted} GROUP BY 1"):  # noqa: S608  (numbers)
+    for number, example in source.rows(
+        f"SELECT shape_id, arg_max(message, ts) FROM {{rows}} WHERE {wanted} GROUP BY 1"
+    ):  # noqa: S608  (numbers)
         lacking[number].example = example

@@ -10,7 +10,8 @@ import pyarrow as pa
 from tamis.query.ast import Filter
 from tamis.query.match import compile_match
 from tamis.store.base import Budget, Question
-from tamis.store.embedded.ask.compile import FALSE, TRUE, Compiler, Parameters, joined, quoted
+from tamis.store.embedded.ask.bound import FALSE, TRUE, quoted
+from tamis.store.embedded.ask.compile import Compiler, Parameters, joined
 from tamis.store.embedded.ask.condition import Condition, condition_of, out_of_reach
 from tamis.store.embedded.ask.decide import TALLIED, hour_start_ns, undecided_hours
 from tamis.store.embedded.ask.engine import Engine
@@ -115,7 +116,9 @@ Projection = Callable[[Part, Parameters], Sequence[str]]
 """SQL expressions with names for one part; every part gives the same names in the same order."""
 
 
-def select(plan: Plan, parts: Sequence[Decided], projection: Projection, *, hours: frozenset[int] | None = None) -> "Source":
+def select(
+    plan: Plan, parts: Sequence[Decided], projection: Projection, *, hours: frozenset[int] | None = None
+) -> "Source":
     """The relation of all matching rows of `parts`, projected."""
     parameters = Parameters()
     compiler = _compiler(plan, parts, parameters)
@@ -124,7 +127,9 @@ def select(plan: Plan, parts: Sequence[Decided], projection: Projection, *, hour
     for decided in parts:
         where = joined([compiler.condition(decided.condition, decided.part), only], "AND")
         if where != FALSE:
-            grouped.setdefault((where, ", ".join(projection(decided.part, parameters))), []).append(decided.part)
+            grouped.setdefault((where, ", ".join(projection(decided.part, parameters))), []).append(
+                decided.part
+            )
     tables: dict[str, pa.Table] = {}
     selects = [
         f"SELECT {columns} FROM {relation} WHERE {where}"  # noqa: S608  (user text is in parameters)
@@ -174,9 +179,14 @@ class Source:
         """Run a statement in which ``{rows}`` stands for the relation; None when there are no rows at all."""
         if not self.sql:
             return None
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in self.parameters.values.items()}
+        values = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self.parameters.values.items()
+        }
         sql = statement.replace("{rows}", f"({self.sql}) AS rows")
-        ids = {name: pa.table({"id": pa.array(ids, pa.int64())}) for name, ids in self.parameters.tables.items()}
+        ids = {
+            name: pa.table({"id": pa.array(ids, pa.int64())}) for name, ids in self.parameters.tables.items()
+        }
         return self.plan.engine.run(sql, values, {**self.tables, **ids}, self.plan.budget)
 
     def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
@@ -200,7 +210,9 @@ def _compiler(plan: Plan, parts: Sequence[Decided], parameters: Parameters) -> C
     )
 
 
-def _shapes_say(plan: Plan, parts: Sequence[Decided]) -> Callable[[Any], tuple[frozenset[int], frozenset[int], int] | None]:
+def _shapes_say(
+    plan: Plan, parts: Sequence[Decided]
+) -> Callable[[Any], tuple[frozenset[int], frozenset[int], int] | None]:
     decider = plan.engine.decider
     known: dict[Any, tuple[frozenset[int], frozenset[int], int] | None] = {}
 
@@ -232,7 +244,9 @@ def _verified(plan: Plan, parts: Sequence[Decided]) -> Callable[[Filter, tuple[s
     def verified(leaf: Filter, columns: tuple[str, ...]) -> set[int]:
         key = (leaf, columns)
         if key not in known:
-            known[key] = {seq for decided in parts for seq in matching_rows(decided.part, leaf, columns, plan.budget)}
+            known[key] = {
+                seq for decided in parts for seq in matching_rows(decided.part, leaf, columns, plan.budget)
+            }
         return known[key]
 
     return verified
@@ -263,5 +277,3 @@ def start_sql(interval_ns: int) -> str:
     """The start of the interval that a record's timestamp lies in, as UTC nanoseconds (floor, also before 1970)."""
     stamp, width = "epoch_ns(timestamp)", f"{interval_ns:d}"
     return f"({stamp} - (({stamp} % {width}) + {width}) % {width})"
-
-

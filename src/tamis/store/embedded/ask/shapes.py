@@ -98,7 +98,9 @@ def _decide_tokens(leaf: Phrase | Prefix, column: pa.Array, masked: Any, *, asci
     return np.where(sure, YES, np.where(possible, MAYBE, NO)).astype(np.int8)
 
 
-def _decide_masked(words: list[str], column: pa.Array, masked: Any, *, prefix: bool, ascii_only: bool) -> States:
+def _decide_masked(
+    words: list[str], column: pa.Array, masked: Any, *, prefix: bool, ascii_only: bool
+) -> States:
     """Words with digits stand masked in a shape: it can only say which messages to look at."""
     if prefix:
         return np.where(masked, MAYBE, NO).astype(np.int8)
@@ -114,7 +116,9 @@ def _decide_substring(folded: str, column: pa.Array, masked: Any, *, ascii_only:
 
 def _decide_exact(text: str, column: pa.Array, masked: Any) -> States:
     same = _bools(pc.equal(column, shape(text)))
-    return np.where(same & masked, MAYBE, np.where(same & _bools(pc.equal(column, text)), YES, NO)).astype(np.int8)
+    return np.where(same & masked, MAYBE, np.where(same & _bools(pc.equal(column, text)), YES, NO)).astype(
+        np.int8
+    )
 
 
 def _found(column: pa.Array, pattern: str) -> Any:

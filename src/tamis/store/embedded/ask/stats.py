@@ -26,7 +26,10 @@ def stats(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine
     plan = plan_of(snapshot, question, engine, budget)
     rows = _counted(plan, stats) if _is_counting(stats) else _aggregated(plan, stats)
     rows.sort(key=lambda row: [order_key(value) for value in row[: len(stats.by)]])
-    columns = (*(by.field if isinstance(by, By) else "bin" for by in stats.by), *(a.name for a in stats.aggregates))
+    columns = (
+        *(by.field if isinstance(by, By) else "bin" for by in stats.by),
+        *(a.name for a in stats.aggregates),
+    )
     return Table(as_of=plan.as_of, warnings=snapshot.warnings, columns=columns, rows=tuple(rows))
 
 
@@ -46,7 +49,10 @@ def _counted(plan: Plan, stats: Stats) -> list[tuple[Any, ...]]:
     for decided, rows in parted.known:
         tally, places = decided.part.tally(), np.flatnonzero(rows)
         if len(places):
-            first, last = min(first, int(tally.min_ts[places].min())), max(last, int(tally.max_ts[places].max()))
+            first, last = (
+                min(first, int(tally.min_ts[places].min())),
+                max(last, int(tally.max_ts[places].max())),
+            )
             for group, number in _tally_groups(tally, places, stats):
                 counts[group] = counts.get(group, 0) + number
     scan = _scan(plan, parted.scanned, Stats((Aggregate("count", None, "count"),), stats.by), parted.hours)
@@ -56,7 +62,10 @@ def _counted(plan: Plan, stats: Stats) -> list[tuple[Any, ...]]:
     if not stats.by:
         counts.setdefault((), 0)
     seconds = _seconds(plan, stats, (first, last))
-    return [(*group, *(_count_or_rate(a, number, seconds) for a in stats.aggregates)) for group, number in counts.items()]
+    return [
+        (*group, *(_count_or_rate(a, number, seconds) for a in stats.aggregates))
+        for group, number in counts.items()
+    ]
 
 
 def _count_or_rate(aggregate: Aggregate, number: int, seconds: float | None) -> Any:
@@ -96,7 +105,9 @@ def _aggregated(plan: Plan, stats: Stats) -> list[tuple[Any, ...]]:
     needs_range = any(a.function == "rate" for a in stats.aggregates)
     reached = _reached(plan) if needs_range and _seconds(plan, stats, None) is None else None
     seconds = _seconds(plan, stats, reached)
-    rows = [(*group, *values) for group, values, _, _ in _scan(plan, plan.parts, stats, None, seconds=seconds)]
+    rows = [
+        (*group, *values) for group, values, _, _ in _scan(plan, plan.parts, stats, None, seconds=seconds)
+    ]
     if not rows and not stats.by:
         rows = [tuple(_of_nothing(aggregate, seconds) for aggregate in stats.aggregates)]
     return rows
@@ -180,10 +191,16 @@ def _scan(
     """For each group: its values, its aggregates, its first and last timestamp."""
     members = [decided.part for decided in parts]
     columns = _Columns(
-        tuple(by if isinstance(by, Bin) else field_sql(by.field, f"g{i}", members) for i, by in enumerate(stats.by)),
+        tuple(
+            by if isinstance(by, Bin) else field_sql(by.field, f"g{i}", members)
+            for i, by in enumerate(stats.by)
+        ),
         {name: field_sql(name, f"a{i}", members) for i, name in enumerate(_aggregated_fields(stats))},
     )
-    wanted = [aggregate_sql(a, columns.fields[a.field] if a.field else None, seconds=seconds) for a in stats.aggregates]
+    wanted = [
+        aggregate_sql(a, columns.fields[a.field] if a.field else None, seconds=seconds)
+        for a in stats.aggregates
+    ]
     source = select(plan, parts, columns.project, hours=hours)
     selected = [*columns.keys, "min(ts)", "max(ts)", *(sql for item in wanted for sql in item.expressions)]
     grouping = f" GROUP BY {', '.join(columns.keys)}" if columns.keys else ""

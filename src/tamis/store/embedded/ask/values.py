@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tamis.store.embedded.ask.bound import NUMBER_PATTERN
-from tamis.store.embedded.ask.compile import Parameters, quoted
+from tamis.store.embedded.ask.bound import quoted, text_as_double
+from tamis.store.embedded.ask.compile import Parameters
 from tamis.store.embedded.ask.fields import TIMES, FieldColumn, columns_of
 from tamis.store.embedded.columns import REST, read_json
 from tamis.store.embedded.part import Part
@@ -35,7 +35,9 @@ class FieldSql:
     @property
     def present(self) -> str:
         """Whether a record has the field."""
-        return "(" + " OR ".join(f"{name} IS NOT NULL" for name in self.columns) + ")" if self.kinds else "FALSE"
+        return (
+            "(" + " OR ".join(f"{name} IS NOT NULL" for name in self.columns) + ")" if self.kinds else "FALSE"
+        )
 
     def project(self, part: Part, parameters: Parameters) -> list[str]:
         """The columns' expressions for one part."""
@@ -50,7 +52,7 @@ class FieldSql:
     def number(self) -> str:
         """Its numeric value as DOUBLE: numbers, and attribute texts that are numbers."""
         terms = [f"CAST({self.alias}_{kind} AS DOUBLE)" for kind in self.kinds if kind in "if"]
-        terms += [_number_of_text(f"{self.alias}_{kind}") for kind in self.kinds if kind in "sj"]
+        terms += [text_as_double(f"{self.alias}_{kind}") for kind in self.kinds if kind in "sj"]
         return f"COALESCE({', '.join(terms)})" if terms else "NULL::DOUBLE"
 
     def tagged(self) -> str:
@@ -93,17 +95,20 @@ def _column_sql(column: FieldColumn, parameters: Parameters) -> str:
     if column.name in TIMES:
         return f"epoch_ns({column.name})"
     if not column.in_rest:
-        return f"CAST({quoted(column.name)} AS VARCHAR)" if column.kind == "text" else quoted(column.name)
+        return _whole_column(column)
     pointer = parameters.add("/" + column.name.replace("~", "~0").replace("/", "~1"))
     return f"CAST(json_extract_string({REST}, {pointer}) AS {KINDS[column.kind]})"
 
 
+def _whole_column(column: FieldColumn) -> str:
+    name = quoted(column.name)
+    if column.kind == "j":
+        return f"NULLIF({name}, '{{}}')"  # an object is no value
+    return f"CAST({name} AS VARCHAR)" if column.kind == "text" else name
+
+
 def _is_whole(number: str) -> str:
     return f"({number} = floor({number}) AND abs({number}) < {INTEGRAL_MAX})"
-
-
-def _number_of_text(column: str) -> str:
-    return f"CASE WHEN regexp_full_match({column}, '{NUMBER_PATTERN}') THEN TRY_CAST({column} AS DOUBLE) END"
 
 
 def read_tagged(text: str | None) -> Any:

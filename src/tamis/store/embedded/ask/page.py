@@ -1,0 +1,147 @@
+"""Records in order of time, a page at a time: newest row groups first, stopping as soon as the page is full."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tamis.store.base import Budget, Order, Page, Question
+from tamis.store.cursor import Cursor, decode_cursor, encode_cursor
+from tamis.store.embedded.ask.engine import Engine
+from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, columns_for, fetch, located, whole
+from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
+from tamis.store.embedded.ask.shapes import NO
+from tamis.store.embedded.part import RowGroup, Snapshot
+from tamis.store.embedded.tally import HOUR_NS
+
+_STEPS_MAX = 4
+"""After this many waves of row groups (1 + 2 + 4 + 8), the rest is asked for at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many records from where on, in which order."""
+
+    limit: int
+    order: Order
+    after: tuple[int, int] | None = None
+    """(timestamp, seq) of the last record that the reader has."""
+
+
+def search(
+    snapshot: Snapshot,
+    question: Question,
+    budget: Budget,
+    engine: Engine,
+    *,
+    limit: int,
+    order: Order,
+    cursor: str | None,
+) -> Page:
+    """One page of records."""
+    position = None if cursor is None else decode_cursor(cursor, question, order)
+    as_of = question.as_of if question.as_of is not None else snapshot.last_seq
+    if position is not None:
+        as_of = position.as_of
+    pinned = replace(question, as_of=as_of)
+    after = None if position is None else (position.timestamp, position.seq)
+    found, parts = locate(snapshot, pinned, budget, engine, wanted=Wanted(limit + 1, order, after))
+    records = fetch([decided.part for decided in parts], found[:limit])
+    following = None
+    if len(found) > limit and records:
+        last = found[limit - 1]
+        following = encode_cursor(Cursor(as_of, last.ts, last.seq), question, order)
+    return Page(as_of=as_of, warnings=snapshot.warnings, records=records, next_cursor=following)
+
+
+def locate(
+    snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, wanted: Wanted
+) -> tuple[list[Located], list[Decided]]:
+    """Where the first records of the question are, in the order wanted, and the parts they are in."""
+    narrowed = _narrowed(question, wanted)
+    plan = plan_of(snapshot, narrowed, engine, budget)
+    groups = candidates(plan, wanted.order)
+    found: list[Located] = []
+    size, at = 1, 0
+    for _ in range(_STEPS_MAX):
+        found = _merged(found, _wave(plan, groups[at : at + size], wanted), wanted)
+        at += size
+        if at >= len(groups) or _is_settled(found, groups[at][1], wanted):
+            return found, plan.parts
+        size *= 2
+    return _merged([], _rest(plan, wanted), wanted), plan.parts
+
+
+def _narrowed(question: Question, wanted: Wanted) -> Question:
+    if wanted.after is None:
+        return question
+    stamp = wanted.after[0]
+    if wanted.order == "desc":
+        end = stamp + 1 if question.end_ns is None else min(question.end_ns, stamp + 1)
+        return replace(question, end_ns=end)
+    start = stamp if question.start_ns is None else max(question.start_ns, stamp)
+    return replace(question, start_ns=start)
+
+
+def candidates(plan: Plan, order: Order) -> list[tuple[Decided, RowGroup]]:
+    """Row groups that may hold records of the question, in the order in which they have to be read."""
+    pairs = []
+    for decided in plan.parts:
+        tally = decided.part.tally()
+        hours = np.unique(tally.hour[decided.states != NO])
+        start, end = decided.condition.wanted.start_ns, decided.condition.wanted.end_ns
+        for group in decided.part.row_groups():
+            if (start is None or group.max_ts >= start) and (end is None or group.min_ts < end):
+                first = np.searchsorted(hours, group.min_ts // HOUR_NS)
+                if first < len(hours) and hours[first] <= group.max_ts // HOUR_NS:
+                    pairs.append((decided, group))
+    if order == "desc":
+        return sorted(pairs, key=lambda pair: -pair[1].max_ts)
+    return sorted(pairs, key=lambda pair: pair[1].min_ts)
+
+
+def _wave(plan: Plan, groups: Sequence[tuple[Decided, RowGroup]], wanted: Wanted) -> list[Located]:
+    by_part: dict[str, tuple[Decided, list[RowGroup]]] = {}
+    for decided, group in groups:
+        by_part.setdefault(decided.part.name, (decided, []))[1].append(group)
+    slices = [
+        Decided(
+            Slice(decided.part, chosen, columns_for(decided.condition, decided.part)),
+            decided.condition,
+            decided.states,
+        )
+        for decided, chosen in by_part.values()
+    ]
+    return _first(plan, slices, wanted)
+
+
+def _rest(plan: Plan, wanted: Wanted) -> list[Located]:
+    return _first(plan, [Decided(whole(d.part), d.condition, d.states) for d in plan.parts], wanted)
+
+
+def _first(plan: Plan, parts: Sequence[Decided], wanted: Wanted) -> list[Located]:
+    source = select(plan, parts, lambda part, _: LOCATION)
+    direction = "DESC" if wanted.order == "desc" else "ASC"
+    statement = f"SELECT * FROM {{rows}}{_after_sql(wanted)} ORDER BY ts {direction}, seq {direction} LIMIT {wanted.limit:d}"  # noqa: S608  (numbers)
+    return located(source.ask(statement))
+
+
+def _after_sql(wanted: Wanted) -> str:
+    if wanted.after is None:
+        return ""
+    stamp, seq = wanted.after
+    sign = "<" if wanted.order == "desc" else ">"
+    return f" WHERE (ts {sign} {stamp:d} OR (ts = {stamp:d} AND seq {sign} {seq:d}))"
+
+
+def _merged(one: list[Located], other: list[Located], wanted: Wanted) -> list[Located]:
+    return sorted([*one, *other], reverse=wanted.order == "desc")[: wanted.limit]
+
+
+def _is_settled(found: list[Located], following: RowGroup, wanted: Wanted) -> bool:
+    """Whether no row of the groups that follow can come before the last one found."""
+    if len(found) < wanted.limit:
+        return False
+    if wanted.order == "desc":
+        return found[-1].ts > following.max_ts
+    return found[-1].ts < following.min_ts

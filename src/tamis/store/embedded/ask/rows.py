@@ -1,0 +1,133 @@
+"""Where rows are, and the rows themselves: found with few columns, fetched whole at the end."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tamis.query.ast import Exists, Filter
+from tamis.record.model import StoredRecord
+from tamis.store.embedded.ask.condition import Condition, leaves
+from tamis.store.embedded.ask.fields import TIMES, columns_of
+from tamis.store.embedded.columns import to_records
+from tamis.store.embedded.part import Part, PartFacts, RowGroup
+
+LOCATION = ["epoch_ns(timestamp) AS ts", "seq", "filename AS place", "file_row_number AS row"]
+"""Projection of where a row is."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Located:
+    """A row in order of (timestamp, seq), and where it is: the part's place (path or name) and the row in it."""
+
+    ts: int
+    seq: int
+    place: str
+    row: int
+
+
+def place_of(part: Part) -> str:
+    """How SQL names a part in the column `filename`."""
+    return part.path if part.path is not None else part.name
+
+
+def located(table: pa.Table | None) -> list[Located]:
+    """The rows of a statement that selected ts, seq, place and row, in this order."""
+    if table is None:
+        return []
+    return [Located(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
+
+
+def fetch(parts: Iterable[Part], wanted: Sequence[Located]) -> tuple[StoredRecord, ...]:
+    """The records at these places, in the order asked for."""
+    by_place: dict[str, list[Located]] = {}
+    for item in wanted:
+        by_place.setdefault(item.place, []).append(item)
+    found: dict[int, StoredRecord] = {}
+    for part in parts:
+        for record in _fetch_from(part, by_place.get(place_of(part), [])):
+            found[record.seq] = record
+    return tuple(found[item.seq] for item in wanted if item.seq in found)
+
+
+def _fetch_from(part: Part, wanted: list[Located]) -> list[StoredRecord]:
+    rows = np.array(sorted(item.row for item in wanted), np.int64)
+    records: list[StoredRecord] = []
+    for group in part.row_groups() if wanted else ():
+        inside = rows[(rows >= group.first_row) & (rows < group.first_row + group.rows)]
+        if len(inside):
+            table = part.read([group.index])
+            records.extend(to_records(table.take(pa.array(inside - group.first_row))))
+    return records
+
+
+class Slice:
+    """Some row groups of a part, in memory with the columns that a condition looks at: a `Part` for SQL."""
+
+    def __init__(self, part: Part, groups: Sequence[RowGroup], columns: Sequence[str] | None) -> None:
+        self._part, self._groups = part, sorted(groups, key=lambda group: group.index)
+        self._columns = columns
+
+    @property
+    def name(self) -> str:
+        """The name of the part it is of."""
+        return self._part.name
+
+    @property
+    def place(self) -> str:
+        """Where its rows are."""
+        return place_of(self._part)
+
+    @property
+    def facts(self) -> PartFacts:
+        """The facts of the whole part: none of them is wrong for some of its rows."""
+        return self._part.facts
+
+    @property
+    def path(self) -> str | None:
+        """In memory."""
+        return None
+
+    def row_groups(self) -> Sequence[RowGroup]:
+        """The chosen row groups."""
+        return self._groups
+
+    def read(self, groups: Sequence[int], columns: Sequence[str] | None = None) -> Any:
+        """All rows of the slice, with ``filename`` and ``file_row_number`` as a file would have them."""
+        wanted = self._columns if columns is None else columns
+        table = self._part.read([group.index for group in self._groups], wanted)
+        numbers = [np.arange(group.first_row, group.first_row + group.rows) for group in self._groups]
+        rows = np.concatenate(numbers) if numbers else np.zeros(0, np.int64)
+        places = pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(len(rows), np.int32)), pa.array([self.place])
+        )
+        return table.append_column("filename", places).append_column("file_row_number", pa.array(rows))
+
+    def tally(self) -> Any:
+        """The tally of the whole part."""
+        return self._part.tally()
+
+
+def whole(part: Part) -> Part:
+    """A part as SQL can locate its rows: a file as it is, memory as a slice."""
+    return part if part.path is not None else Slice(part, part.row_groups(), None)
+
+
+def columns_for(condition: Condition, part: Part) -> list[str]:
+    """The columns of a part that deciding a condition on rows takes."""
+    names = {"seq", "timestamp"}
+    for clause in (condition.wanted, *condition.without):
+        for leaf in leaves(clause.filter):
+            names |= _columns_of_leaf(leaf, part)
+    return sorted(names & set(part.facts.columns))
+
+
+def _columns_of_leaf(leaf: Filter, part: Part) -> set[str]:
+    field = getattr(leaf, "field", None)
+    if field is None or field == "message":
+        return {"shape_id", "message"}
+    if field in TIMES:
+        return {field}
+    return {column.name for column in columns_of(field, part.facts, with_nested=isinstance(leaf, Exists))}

@@ -105,19 +105,39 @@ class Times:
     def _texts(self, texts: Sequence[str]) -> list[int | None]:
         if self._zone is UTC:
             heads = [text[:19] for text in texts]
-            tails = [text[19:] for text in texts]
             head_ns = {head: self._head(head) for head in set(heads)}
-            tail_ns = {tail: self._shift(tail) for tail in set(tails)}
-            if None not in head_ns.values() and None not in tail_ns.values():
-                sums: zip[Any] = zip(map(head_ns.get, heads), map(tail_ns.get, tails), strict=True)
+            tails = None if None in head_ns.values() else self._tails_ns(texts)
+            if tails is not None:
+                sums: Any = zip(map(head_ns.get, heads), tails, strict=True)
                 stamps: list[Any] = [a + b for a, b in sums]
                 if all(map(_is_stamp, (min(stamps), max(stamps)))):
                     return stamps
         known = {text: self.read_text(text) for text in set(texts)}
         return [known[text] for text in texts]
 
+    def _tails_ns(self, texts: Sequence[str]) -> list[int] | None:
+        """What stands after the seconds, as nanoseconds to add (no zone is UTC); None: not all can be read.
+
+        Usually all are alike, a fraction of so many digits and one zone: then they are read together.
+        """
+        shape = _TAIL.fullmatch(texts[0][19:])
+        if shape is not None and shape[1] and len(shape[1]) <= 9:
+            end = 20 + len(shape[1])
+            fractions = [text[20:end] for text in texts]
+            digits = "".join(fractions)
+            alike = len({(text[19], text[end:]) for text in texts if len(text) > end - 1}) == 1
+            if (
+                alike
+                and len(digits) == len(texts) * len(shape[1])
+                and digits.isdecimal()
+                and digits.isascii()
+            ):
+                scale, offset = 10 ** (9 - len(shape[1])), (_offset_s(shape["z"]) or 0) * NS
+                return [int(fraction) * scale - offset for fraction in fractions]
+        known = {tail: self._shift(tail) for tail in {text[19:] for text in texts}}
+        return None if None in known.values() else [known[text[19:]] for text in texts]  # type: ignore[misc]  # no None
+
     def _shift(self, tail: str) -> int | None:
-        """What stands after the seconds, as nanoseconds to add; without a zone it is UTC."""
         found = self._tail(tail)
         return None if found is None else found[0] - (found[1] or 0) * NS
 

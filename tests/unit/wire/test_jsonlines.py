@@ -51,7 +51,7 @@ def test_a_usual_record_fills_the_core_fields():
     [
         ({"@timestamp": 1795255200, "log.level": "i", "message": "m"}, {"level": "INFO"}),
         ({"ts": 1795255200.0, "lvl": "E", "msg": "m", "app": "a"}, {"level": "ERROR", "service": "a"}),
-        ({"time": 1795255200000, "level": 30, "msg": "m", "hostname": "h"}, {"level": "WARNING", "host": "h"}),
+        ({"time": 1795255200000, "level": 30, "msg": "m", "host": "h"}, {"level": "WARNING", "host": "h"}),
         ({"__REALTIME_TIMESTAMP": "1795255200000000", "MESSAGE": "m", "PRIORITY": "3"}, {"level": "ERROR"}),
         ({"t": 1795255200, "severity": 17, "body": "m"}, {"level": "ERROR"}),
         ({"t": 1795255200, "body": "m", "traceId": "x"}, {"trace_id": "x"}),

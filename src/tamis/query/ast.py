@@ -186,7 +186,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """``| stats count(), p95(x) by service, bin(5m)``. Columns: the groups as they stand, then the aggregates."""
+    """``| stats count(), p95(x) by service, bin(5m)``. Columns: groups, then aggregates."""
 
     aggregates: tuple[Aggregate, ...]
     by: tuple[By | Bin, ...] = ()

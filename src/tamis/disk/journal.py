@@ -13,10 +13,10 @@ from pathlib import Path
 from tamis.disk.base import AppendFile, Buffers, Disk
 from tamis.disk.frame import HEADER_KIND, KIND_MAX, PAYLOAD_BYTES_MAX, SALT_BYTES, encode_first, encode_header
 from tamis.disk.real import as_views
-from tamis.disk.scan import TORN_TAIL, Frame, Gap, Scan
+from tamis.disk.scan import TORN_TAIL, UNREADABLE, Frame, Gap, Scan
 from tamis.errors import DiskError, JournalClosedError
 
-__all__ = ["TORN_TAIL", "Frame", "Gap", "Journal", "read_journal"]
+__all__ = ["TORN_TAIL", "UNREADABLE", "Frame", "Gap", "Journal", "read_journal"]
 
 
 class Journal:
@@ -59,7 +59,8 @@ class Journal:
         `visit` is called with all that `read_journal` would yield, so that one reading serves both. A torn
         tail is cut off (`torn` keeps the report); damage before it stays in place (`gaps`). On return all
         frames read are safe, also those that a killed process had not synced. An empty file, or one with
-        nothing but a torn first frame, becomes an empty journal. FormatError as `read_journal`.
+        nothing but a torn first frame, becomes an empty journal. FormatError as `read_journal`; DiskError
+        also when the end of the file cannot be read, and nothing was changed.
         """
         gaps: list[Gap] = []
         with contextlib.closing(disk.open_read(path)) as source:
@@ -69,6 +70,9 @@ class Journal:
                     gaps.append(item)
                 if visit is not None:
                     visit(item)
+        if scan.tail is not None and scan.tail.reason == UNREADABLE:
+            # Frames may be there that show again tomorrow: neither cut them off nor give their numbers away.
+            raise DiskError(f"the end of {path} cannot be read; keep it for repair and begin a new journal")
         file = disk.open_append(path)
         try:
             salt, next_number = _prepare(file, scan)
@@ -132,9 +136,10 @@ def read_journal(disk: Disk, path: Path) -> Iterator[Frame | Gap]:
     """Every whole frame in order of the file, and a Gap for everything else; never an error for damage.
 
     After damage reading goes on at the next whole frame. What follows the last whole frame is a Gap with
-    reason ``torn tail``, which comes last. Frames that were cut off cleanly at the end leave no trace.
-    FormatError for a file of a newer format and for one that is no journal; DiskError when it is not there or
-    cannot be read.
+    reason ``torn tail``, which comes last. Frames cut off cleanly at the end leave no trace. A frame
+    that stands there twice is yielded once; one out of its place is yielded where it stands, after a Gap of
+    length 0. FormatError for a file of a newer format and for one that is no journal; DiskError when it is
+    not there or cannot be opened.
     """
     with contextlib.closing(disk.open_read(path)) as source:
         yield from Scan(source, path)
@@ -142,8 +147,8 @@ def read_journal(disk: Disk, path: Path) -> Iterator[Frame | Gap]:
 
 def _prepare(file: AppendFile, scan: Scan) -> tuple[bytes, int]:
     """Make the file end with a whole frame, all of it safe; return the salt and the next frame's number."""
-    if scan.torn is not None:
-        file.truncate(scan.torn.position)
+    if scan.tail is not None:
+        file.truncate(scan.tail.position)
     salt, next_number = scan.salt, scan.next_number
     if salt is None:
         salt, next_number = os.urandom(SALT_BYTES), 1

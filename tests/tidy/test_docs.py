@@ -1,0 +1,127 @@
+"""The docs are true where a machine can tell: links lead somewhere, tables are documented."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from tamis.settings import TABLE
+from tests.tidy.sources import ROOT, tracked
+from tools.make_settings_reference import PLACE, reference
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`[^`\n]*`")
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading."""
+    words = re.sub(r"[^\w\s-]", "", re.sub(r"[`*]", "", heading).lower())
+    return re.sub(r"[\s]+", "-", words.strip())
+
+
+def anchors(text: str) -> set[str]:
+    return {slug(line.lstrip("#")) for line in FENCE.sub("", text).splitlines() if line.startswith("#")}
+
+
+def links(text: str) -> Iterator[str]:
+    """Where relative links of a Markdown text lead."""
+    plain = CODE.sub("", FENCE.sub("", text))
+    for target in (*LINK.findall(plain), *PICTURE.findall(plain)):
+        if not re.match(r"[a-z][a-z0-9+.-]*:", target):
+            yield target
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    text = page.read_text(encoding="utf-8")
+    for target in links(text):
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name) if name else page
+        if not file.exists():
+            yield f"{page.name}: {target} leads nowhere"
+        elif anchor and file.suffix == ".md" and anchor not in anchors(file.read_text(encoding="utf-8")):
+            yield f"{page.name}: {target} has no such heading"
+
+
+def undocumented(names: Iterable[str], text: str) -> list[str]:
+    """Names that stand nowhere in a text as code."""
+    return [name for name in names if f"`{name}`" not in text and f"`{name} " not in text]
+
+
+def pages() -> list[Path]:
+    return [ROOT / path for path in tracked() if path.suffix == ".md"]
+
+
+def test_links_lead_somewhere() -> None:
+    """Each relative link of each page names a file and a heading that are there."""
+    assert [wrong for page in pages() for wrong in broken_links(page)] == []
+
+
+def test_the_link_rule_can_fail(tmp_path: Path) -> None:
+    """A missing file and a missing heading are seen; code is not taken for links."""
+    page = tmp_path / "a.md"
+    page.write_text(
+        "# One two\n[x](b.md) [y](#three) [z](#one-two) `[c](d.md)`\n```\n[e](f.md)\n```\n", "utf-8"
+    )
+    assert len(list(broken_links(page))) == 2
+
+
+def test_the_settings_reference_is_the_table() -> None:
+    """docs/reference/settings.md is what `make docs` writes from the table."""
+    assert PLACE.read_text(encoding="utf-8") == reference(), "run: make docs"
+
+
+def test_every_setting_is_documented() -> None:
+    """Each key and each name of the environment stands in the reference."""
+    text = PLACE.read_text(encoding="utf-8")
+    assert undocumented(TABLE, text) == []
+    assert undocumented((row.environment for row in TABLE.values()), text) == []
+
+
+def test_the_rule_on_names_can_fail() -> None:
+    """A name that is only a part of another is not documented by it."""
+    assert undocumented(["server.port"], "| `server.portal` | server.port |") == ["server.port"]
+    assert undocumented(["tamis serve"], "`tamis serve [--data DIR]`") == []
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """A page that nobody can reach is lost."""
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    under = [
+        path.relative_to("docs") for path in tracked() if path.parts[0] == "docs" and path.suffix == ".md"
+    ]
+    decisions = PurePosixPath("decisions")
+    assert [str(path) for path in under if path.parent != decisions and str(path) not in navigation] == []
+    index = (ROOT / "docs/decisions/index.md").read_text(encoding="utf-8")
+    assert [
+        path.name for path in under if path.parent == decisions and path.name not in index + "index.md"
+    ] == []
+
+
+def unreleased(changelog: str, version: str) -> bool:
+    """Whether the changelog speaks of what is here: the next release, or this one."""
+    headings = re.findall(r"^## \[?([^\]\s]+)", changelog, re.MULTILINE)
+    return bool(headings) and headings[0] in ("Unreleased", version)
+
+
+def test_the_changelog_speaks_of_what_is_here() -> None:
+    """Its first section is the next release or the current version."""
+    scope: dict[str, str] = {}
+    exec((ROOT / "src/tamis/version.py").read_text(encoding="utf-8"), scope)
+    assert unreleased((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), scope["__version__"])
+
+
+def test_the_changelog_rule_can_fail() -> None:
+    """A changelog that stops at an older release is seen."""
+    assert not unreleased("# Changelog\n\n## 0.1.0\n", "0.2.0")
+    assert unreleased("# Changelog\n\n## Unreleased\n", "0.2.0")
+
+
+def test_the_licence_is_the_one_that_is_named() -> None:
+    """LICENSE holds the whole text of what pyproject.toml names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert project["license"] == "Apache-2.0"
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text

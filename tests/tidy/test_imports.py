@@ -9,6 +9,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.sources import ROOT, Source, inside, source
 
 SUBMODULES = {path.stem for path in (ROOT / "src/tamis").iterdir() if not path.name.startswith("_")}

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tamis.settings import TABLE, Row
+from tamis.settings.load import OTHER_NAMES
 from tamis.settings.table import PARTS
 
 PLACE = Path(__file__).resolve().parents[1] / "docs/reference/settings.md"
@@ -43,11 +44,23 @@ retention = [{ query = "level:debug", keep = "3d" }]
 | rules | a list of tables with `query` and `keep`; in the environment the same as JSON |
 | path | `~` is the home folder; empty is none |
 """
+OTHERS = """
+Two names in the environment are no settings:
+
+| name | what it is |
+|---|---|
+"""
 
 
 def reference() -> str:
     """The whole page."""
-    return HEAD + "".join(_part(part, (cls.__doc__ or "").strip()) for part, cls in PARTS.items())
+    others = "".join(f"| `{name}` | {doc} |\n" for name, doc in OTHER_NAMES.items())
+    return (
+        HEAD
+        + OTHERS
+        + others
+        + "".join(_part(part, (cls.__doc__ or "").strip()) for part, cls in PARTS.items())
+    )
 
 
 def _part(part: str, doc: str) -> str:

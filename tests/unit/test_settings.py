@@ -110,6 +110,7 @@ def test_text_is_read_by_kind(key, text, value):
         ("ingest.time_fields", [1], "must be a list of texts"),
         ("ingest.zone", "Europe/Atlantis", "is not a time zone"),
         ("client.url", "ftp://x", "must be a URL"),
+        ("store.erase_after_s", "25h", "must be at most 86,400"),
         ("store.retention", "level:debug", "must be JSON"),
         ("store.retention", [{"query": "a"}], "rule 1 must be a table"),
         ("store.retention", [{"query": "a", "keep": "off"}], "keep must be more than 0"),

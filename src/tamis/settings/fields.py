@@ -91,10 +91,10 @@ def size(default: str, doc: str, *, least: int = 0) -> int:
     return cast(int, special(kinds.parse_bytes(default), spec))
 
 
-def seconds(default: str, doc: str, *, least: float = 0) -> float:
+def seconds(default: str, doc: str, *, least: float = 0, most: float | None = None) -> float:
     """A duration; the default is written with its unit."""
     kind = kinds.DURATION_OR_OFF if default == "off" else kinds.DURATION
-    spec = Spec(kind, doc, check=within(least, None))
+    spec = Spec(kind, doc, check=within(least, most))
     return cast(float, special(kinds.parse_seconds(default), spec))
 
 

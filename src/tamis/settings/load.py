@@ -16,6 +16,11 @@ from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
 
 MASK = "***REDACTED***"
 CONFIG_NAME = "TAMIS_CONFIG"
+OTHER_NAMES: Mapping[str, str] = {
+    CONFIG_NAME: "The TOML file, when `--config` names none.",
+    "TAMIS_DEBUG": "Set to anything: a command that fails shows its trace.",
+}
+"""Names in the environment that are not settings."""
 _SERVICE_LINK = re.compile(r"TAMIS_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_(?:TCP|UDP)(?:_\w+)?)?)")
 
 
@@ -168,7 +173,7 @@ def _of_part(part: str, parsed: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _unknown_names(environ: Mapping[str, str]) -> Iterable[str]:
-    known = {*BY_ENVIRONMENT, CONFIG_NAME}
+    known = {*BY_ENVIRONMENT, *OTHER_NAMES}
     for name in sorted(environ):
         if name.startswith("TAMIS_") and name not in known and not _SERVICE_LINK.fullmatch(name):
             yield f"{name} in the environment is no setting{_hint(name, known)}"

@@ -12,6 +12,7 @@ from tamis.settings.fields import choice, flag, folder, names, optional_file, re
 from tamis.settings.retention import RetentionRule, retention_rules
 
 OFF = False
+DAY_S = 86_400
 
 
 def check_zone(value: object) -> None:
@@ -91,27 +92,33 @@ class StoreSettings:
     durability: str = choice(
         "disk", "When a batch is acknowledged: safe on disk, or in memory and soon on disk.", "disk", "memory"
     )
+    sync_interval_s: float = seconds("1s", "With durability memory: how often to fsync.", least=0.01)
     segment_records: int = whole(500_000, "A segment is sealed at so many records.", least=1)
-    segment_bytes: int = size("128MiB", "A segment is sealed when its batches take so much memory.", least=1)
+    segment_bytes: int = size("160MiB", "A segment is sealed when its records take so much memory.", least=1)
     segment_age_s: float = seconds(
-        "10m", "A segment is sealed when its oldest batch is this old.", least=0.001
+        "5m", "A segment is sealed when its oldest batch is this old.", least=0.001
     )
+    segment_batches: int = whole(50_000, "A segment is sealed at so many batches with a key.", least=1)
     hot_bytes_max: int = size(
-        "256MiB", "Memory for batches not yet sealed; beyond it, ingest pushes back.", least=1
+        "448MiB", "Memory for records not yet in a segment; beyond it, ingest pushes back."
     )
+    journal_bytes_max: int = size("64MiB", "A journal file of this size is followed by another.", least=1)
     disk_bytes_max: int = size("off", "The disk budget: over it the oldest segments go; off is no budget.")
-    disk_reserve_bytes: int = size("256MiB", "Free space that is never used; ingest refuses before.")
+    disk_reserve_bytes: int = size("128MiB", "Free space that is never used; ingest refuses before.")
     retention_age_s: float = seconds("off", "How long after their receipt records are kept; off is for ever.")
     retention: tuple[RetentionRule, ...] = retention_rules(
         "Rules that keep some records for another time; the first that fits decides."
     )
-    merge_below_records: int = whole(100_000, "Segments smaller than this are merged.")
-    merge_segments_min: int = whole(8, "So many small segments of a day and class make a merge.", least=2)
+    merge_count: int = whole(8, "So many segments of about one size are merged into one.", least=2)
     merge_records_max: int = whole(1_000_000, "A merge never makes a segment larger than this.", least=1)
-    merge_interval_s: float = seconds("1m", "How often merges and retention are looked at.", least=0.01)
-    batch_ids_max: int = whole(1_000_000, "Batch ids remembered, so that a batch sent again is stored once.")
-    batch_ids_age_s: float = seconds("24h", "How long batch ids are remembered.")
-    erase_within_s: float = seconds("24h", "Deleted records are hidden at once and erased within this time.")
+    merge_bytes_max: int = size("256MiB", "Memory that the records of one merge may take.", least=1)
+    batch_ids_max: int = whole(1_000_000, "Batch keys remembered, so that a batch sent again is stored once.")
+    batch_ids_age_s: float = seconds("24h", "How long batch keys are remembered.")
+    erase_after_s: float = seconds(
+        "1h",
+        "Deleted records are hidden at once, and erased from the files after this time; a day at most.",
+        most=DAY_S,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +126,7 @@ class QuerySettings:
     """What a question may cost."""
 
     timeout_s: float = seconds("30s", "The time limit of one query.", least=0.001)
-    memory_bytes: int = size("300MiB", "Memory for all queries together.", least=1)
+    memory_bytes: int = size("384MiB", "Memory for all queries together.", least=1)
     heavy_max: int = whole(4, "Heavy queries at a time; others wait.", least=1)
     waiting_max: int = whole(100, "Heavy queries that may wait; more are answered 429.")
     threads: int = whole(0, "Threads for all queries together; 0 is one for each processor.")

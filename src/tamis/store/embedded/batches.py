@@ -14,8 +14,8 @@ Loader = Callable[[], Iterable[BatchEntry]]
 class BatchIndex:
     """The batches of the last `age_s`, `count_max` at most. Thread-safe.
 
-    `load` gives what segments remember; it is asked once, when an id comes that is not known otherwise, so that
-    a store opens without reading its segments.
+    `load` gives what segments remember; it is asked once, when an id comes that is not known otherwise, so
+    that a store opens without reading its segments.
     """
 
     def __init__(self, clock: Clock, *, age_s: float, count_max: int, load: Loader = tuple) -> None:

@@ -50,9 +50,9 @@ class Pending:
 class Committer:
     """Gives batches their sequences and makes them safe. Thread-safe.
 
-    `visible` is called with each group once it is safe, in order of sequence, never twice at a time. The first
-    failure closes the committer: every batch that waits then, and every later one, gets JournalClosedError, and
-    nothing that failed becomes visible.
+    `visible` is called with each group once it is safe, in order of sequence, never twice at a time. The
+    first failure closes the committer: every batch that waits then, and every later one, gets
+    JournalClosedError, and nothing that failed becomes visible.
     """
 
     def __init__(
@@ -119,12 +119,11 @@ class Committer:
                     self._fail(error)
                     raise
 
-    def rotate(self) -> None:
-        """End the journal's file; only within `alone`. A failure closes the committer."""
-        if self._closed_because is not None:
-            return
+    def end_journal(self) -> int:
+        """End the journal's file; only within `alone`. Return the number of the last file that is ended: what
+        those hold is visible. A failure closes the committer."""
         try:
-            self._journals.rotate()
+            return self._journals.end()
         except BaseException as error:
             self._fail(error)
             raise
@@ -153,7 +152,7 @@ class Committer:
     def _write(self, group: Sequence[Pending]) -> None:
         for pending in group:
             payload = encode_frame(pending.header(), pending.records)
-            self._journals.append(payload, last_seq=pending.last_seq)
+            self._journals.append(payload)
         if self._sync_each:
             self._journals.sync()
         self._visible(group)

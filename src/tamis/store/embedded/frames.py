@@ -1,7 +1,7 @@
 """Frames of the journal: one batch each.
 
-A payload is the length of its header (4 bytes, little-endian), the header (JSON, `FrameHeader`), and the records
-as an Arrow stream without `seq` (nothing when the batch has no records).
+A payload is the length of its header (4 bytes, little-endian), the header (JSON, `FrameHeader`), and the
+records as an Arrow stream without `seq` (nothing when the batch has no records).
 """
 
 import struct

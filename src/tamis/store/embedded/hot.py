@@ -49,7 +49,8 @@ class Frozen:
 
 
 class Hot:
-    """Batches since the last seal, as few parts as reads need. Not thread-safe: `catalog` holds a lock over it."""
+    """Batches since the last seal, as few parts as reads need. Not thread-safe: `catalog` holds a lock over
+    it."""
 
     def __init__(self, last_seq: int) -> None:
         self.last_seq = last_seq

@@ -1,42 +1,46 @@
 """The journal's files: one is written, the older ones wait until their records are in segments."""
 
+import contextlib
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tamis.disk.base import Buffers, Disk
 from tamis.disk.journal import Journal
+from tamis.errors import DiskError
 from tamis.store.embedded.frames import KIND_BATCH
 from tamis.store.embedded.layout import Layout
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class JournalFile:
-    """A file of the journal that is no longer written. `max_seq` is that of its last record."""
+    """A file of the journal that is no longer written."""
 
     number: int
-    max_seq: int
     bytes: int
 
 
 class Journals:
-    """The journal of a store. One writer at a time (`commit` sees to that); `drop_through` from any thread.
+    """The journal of a store. One writer at a time (`commit` sees to that); `drop` from any thread.
 
     A file is made when there is something to write, so an idle store has none.
     """
 
     def __init__(
-        self, disk: Disk, layout: Layout, *, bytes_max: int, next_number: int, files: Iterable[JournalFile] = ()
+        self,
+        disk: Disk,
+        layout: Layout,
+        *,
+        bytes_max: int,
+        next_number: int,
+        files: Iterable[JournalFile] = (),
     ) -> None:
         self._disk, self._layout, self._bytes_max = disk, layout, bytes_max
         self._next_number = next_number
         self._lock = threading.Lock()
         self._files = list(files)
         self._current: Journal | None = None
-        self._current_number = 0
-        self._max_seq = 0
-        self._dirty = False
-        self._failed = False
+        self._dirty = self._failed = False
 
     @property
     def bytes(self) -> int:
@@ -49,16 +53,15 @@ class Journals:
         """How many files there are."""
         return len(self._files) + (self._current is not None)
 
-    def append(self, payload: Buffers, *, last_seq: int) -> None:
+    def append(self, payload: Buffers) -> None:
         """Write one batch; safe after `sync`."""
         if self._current is not None and self._current.size >= self._bytes_max:
-            self.rotate()
+            self.end()
         if self._current is None:
-            self._current_number, self._next_number = self._next_number, self._next_number + 1
-            self._current = Journal.create_journal(self._disk, self._layout.journal(self._current_number))
+            self._current = Journal.create_journal(self._disk, self._layout.journal(self._next_number))
+            self._next_number += 1
         self._dirty = True
         self._current.append(KIND_BATCH, payload)
-        self._max_seq = max(self._max_seq, last_seq)
 
     def sync(self) -> None:
         """Make everything appended so far safe."""
@@ -66,25 +69,25 @@ class Journals:
             self._current.sync()
             self._dirty = False
 
-    def rotate(self) -> None:
-        """End the current file, all of it safe; the next batch begins another."""
-        if self._current is None or self._failed:
-            return
-        file = JournalFile(self._current_number, self._max_seq, self._current.size)
-        self._current.close()
-        self._dirty = False
-        with self._lock:
-            self._files.append(file)
-            self._current = None
+    def end(self) -> int:
+        """End the current file, all of it safe; the next batch begins another. Return the last ended
+        number."""
+        if self._current is not None and not self._failed:
+            self._current.close()
+            self._dirty = False
+            with self._lock:
+                self._files.append(JournalFile(self._next_number - 1, self._current.size))
+                self._current = None
+        return max((file.number for file in self._files), default=0)
 
     def fail(self) -> None:
         """A write or sync failed: the current file stays as it is, for ever the last."""
         self._failed = True
 
-    def drop_through(self, seq: int) -> None:
-        """Remove the files of which every record is in a segment; the written one stays."""
+    def drop(self, through: int) -> None:
+        """Remove the ended files up to a number: every record in them is in a segment."""
         with self._lock:
-            gone = [file for file in self._files if file.max_seq <= seq]
+            gone = [file for file in self._files if file.number <= through]
         for file in gone:
             self._disk.remove(self._layout.journal(file.number))
             with self._lock:
@@ -93,4 +96,5 @@ class Journals:
     def close(self) -> None:
         """Let go of the current file, all of it safe unless something failed before."""
         if self._current is not None:
-            self._current.close()
+            with contextlib.suppress(DiskError):  # what failed was told when it failed
+                self._current.close()

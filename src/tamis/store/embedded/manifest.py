@@ -37,6 +37,8 @@ class SegmentEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What its records take in memory, about."""
     batches: int = 0
     """How many batch ids its metadata hold."""
+    last_batch: int = 0
+    """When the last of those batches was received."""
     key_id: str | None = None
     format: int = FORMAT
 

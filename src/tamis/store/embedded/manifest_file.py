@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tamis.disk.base import Disk
-from tamis.errors import DamageError, FormatError
+from tamis.errors import DamageError, DiskError, FormatError
 from tamis.store.embedded.layout import Layout
 from tamis.store.embedded.manifest import FORMAT, Manifest
 from tamis.store.embedded.manifest_v1 import manifest_of_v1
@@ -59,12 +59,15 @@ def read_manifest(disk: Disk, layout: Layout) -> ManifestRead:
     found: list[Manifest] = []
     problems: list[str] = []
     for path in (layout.manifest, layout.manifest_copy):
+        if not disk.exists(path):
+            problems.append(f"{path.name} is missing")
+            continue
         try:
             found.append(decode_manifest(path, disk.read(path)))
-        except FileNotFoundError:
-            problems.append(f"{path.name} is missing")
         except DamageError as error:
             problems.append(f"{path.name} is damaged ({error.reason})")
+        except DiskError as error:
+            problems.append(str(error))
     if not found:
         raise DamageError(str(layout.folder), f"{' and '.join(problems)}; restore one of them from a backup")
     manifest = max(found, key=lambda one: one.generation)
@@ -81,8 +84,8 @@ def decode_manifest(path: Path, data: bytes) -> Manifest:
         raise DamageError(str(path), str(error)) from error
     if file.format > FORMAT:
         raise FormatError(
-            f"{path.parent} was written by a newer release of Tamis (format {file.format}, this one reads up to "
-            f"{FORMAT}); use that release or a newer one"
+            f"{path.parent} was written by a newer release of Tamis (format {file.format}, this one reads up "
+            f"to {FORMAT}); use that release or a newer one"
         )
     if file.format == 1:
         return manifest_of_v1(path, data)

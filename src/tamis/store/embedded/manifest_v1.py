@@ -1,6 +1,8 @@
-"""The manifest of format 1: without a digest of itself, without a copy, batch ids in it instead of in segments.
+"""The manifest of format 1: without a digest of itself, without a copy, batch ids in it instead of in
+segments.
 
-Its segment entries have no digest of the tally. Segment files, tallies and journal frames are those of format 2.
+Its segment entries have no digest of the tally. Segment files, tallies and journal frames are those of
+format 2.
 """
 
 from pathlib import Path
@@ -33,7 +35,8 @@ class _Manifest(msgspec.Struct):
 
 
 def manifest_of_v1(path: Path, data: bytes) -> Manifest:
-    """A manifest of format 1 as one of today; its segments keep `format` 1 until `upgrade` writes them anew."""
+    """A manifest of format 1 as one of today; its segments keep `format` 1 until `upgrade` writes them
+    anew."""
     try:
         old = msgspec.json.decode(data, type=_Manifest)
     except msgspec.MsgspecError as error:

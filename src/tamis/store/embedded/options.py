@@ -13,7 +13,8 @@ class RetentionRule:
     """Records that match `filter` are kept for `keep_s` from their receipt.
 
     `name` (the rule's text, as the settings give it) is written into segments: the same rule with another
-    `keep_s` holds for segments that are there already; segments of a rule that is gone fall under `retention_s`.
+    `keep_s` holds for segments that are there already; segments of a rule that is gone fall under
+    `retention_s`.
     """
 
     name: str
@@ -25,8 +26,8 @@ class RetentionRule:
 class StoreOptions:
     """How the store behaves. The server makes it of its settings.
 
-    `durability` ``disk``: `append` returns after an fsync. ``memory``: it returns at once, and a power cut may take
-    what came in the last `sync_interval_s`.
+    `durability` ``disk``: `append` returns after an fsync. ``memory``: it returns at once, and a power cut
+    may take what came in the last `sync_interval_s`.
     """
 
     durability: Literal["disk", "memory"] = "disk"
@@ -74,3 +75,6 @@ class StoreOptions:
 
     background: bool = True
     """False: nothing happens by itself; `seal_now` and the like are called (tests, tools)."""
+
+
+DEFAULT_OPTIONS = StoreOptions()

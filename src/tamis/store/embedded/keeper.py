@@ -1,0 +1,67 @@
+"""Work in the background: jobs that run when they are due, one after the other in each lane."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tamis.clock import Clock
+
+_TICK_S = 0.25
+_RETRY_S = 5.0
+
+
+@dataclass(slots=True)
+class Job:
+    """Something that is done when `due` says so. `problem` is why the last try failed; None when it did
+    not."""
+
+    name: str
+    due: Callable[[], bool]
+    run: Callable[[], object]
+    problem: str | None = None
+    not_before: float = 0.0
+
+
+class Lane:
+    """A thread for some jobs. A job that fails is tried again some seconds later; its error stays visible."""
+
+    def __init__(self, name: str, jobs: Sequence[Job], clock: Clock) -> None:
+        self.jobs, self._clock = tuple(jobs), clock
+        self._wake = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._loop, name=f"tamis-store-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now whether something is due."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End, when the job that runs is done."""
+        self._stopped = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._stopped:
+            self._wake.wait(_TICK_S)
+            self._wake.clear()
+            for job in self.jobs:
+                if not self._stopped:
+                    self._try(job)
+
+    def _try(self, job: Job) -> None:
+        now = self._clock.monotonic_s()
+        if now < job.not_before:
+            return
+        try:
+            if job.due():
+                job.run()
+                job.problem = None
+        except Exception as error:  # the edge: the store goes on, and health tells of it
+            job.problem = f"{job.name} failed: {error}"
+            job.not_before = now + _RETRY_S

@@ -1,0 +1,160 @@
+"""Making and opening an embedded store: its parts put together."""
+
+import os
+from pathlib import Path
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.disk.base import Disk
+from tamis.disk.lock import FolderLock, lock_folder
+from tamis.disk.real import RealDisk
+from tamis.errors import DamageError, FormatError
+from tamis.store.embedded.admission import Admission
+from tamis.store.embedded.ask.engine import Engine
+from tamis.store.embedded.batches import BatchIndex
+from tamis.store.embedded.catalog import Catalog
+from tamis.store.embedded.commit import Committer
+from tamis.store.embedded.delete import Deleter
+from tamis.store.embedded.hot import Hot
+from tamis.store.embedded.intake import Intake, show_in
+from tamis.store.embedded.journals import Journals
+from tamis.store.embedded.layout import Layout
+from tamis.store.embedded.manifest import BatchEntry, Manifest
+from tamis.store.embedded.manifest_file import manifest_exists, write_manifest
+from tamis.store.embedded.options import DEFAULT_OPTIONS, StoreOptions
+from tamis.store.embedded.parts import StoreParts
+from tamis.store.embedded.recover import Recovered, make_names_safe, recover
+from tamis.store.embedded.segment_files import remembered
+from tamis.store.embedded.face import EmbeddedStore
+from tamis.store.embedded.upkeep import Upkeep
+from tamis.store.embedded.workshop import Numbers, Workshop
+
+__all__ = ["EmbeddedStore", "create_store", "open_store"]
+
+_PURPOSE = "tamis store"
+
+
+def create_store(
+    folder: Path,
+    options: StoreOptions = DEFAULT_OPTIONS,
+    *,
+    disk: Disk | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> EmbeddedStore:
+    """A new store in a folder, which may be there (other things in it are left alone). FormatError when it
+    holds a store already."""
+    disk = disk or RealDisk()
+    layout = Layout(folder.resolve())
+    lock = _lock(disk, layout)
+    try:
+        if manifest_exists(disk, layout):
+            raise FormatError(f"{layout.folder} holds a store already; open it, or choose another folder")
+        _create(disk, layout, clock)
+        return _open(disk, layout, options, clock=clock, lock=lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def open_store(
+    folder: Path,
+    options: StoreOptions = DEFAULT_OPTIONS,
+    *,
+    disk: Disk | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    create: bool = True,
+) -> EmbeddedStore:
+    """Open the store in a folder, making one when there is none and `create` says so.
+
+    Raises LockedError when another process has it, FormatError when a newer release wrote it or there is
+    none, DamageError when no manifest is whole. Damage elsewhere is named by `health` and in answers.
+    """
+    disk = disk or RealDisk()
+    layout = Layout(folder.resolve())
+    if not create and not manifest_exists(disk, layout):
+        raise FormatError(f"{layout.folder} holds no store; check the path")
+    lock = _lock(disk, layout)
+    try:
+        if not manifest_exists(disk, layout):
+            _create(disk, layout, clock)
+        return _open(disk, layout, options, clock=clock, lock=lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _lock(disk: Disk, layout: Layout) -> FolderLock:
+    disk.create_folder(layout.folder)
+    return lock_folder(layout.folder, _PURPOSE)
+
+
+def _create(disk: Disk, layout: Layout, clock: Clock) -> None:
+    make_names_safe(disk, layout)
+    if disk.names(layout.segments) or disk.names(layout.journals):
+        raise DamageError(
+            str(layout.folder), "there are segments or journals but no manifest; restore it from a backup"
+        )
+    write_manifest(disk, layout, Manifest(store_id=os.urandom(4).hex(), created=clock.now_ns()))
+
+
+def _open(
+    disk: Disk, layout: Layout, options: StoreOptions, *, clock: Clock, lock: FolderLock
+) -> EmbeddedStore:
+    found = recover(disk, layout, now_ns=clock.now_ns())
+    hot = Hot(found.replay.last_seq)
+    for batch in found.replay.batches:
+        hot.add(batch)
+    catalog = Catalog(disk, layout, found.manifest, hot=hot, clock=clock)
+    if found.changed:
+        catalog.publish(lambda manifest: manifest)
+    engine = Engine(
+        layout.segments,
+        memory_bytes=options.query_memory_bytes,
+        threads=options.query_threads,
+        heavy_max=options.query_heavy_max,
+        shapes_max=options.query_shapes_max,
+    )
+    shop = Workshop(disk, layout, catalog, engine, options, clock, Numbers(found.manifest.segment_next))
+    parts = _parts(shop, found, lock)
+    store = EmbeddedStore(parts)
+    if options.background:
+        parts.upkeep.start()
+    return store
+
+
+def _parts(shop: Workshop, found: Recovered, lock: FolderLock) -> StoreParts:
+    options, catalog = shop.options, shop.catalog
+    journals = Journals(
+        shop.disk,
+        shop.layout,
+        bytes_max=options.journal_bytes_max,
+        next_number=found.replay.next_file,
+        files=found.replay.files,
+    )
+    committer = Committer(
+        journals,
+        show_in(catalog),
+        next_seq=found.replay.last_seq + 1,
+        sync_each=options.durability == "disk",
+    )
+    batches = BatchIndex(
+        shop.clock,
+        age_s=options.batch_ids_age_s,
+        count_max=options.batch_ids_max,
+        load=lambda: _remembered(shop),
+    )
+    batches.add(batch.entry for batch in found.replay.batches if batch.entry is not None)
+    admission = Admission(shop.disk, shop.layout, options, hot_bytes=lambda: catalog.hot.memory_bytes)
+    upkeep = Upkeep(shop, committer, journals)
+    intake = Intake(committer, batches, admission=admission, clock=shop.clock, taken=upkeep.batch_taken)
+    deleter = Deleter(catalog, shop.engine, shop.clock)
+    return StoreParts(
+        shop, journals, committer, batches, admission, intake, upkeep, deleter, lock, tuple(found.notes)
+    )
+
+
+def _remembered(shop: Workshop) -> list[BatchEntry]:
+    """Batch ids in segments, set aside ones included, and in the manifest."""
+    with shop.catalog.segments() as (manifest, _):
+        aside = [loss.segment for loss in manifest.losses if loss.segment is not None]
+        found = remembered(shop.layout, [*manifest.segments, *aside], oldest_ns=shop.oldest_batch_ns())
+        return [*manifest.batches, *found]

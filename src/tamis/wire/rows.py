@@ -36,7 +36,7 @@ class RowReader:
     def __init__(self, options: DecodeOptions, rows_expected: int = 0) -> None:
         self.options = options
         self.times = Times(options.zone, options.now_ns)
-        self._names = _names(options.fields)
+        self._names = names_of(options.fields)
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._known: set[str] = set()
         self._names_max = max(NAMES_MIN, min(options.limits.names_max, CELLS_MAX // (rows_expected + 1)))
@@ -196,7 +196,8 @@ def _groups(rows: Sequence[Row]) -> list[tuple[tuple[str, ...], Index]]:
 
 
 @lru_cache(maxsize=64)
-def _names(fields: FieldNames) -> Names:
+def names_of(fields: FieldNames) -> Names:
+    """The names under these settings."""
     return Names(fields)
 
 

@@ -209,7 +209,7 @@ class Times:
 
 def from_number(number: int) -> int | None:
     """An epoch number (s, ms, us or ns, by size) as nanoseconds; None outside 1677 to 2262."""
-    return _in_range(number * _unit(abs(number)))
+    return _in_range(number * epoch_unit(abs(number)))
 
 
 def from_float(number: float) -> int | None:
@@ -252,7 +252,8 @@ def _print_fraction(fraction: int) -> str:
     return f".{fraction // 1_000:06}" if fraction % 1_000 == 0 else f".{fraction:09}"
 
 
-def _unit(size: int) -> int:
+def epoch_unit(size: int) -> int:
+    """Nanoseconds in the unit of an epoch number of this size."""
     if size < S_MAX:
         return NS
     if size < MS_MAX:
@@ -262,9 +263,9 @@ def _unit(size: int) -> int:
 
 def _integers(numbers: Sequence[int]) -> list[int | None]:
     low, high = min(numbers), max(numbers)
-    unit = _unit(abs(high))
+    unit = epoch_unit(abs(high))
     if (
-        unit == _unit(abs(low))
+        unit == epoch_unit(abs(low))
         and (low < 0) == (high < 0)
         and low * unit >= INT64_MIN
         and high * unit <= INT64_MAX
@@ -275,7 +276,7 @@ def _integers(numbers: Sequence[int]) -> list[int | None]:
 
 def _from_digits(sign: str, whole: str, fraction: str) -> int | None:
     number = int(whole)
-    unit = _unit(number)
+    unit = epoch_unit(number)
     ns = number * unit + int((fraction + "000000000")[:9]) * unit // NS
     return _in_range(-ns if sign == "-" else ns)
 

@@ -1,0 +1,207 @@
+"""The fast way: when it answers, it answers what the general way does."""
+
+import json
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tamis.wire import jsonlines, jsonlines_arrow
+from tamis.wire.base import DecodeOptions, FieldNames, WireLimits
+from tamis.wire.jsonlines_arrow import LearnedSchemas, decode_fast
+
+NOW = 1_795_255_200 * 10**9
+
+
+@pytest.fixture(autouse=True)
+def _small_bodies(monkeypatch):
+    """Let bodies of any size go the fast way."""
+    monkeypatch.setattr(jsonlines_arrow, "BODY_BYTES_MIN", 1)
+
+
+def options(**settings):
+    return DecodeOptions(now_ns=NOW, **settings)
+
+
+def values(column, length):
+    found = column if isinstance(column, list) else column.to_pylist()
+    assert len(found) == length
+    return found
+
+
+def plain(decoded):
+    """A batch as comparable rows: types count, but for integers and the doubles that equal them."""
+    columns = decoded.columns
+    rows: list[dict[tuple[str, str], object]] = [{} for _ in range(columns.length)]
+    for row, stamp in zip(rows, values(columns.timestamp, columns.length), strict=True):
+        row["", "timestamp"] = stamp
+    for kind, table in (("core", columns.core), ("attribute", columns.attributes)):
+        for name, column in table.items():
+            for row, value in zip(rows, values(column, columns.length), strict=True):
+                if value is not None:
+                    row[kind, name] = (
+                        ("number", value) if type(value) in (int, float) else (type(value), value)
+                    )
+    return rows, decoded.received, decoded.rejected, decoded.rejected_count
+
+
+def both(body, given, schemas=None):
+    """Whether the fast way answered; that it answered right is asserted."""
+    fast = decode_fast(body, given, schemas or LearnedSchemas())
+    if fast is None:
+        return False
+    assert plain(fast) == plain(jsonlines.decode(body, given))
+    return True
+
+
+def lines(rows):
+    return b"\n".join(json.dumps(row).encode() for row in rows)
+
+
+USUAL = [
+    {
+        "timestamp": f"2026-11-21T10:00:{n % 60:02}.{n:06}Z", "level": ["info", "WARN", "error"][n % 3],
+        "service": "shop",
+        "message": f"order {n} é", "duration_ms": n / 4, "status": 200, "ok": n % 2 == 0,
+        "user": None if n % 5 else f"u{n}",
+    }
+    for n in range(200)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Asia/Tokyo")])
+@pytest.mark.parametrize(
+    "stamp", ["2026-11-21T10:00:00Z", "2026-11-21T10:00:00.123456789+02:00", "2026-11-21 10:00:00",
+    1795255200, 1795255200123]
+)  # fmt: skip
+def test_uniform_blocks_go_the_fast_way(stamp, zone):
+    """The usual fields and times are answered fast, and alike."""
+    assert both(
+        lines([{**row, "timestamp": stamp} for row in USUAL]), options(zone=zone, service="s", host="h")
+    )
+
+
+def test_a_block_with_malformed_lines_goes_the_fast_way():
+    """Truncated, blank, oversize and foreign lines are cut out and named by their own numbers."""
+    broken = lines(USUAL).split(b"\n")
+    for at, bad in (
+        (0, b"garbage"),
+        (7, b""),
+        (20, b'{"message":"cut'),
+        (21, b"[1]"),
+        (22, b"\r"),
+        (199, b"x" * 3000),
+    ):
+        broken[at] = bad
+    given = options(limits=WireLimits(line_bytes_max=2000))
+    assert both(b"\n".join(broken), given)
+    assert both(b"\r\n".join(broken) + b"\r\n", given)
+
+
+def test_types_that_come_late_are_learned():
+    """An integer field that turns into a decimal, a field that comes late, a null that gets a value."""
+    schemas = LearnedSchemas()
+    late = [
+        {**row, "status": 200.5, "extra": "x", "nothing": 1} if n > 150 else {**row, "nothing": None}
+        for n, row in enumerate(USUAL)
+    ]
+    assert both(lines(late), options(), schemas)
+    assert both(lines(USUAL), options(), schemas)
+
+
+def test_a_cache_that_learned_something_else_does_no_harm():
+    """Two senders with the same keys and other types: each block is right,
+    and failures are not tried for ever."""
+    schemas = LearnedSchemas()
+    texts = [{**row, "status": "ok"} for row in USUAL]
+    mixed = [USUAL[0] | {"status": 1}, USUAL[1] | {"status": "a"}] * 50
+    for rows in (USUAL, texts, mixed, USUAL, mixed, texts) * 3:
+        both(lines(rows), options(), schemas)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"message":"a"}{"message":"b"}', b'{"message":\n"a"}\n{"message":"b"}{"message":"c"}',
+        b'{"a":1,"a":2}',
+        b'{"n":NaN}', b'{"n":-Infinity}', b'{"n":9007199254740993}', b'{"n":18446744073709551616}',
+        b'{"n":1e300}',
+        b'{"message":"\xff"}', b'{"message":"\\ud800"}', b'{"message":"\\u0000"}', b'{"message":"a\tb"}',
+        b' {"message":"a"}',
+        b'{"message":{"a":1}}', b'{"n":[1]}', b'{"n":"text"}', b'{"n":true}', b'{"timestamp":"soon"}',
+        b'{"timestamp":5}',
+        b'{"timestamp":"2026-11-21 10Z"}', b'{"timestamp":"2026-11-21T10:00:60Z"}',
+        b'{"timestamp":"1600-01-01T00:00:00Z"}',
+        b'{"level":7}', b'{"level":"%s"}' % (b"x" * 40), b'{"level":null}', b'{"msg":"second"}',
+        b'{"new":1}', b"{}", b"{]}", b"7",
+        b'{"service":5}', b'{"time":0.25}', b'{"priority":"high"}', b'\xef\xbb\xbf{"message":"bom"}',
+        b'\0{"message":"nul"}',
+        b'{"attributes":{"x":1},"id":"0123abcd-1","timestamp":1,"message":"own"}', b'{"attributes":"text"}',
+    ],
+)  # fmt: skip
+def test_an_odd_line_among_usual_ones_changes_nothing(odd):
+    """Fast or not, the block is what the general way makes of it, wherever the line stands."""
+    usual = [{"timestamp": "2026-11-21T10:00:00Z", "message": f"m {n}", "n": n + 0.5} for n in range(100)]
+    text = lines(usual).split(b"\n")
+    for place in (0, 50, 100):
+        both(b"\n".join([*text[:place], odd, *text[place:]]), options())
+    both(b"\n".join([odd] * 5), options())
+
+
+SCALARS = {
+    "int": st.integers(-(1 << 54), 1 << 54) | st.integers(),
+    "float": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 9),
+    "bool": st.booleans(),
+    "text": st.text(max_size=6),
+    "time": st.sampled_from(["2026-11-21T10:00:00Z", "2026-11-21T10:00:00.5+02:00", "2026-11-21 10:00:00",
+    "x", 1795255200]),
+    "level": st.sampled_from(["info", "Warn", 30, 3, "", "custom"]),
+}  # fmt: skip
+KEYS = [
+    "timestamp",
+    "ts",
+    "time",
+    "level",
+    "severity",
+    "message",
+    "msg",
+    "service",
+    "host",
+    "name",
+    "a",
+    "b",
+    "attributes",
+    "id",
+]
+
+
+@st.composite
+def blocks(draw):
+    """Bodies that are nearly uniform: one type a key, most of the time."""
+    kinds = draw(
+        st.dictionaries(st.sampled_from(KEYS), st.sampled_from(sorted(SCALARS)), min_size=1, max_size=6)
+    )
+    row = st.fixed_dictionaries({key: SCALARS[kind] | st.none() for key, kind in kinds.items()})
+    text = [json.dumps(one).encode() for one in draw(st.lists(row, min_size=1, max_size=12))]
+    for odd in draw(
+        st.lists(
+            st.sampled_from([b"", b"{}", b"x", b"{", b'{"a":1}{"a":2}', b'{"a":NaN}', b"[{}]", b"{}\r"]),
+            max_size=2,
+        )
+    ):
+        text.insert(draw(st.integers(0, len(text))), odd)
+    return b"\n".join(text) + draw(st.sampled_from([b"", b"\n", b"\r\n"]))
+
+
+@given(blocks(), st.sampled_from([(), ("a",), ("time", "b")]), st.sampled_from([None, "given"]))
+def test_the_fast_way_is_the_general_way(body, time_names, service):
+    """On any nearly uniform block: None, or the same values, rejections and counts."""
+    both(body, options(fields=FieldNames(time=time_names), service=service))
+
+
+@given(st.binary(max_size=60).map(lambda noise: b'{"a":1}\n' + noise + b'\n{"a":2}'))
+def test_any_bytes_are_no_error_the_fast_way(body):
+    """Noise is left to the general way, or handled alike."""
+    both(body, options())

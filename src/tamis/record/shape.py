@@ -3,19 +3,12 @@
 import hashlib
 import re
 
-from tamis.record.tokens import TOKEN, TOKEN_CLASS
+from tamis.record.tokens import TOKEN
 
 MASK = "<*>"
 
 _ASCII_SHAPE = re.compile("[0-9A-Za-z_]+")
 _DIGIT = re.compile("[0-9]")
-
-SHAPE_PATTERN = f"[{TOKEN_CLASS.replace('0-9', '', 1)}]*[0-9][{TOKEN_CLASS}]*"
-"""What is masked, for RE2 (linear there; `re` would be quadratic on long words)."""
-
-SHAPE_PATTERN_ASCII = "[A-Za-z_]*[0-9][0-9A-Za-z_]*"
-"""The same for text that is all ASCII."""
-
 
 def _mask(match: re.Match[str]) -> str:
     token = match[0]

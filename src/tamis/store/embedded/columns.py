@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tamis.errors import WireError
 from tamis.record.attributes import Value, safe_text
@@ -360,8 +359,3 @@ def column_counts(table: pa.Table) -> Mapping[str, int]:
     """For each column with a value: how many records have one."""
     counts = {name: table.num_rows - table[name].null_count for name in table.column_names}
     return {name: count for name, count in counts.items() if count}
-
-
-def is_ascii(column: pa.ChunkedArray) -> bool:
-    """Whether every character of a text column is ASCII."""
-    return pc.all(pc.string_is_ascii(column)).as_py() is not False

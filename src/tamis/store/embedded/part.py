@@ -22,9 +22,11 @@ class PartFacts(msgspec.Struct, frozen=True, kw_only=True):
     columns: dict[str, int]
     """Every column that has a value, with the number of records that have one."""
     single_token: frozenset[str] = frozenset()
-    """Text columns of which every value is one folded ASCII token (hexadecimal ids, say): equality will do."""
-    ascii: frozenset[str] = frozenset()
-    """Text columns of which every character is ASCII."""
+    """Text columns whose every value is one folded ASCII token (hexadecimal ids, say): equality will do."""
+    alphabets: dict[str, str | None] = {}
+    """For each text column: its characters beyond ASCII; None when there are too many to tell."""
+    values: dict[str, list[str]] = {}
+    """All values of the dictionary columns that have few."""
     shapes: int = 0
 
 
@@ -48,7 +50,9 @@ class Part(Protocol):
         ...
 
     @property
-    def facts(self) -> PartFacts: ...
+    def facts(self) -> PartFacts:
+        """What is known without reading."""
+        ...
 
     @property
     def path(self) -> str | None:

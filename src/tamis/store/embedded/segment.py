@@ -12,19 +12,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tamis.errors import DamageError
+from tamis.query.re2 import alphabet_of
 from tamis.store.embedded.columns import (
     IDS,
     NAMES,
     REST,
     column_counts,
-    is_ascii,
 )
+from tamis.store.embedded.alphabet import column_alphabet
 from tamis.store.embedded.part import PartFacts, RowGroup
 from tamis.store.embedded.tally import Tally, decode_tally, encode_tally, tally_table
 
 ROW_GROUP_ROWS = 65_536
 COMPRESSION_LEVEL = 3
 BLOOM_FPP = 0.01
+VALUES_MAX = 256
 _SAMPLE_ROWS = 8_192
 _SINGLE_TOKEN = "^[0-9a-z_]+$"  # noqa: S105  (a shape of text, not a secret)
 
@@ -91,11 +93,8 @@ def _writer_options(table: pa.Table, many_valued: list[str]) -> dict[str, Any]:
 def facts_of(table: pa.Table, tally: Tally) -> PartFacts:
     """What is known of a table in order of time without opening it."""
     texts = [name for name in table.column_names if name == "message" or name in IDS or name.endswith("#s")]
-    ascii_texts = frozenset(
-        name
-        for name in (*texts, *(n for n in NAMES if n in table.column_names))
-        if is_ascii_column(table, name)
-    )
+    alphabets = {name: column_alphabet(table[name]) for name in texts}
+    values = {name: _distinct(table[name]) for name in NAMES if name in table.column_names}
     stamps = pc.min_max(table["timestamp"].cast(pa.int64())).as_py()
     received = pc.min_max(table["received"].cast(pa.int64())).as_py()
     seqs = pc.min_max(table["seq"]).as_py()
@@ -109,19 +108,16 @@ def facts_of(table: pa.Table, tally: Tally) -> PartFacts:
         max_received=received["max"],
         columns=dict(column_counts(table)),
         single_token=frozenset(
-            name for name in texts if name in ascii_texts and _is_single_token(table, name)
+            name for name in texts if alphabets[name] == "" and _is_single_token(table, name)
         ),
-        ascii=ascii_texts,
+        alphabets={**alphabets, **{name: alphabet_of(known) for name, known in values.items()}},
+        values={name: known for name, known in values.items() if len(known) <= VALUES_MAX},
         shapes=len(tally.shape_ids),
     )
 
 
-def is_ascii_column(table: pa.Table, name: str) -> bool:
-    """Whether every character of a text column is ASCII, dictionaries by their values."""
-    column = table[name]
-    if pa.types.is_dictionary(column.type):
-        return all(is_ascii(pa.chunked_array([chunk.dictionary])) for chunk in column.chunks)
-    return is_ascii(column)
+def _distinct(column: pa.ChunkedArray) -> list[str]:
+    return sorted(value for value in column.unique().to_pylist() if value is not None)
 
 
 def _is_single_token(table: pa.Table, name: str) -> bool:

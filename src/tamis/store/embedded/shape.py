@@ -7,29 +7,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tamis.record.shape import MASK, SHAPE_PATTERN, SHAPE_PATTERN_ASCII, shape, shape_id
+from tamis.query.re2 import token_class
+from tamis.record.shape import MASK, shape_id
+from tamis.store.embedded.alphabet import column_alphabet
 
 _KNOWN_MAX = 200_000
-_REGEX_ROWS_MIN = 4_000
-"""Below this many messages that are not ASCII, Python is faster than compiling the large expression."""
 
 _known: dict[str, int] = {}
 
 
 def shapes_of(messages: pa.Array) -> pa.Array:
     """The shape of each message; agrees with `record.shape.shape` on every string."""
-    is_ascii = pc.string_is_ascii(messages)
-    if pc.all(is_ascii).as_py() is not False:
-        return _masked(messages, SHAPE_PATTERN_ASCII)
-    if len(messages) >= _REGEX_ROWS_MIN:
-        return _masked(messages, SHAPE_PATTERN)
-    others = [shape(text) for text in messages.filter(pc.invert(is_ascii)).to_pylist()]
-    plain = _masked(messages, SHAPE_PATTERN_ASCII)
-    return pc.replace_with_mask(plain, pc.invert(is_ascii), pa.array(others, pa.string()))
-
-
-def _masked(messages: pa.Array, pattern: str) -> pa.Array:
+    pattern = shape_source(column_alphabet(messages))
     return pc.replace_substring_regex(messages, pattern=pattern, replacement=MASK)
+
+
+def shape_source(alphabet: str | None) -> str:
+    """What is masked, as RE2 reads it: a token with an ASCII digit."""
+    inside = token_class(alphabet)
+    return f"[{inside.replace('0-9', '', 1)}]*[0-9][{inside}]*"
 
 
 def shape_ids_of(messages: pa.Array) -> pa.Array:

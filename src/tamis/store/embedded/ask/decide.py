@@ -85,16 +85,15 @@ class Decider:
 def _holds(leaf: Any, value: str | None) -> int:
     if value is None:
         return NO
-    record = (
-        Record(timestamp=0, service=value) if leaf.field == "service" else Record(timestamp=0, level=value)
-    )
-    return YES if match(leaf, record) else NO
+    return YES if match(leaf, Record(timestamp=0, **{leaf.field: value})) else NO
 
 
 def _by_presence(leaf: Any, facts: PartFacts) -> int:
     """A field that no record of the part has matches nothing; one that every record has exists."""
     if leaf.field in ("timestamp", "received", "id"):
         return MAYBE
+    if leaf.field in facts.values and not any(_holds(leaf, value) for value in facts.values[leaf.field]):
+        return NO
     columns = columns_of(leaf.field, facts, with_nested=isinstance(leaf, Exists))
     if not columns:
         return NO

@@ -77,7 +77,7 @@ class Engine:
 
 def _execute(cursor: Any, sql: str, parameters: Mapping[str, Any], budget: Budget) -> pa.Table:
     try:
-        return cursor.execute(sql, dict(parameters)).to_arrow_table()
+        return cursor.sql(sql, params=dict(parameters)).to_arrow_table()
     except duckdb.InterruptException:
         budget.remaining_s()
         raise QueryCancelledError("the query was interrupted") from None

@@ -13,10 +13,10 @@ from tamis.store.base import Budget, Question
 from tamis.store.embedded.ask.bound import FALSE, TRUE, quoted
 from tamis.store.embedded.ask.compile import Compiler, Parameters, joined
 from tamis.store.embedded.ask.condition import Condition, condition_of, out_of_reach
-from tamis.store.embedded.ask.decide import TALLIED, hour_start_ns, undecided_hours
+from tamis.store.embedded.ask.decide import hour_start_ns, undecided_hours
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, States, is_message_leaf
-from tamis.store.embedded.columns import to_records
+from tamis.store.embedded.columns import NAMES, to_records
 from tamis.store.embedded.part import Part, Snapshot
 
 _HOURS_MAX = 64
@@ -179,10 +179,7 @@ class Source:
         """Run a statement in which ``{rows}`` stands for the relation; None when there are no rows at all."""
         if not self.sql:
             return None
-        values = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in self.parameters.values.items()
-        }
+        values = self.parameters.used_in(self.sql + statement)
         sql = statement.replace("{rows}", f"({self.sql}) AS rows")
         ids = {
             name: pa.table({"id": pa.array(ids, pa.int64())}) for name, ids in self.parameters.tables.items()
@@ -197,17 +194,24 @@ class Source:
 
 
 def _compiler(plan: Plan, parts: Sequence[Decided], parameters: Parameters) -> Compiler:
-    values: dict[str, set[str]] = {name: set() for name in TALLIED}
-    for decided in parts:
-        tally = decided.part.tally()
-        values["service"].update(value for value in tally.services if value is not None)
-        values["level"].update(value for value in tally.levels if value is not None)
+    members = [decided.part for decided in parts]
     return Compiler(
         parameters,
+        members,
         shapes_say=_shapes_say(plan, parts),
         verified=_verified(plan, parts),
-        values=values,
+        values=_known_values(members),
     )
+
+
+def _known_values(parts: Sequence[Part]) -> dict[str, set[str]]:
+    """All values of the fields that have few of them in every part."""
+    values: dict[str, set[str]] = {}
+    for name in NAMES:
+        holders = [part.facts for part in parts if name in part.facts.columns]
+        if all(name in facts.values for facts in holders):
+            values[name] = {value for facts in holders for value in facts.values[name]}
+    return values
 
 
 def _shapes_say(

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tamis.query.ast import Exact, Filter, Phrase, Prefix, Regex, Substring
-from tamis.query.re2 import has_digit, masked_phrase_source, phrase_source, substring_source
+from tamis.query.re2 import alphabet_of, has_digit, masked_phrase_source, phrase_source, substring_source
 from tamis.record.shape import MASK, shape
 from tamis.record.tokens import fold, tokens
 from tamis.store.embedded.tally import Tally
@@ -70,13 +70,13 @@ class ShapeIndex:
 def decide_shapes(leaf: MessageLeaf, shapes: Sequence[str]) -> States:
     """The leaf decided for shapes: agrees with `query.match` on every message of the shape where it is not MAYBE."""
     column = pa.array(shapes, pa.string())
-    ascii_only = pc.all(pc.string_is_ascii(column)).as_py() is not False
+    alphabet = alphabet_of(shapes)
     masked = _bools(pc.match_substring(column, MASK))
     match leaf:
         case Phrase() | Prefix() if tokens(leaf.text):
-            return _decide_tokens(leaf, column, masked, ascii_only=ascii_only)
+            return _decide_tokens(leaf, column, masked, alphabet)
         case Phrase() | Prefix() | Substring():
-            return _decide_substring(fold(leaf.text), column, masked, ascii_only=ascii_only)
+            return _decide_substring(fold(leaf.text), column, masked, alphabet)
         case Exact():
             return _decide_exact(leaf.text, column, masked)
         case Regex():
@@ -84,32 +84,32 @@ def decide_shapes(leaf: MessageLeaf, shapes: Sequence[str]) -> States:
             return np.where(masked, MAYBE, np.where(found, YES, NO)).astype(np.int8)
 
 
-def _decide_tokens(leaf: Phrase | Prefix, column: pa.Array, masked: Any, *, ascii_only: bool) -> States:
+def _decide_tokens(leaf: Phrase | Prefix, column: pa.Array, masked: Any, alphabet: str | None) -> States:
     words = tokens(leaf.text)
     prefix = isinstance(leaf, Prefix)
     if any(has_digit(word) for word in words):
-        return _decide_masked(words, column, masked, prefix=prefix, ascii_only=ascii_only)
-    loose = _found(column, phrase_source(words, prefix=prefix, ascii_only=ascii_only))
+        return _decide_masked(words, column, masked, alphabet, prefix=prefix)
+    loose = _found(column, phrase_source(words, alphabet, prefix=prefix))
     strict = loose
     if len(words) > 1:
-        strict = _found(column, phrase_source(words, prefix=prefix, ascii_only=ascii_only, gap_without="<"))
+        strict = _found(column, phrase_source(words, alphabet, prefix=prefix, gap_without="<"))
     sure = strict | (loose & ~masked)
     possible = loose | (masked if prefix else False)
     return np.where(sure, YES, np.where(possible, MAYBE, NO)).astype(np.int8)
 
 
 def _decide_masked(
-    words: list[str], column: pa.Array, masked: Any, *, prefix: bool, ascii_only: bool
+    words: list[str], column: pa.Array, masked: Any, alphabet: str | None, *, prefix: bool
 ) -> States:
     """Words with digits stand masked in a shape: it can only say which messages to look at."""
     if prefix:
         return np.where(masked, MAYBE, NO).astype(np.int8)
-    possible = _found(column, masked_phrase_source(words, ascii_only=ascii_only))
+    possible = _found(column, masked_phrase_source(words, alphabet))
     return np.where(possible, MAYBE, NO).astype(np.int8)
 
 
-def _decide_substring(folded: str, column: pa.Array, masked: Any, *, ascii_only: bool) -> States:
-    found = _found(column, substring_source(folded, ascii_only=ascii_only))
+def _decide_substring(folded: str, column: pa.Array, masked: Any, alphabet: str | None) -> States:
+    found = _found(column, substring_source(folded, alphabet))
     sure = found & ~masked if set(folded) & set(MASK) else found
     return np.where(sure, YES, np.where(masked, MAYBE, NO)).astype(np.int8)
 

@@ -41,7 +41,7 @@ bench: .venv/ready-bench  ## measure, into benchmarks/README.md; under 10 minute
 	$(BIN)/python -m benchmarks
 
 docs: .venv/ready  ## write the reference from the tables, build the site into site/
-	$(BIN)/python tools/make_reference.py
+	for tool in tools/make_*_reference.py; do $(BIN)/python $$tool; done
 	$(BIN)/zensical build --clean
 
 fmt: .venv/ready  ## format the code and mend what ruff can mend

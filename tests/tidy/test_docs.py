@@ -4,10 +4,15 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from types import ModuleType
+
+import pytest
 
 from tamis.settings import TABLE
 from tests.tidy.sources import ROOT, tracked
-from tools.make_settings_reference import PLACE, reference
+from tools import make_commands_reference, make_metrics_reference, make_settings_reference
+
+REFERENCES = (make_settings_reference, make_metrics_reference, make_commands_reference)
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
@@ -67,14 +72,15 @@ def test_the_link_rule_can_fail(tmp_path: Path) -> None:
     assert len(list(broken_links(page))) == 2
 
 
-def test_the_settings_reference_is_the_table() -> None:
-    """docs/reference/settings.md is what `make docs` writes from the table."""
-    assert PLACE.read_text(encoding="utf-8") == reference(), "run: make docs"
+@pytest.mark.parametrize("tool", REFERENCES, ids=lambda tool: tool.PLACE.stem)
+def test_the_reference_is_what_the_tables_say(tool: ModuleType) -> None:
+    """Settings, commands, metrics and routes stand in docs/reference as they are."""
+    assert tool.PLACE.read_text(encoding="utf-8") == tool.reference(), "run: make docs"
 
 
 def test_every_setting_is_documented() -> None:
     """Each key and each name of the environment stands in the reference."""
-    text = PLACE.read_text(encoding="utf-8")
+    text = make_settings_reference.PLACE.read_text(encoding="utf-8")
     assert undocumented(TABLE, text) == []
     assert undocumented((row.environment for row in TABLE.values()), text) == []
 

@@ -1,0 +1,37 @@
+"""Write docs/reference/metrics.md from the table of metrics."""
+
+from pathlib import Path
+
+from tamis.telemetry.metrics import reference as table
+
+PLACE = Path(__file__).resolve().parents[1] / "docs/reference/metrics.md"
+HEAD = """\
+# Metrics
+
+<!-- Written by `make docs` from the table in src/tamis/telemetry/metrics.py. -->
+
+`GET /metrics` answers in Prometheus' text format, to callers with a token:
+
+```yaml
+scrape_configs:
+  - job_name: tamis
+    authorization:
+      credentials_file: /etc/prometheus/tamis.token
+    static_configs:
+      - targets: ["127.0.0.1:4817"]
+```
+
+Durations are seconds, sizes bytes. A label has a bounded number of values: routes are templates, never paths that
+callers made. Beside these, the process reports its own memory, processor time and open files (`process_…`).
+
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    return HEAD + table()
+
+
+if __name__ == "__main__":
+    PLACE.parent.mkdir(parents=True, exist_ok=True)
+    PLACE.write_text(reference(), encoding="utf-8")

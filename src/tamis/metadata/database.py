@@ -1,0 +1,74 @@
+"""The SQLite file beside the records: opened, migrated, and shared by threads one at a time."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tamis.errors import FormatError
+
+FILE_NAME = "meta.db"
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE tokens (name TEXT PRIMARY KEY, hash TEXT NOT NULL, created_ns INTEGER NOT NULL) STRICT;
+    CREATE TABLE sessions (
+        digest TEXT PRIMARY KEY, principal TEXT NOT NULL,
+        created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL
+    ) STRICT;
+    """,
+)
+"""Script n brings a file from version n to n + 1; a released script never changes."""
+
+
+class Database:
+    """One connection under a lock. Every change is safe when its block ends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing."""
+        with self._lock, self._connection:
+            yield self._connection
+
+    def changes_seen(self) -> int:
+        """A number that differs after another process changed the file."""
+        with self._lock:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        with self._lock:
+            self._connection.close()
+
+
+def open_database(folder: Path | None) -> Database:
+    """The metadata of a data folder, made when it is not there (mode 0600); None keeps it in memory."""
+    path = ":memory:"
+    if folder is not None:
+        file = folder / FILE_NAME
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        path = str(file)
+    connection = sqlite3.connect(path, timeout=10, check_same_thread=False, isolation_level="IMMEDIATE")
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA synchronous = FULL")
+    _migrate(connection, path)
+    return Database(connection)
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(_MIGRATIONS):
+        connection.close()
+        raise FormatError(
+            f"{path} has version {version}, this release reads up to {len(_MIGRATIONS)}; use a newer Tamis"
+        )
+    for number in range(version, len(_MIGRATIONS)):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
+        )

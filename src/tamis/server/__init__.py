@@ -1,0 +1,1 @@
+"""The log server: HTTP in front of a store."""

@@ -1,0 +1,239 @@
+"""What answers look like: one struct for each, made of the store's values, and the bytes they become."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tamis.record.model import StoredRecord
+from tamis.record.shape import pattern_id, shape, shape_id
+from tamis.store import base
+from tamis.wire.times import time_printer
+
+_CORE = ("level", "service", "logger", "host", "message")
+_IDS = ("trace_id", "span_id", "correlation_id")
+
+
+class Read(msgspec.Struct, kw_only=True):
+    """What every read carries: the sequence that it saw up to, its time, and what the reader should know."""
+
+    as_of: str
+    took_ms: float = 0.0
+    warnings: list[str] = []
+
+
+class Found(Read, kw_only=True):
+    """A page of records."""
+
+    records: list[dict[str, Any]]
+    next_cursor: str | None = None
+
+
+class Count(Read, kw_only=True):
+    """How many records."""
+
+    count: int
+
+
+class Bucket(msgspec.Struct):
+    """Counts in the interval that begins at `start`, by the value of the asked field."""
+
+    start: str
+    counts: dict[str, int]
+
+
+class HistogramAnswer(Read, kw_only=True):
+    """Counts over time; intervals without records are left out."""
+
+    interval_s: int | float
+    buckets: list[Bucket]
+
+
+class FacetValue(msgspec.Struct):
+    """One value of a field, and how many records have it."""
+
+    value: Any
+    count: int
+
+
+class FacetsAnswer(Read, kw_only=True):
+    """The most frequent values of a field."""
+
+    field: str
+    values: list[FacetValue]
+    other: int = 0
+    missing: int = 0
+
+
+class FieldAnswer(msgspec.Struct):
+    """One field: in how many records, and with which types."""
+
+    name: str
+    count: int
+    types: dict[str, int]
+
+
+class FieldsAnswer(Read, kw_only=True):
+    """The fields of the records asked for."""
+
+    fields: list[FieldAnswer]
+
+
+class TableAnswer(Read, kw_only=True):
+    """Rows of `stats`."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class PatternAnswer(msgspec.Struct):
+    """One pattern of the records asked for."""
+
+    id: str
+    template: str
+    count: int
+    first_seen: str
+    last_seen: str
+    levels: dict[str, int]
+    services: dict[str, int]
+    example: str
+
+
+class PatternsAnswer(Read, kw_only=True):
+    """Patterns, most frequent first; all counts and `unmatched` add up to the count of the question."""
+
+    patterns: list[PatternAnswer]
+    unmatched: int = 0
+
+
+class ContextAnswer(Read, kw_only=True):
+    """A record with its neighbours in its service and host, ascending."""
+
+    record: dict[str, Any]
+    before: list[dict[str, Any]]
+    after: list[dict[str, Any]]
+
+
+class Deleted(Read, kw_only=True):
+    """How many records were hidden; their bytes are erased within a day."""
+
+    hidden: int
+
+
+class RejectedLine(msgspec.Struct):
+    """A line that was not kept, and why."""
+
+    line: int
+    reason: str
+
+
+class Ingested(msgspec.Struct):
+    """What became of a body: `received` = `stored` + `rejected_count`; the first rejections are listed."""
+
+    received: int
+    stored: int
+    rejected: list[RejectedLine] = []
+    rejected_count: int = 0
+    duplicate: bool = False
+    warnings: list[str] = []
+
+
+ANSWERS = (
+    Found, Count, HistogramAnswer, FacetsAnswer, FieldsAnswer, TableAnswer, PatternsAnswer, ContextAnswer,
+    Deleted, Ingested,
+)  # fmt: skip
+
+
+def encode_json(value: Any) -> bytes:
+    """Any answer as JSON; text that UTF-8 cannot carry is escaped, never refused."""
+    try:
+        return msgspec.json.encode(value)
+    except (OverflowError, ValueError, TypeError):
+        plain = msgspec.to_builtins(value)
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "backslashreplace"
+        )
+
+
+def record_id(store_id: str, seq: int) -> str:
+    """The public name of a record, and of a moment (`as_of`)."""
+    return f"{store_id}-{seq}"
+
+
+def parse_record_id(text: str, store_id: str) -> int | None:
+    """The sequence behind a public name; None when it is none of this store's."""
+    head, _, digits = text.strip().rpartition("-")
+    if head != store_id or not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        return None
+    return int(digits)
+
+
+def public_records(records: Iterable[StoredRecord], store_id: str) -> list[dict[str, Any]]:
+    """Records as answers show them: every core field is there, null when absent."""
+    printed = time_printer()
+    return [_public(one, store_id, printed(one.record.timestamp), printed(one.received)) for one in records]
+
+
+def _public(stored: StoredRecord, store_id: str, timestamp: str, received: str) -> dict[str, Any]:
+    record = stored.record
+    fields: dict[str, Any] = {
+        "id": record_id(store_id, stored.seq),
+        "timestamp": timestamp,
+        "received": received,
+    }
+    for name in _CORE:
+        fields[name] = getattr(record, name)
+    fields["shape"] = shape(record.message)
+    fields["pattern"] = pattern_id(shape_id(fields["shape"]))
+    for name in _IDS:
+        fields[name] = getattr(record, name)
+    fields["attributes"] = record.attributes
+    return fields
+
+
+def histogram_answer(made: base.Histogram, store_id: str) -> HistogramAnswer:
+    """Counts over time with printed times."""
+    printed = time_printer()
+    seconds = made.interval_ns / 1e9
+    return HistogramAnswer(
+        as_of=record_id(store_id, made.as_of),
+        warnings=list(made.warnings),
+        interval_s=int(seconds) if seconds.is_integer() else seconds,
+        buckets=[Bucket(printed(start), counts) for start, counts in made.buckets],
+    )
+
+
+def patterns_answer(made: base.PatternList, store_id: str) -> PatternsAnswer:
+    """Patterns with public ids and printed times."""
+    printed = time_printer()
+    return PatternsAnswer(
+        as_of=record_id(store_id, made.as_of),
+        warnings=list(made.warnings),
+        patterns=[
+            PatternAnswer(
+                id=pattern_id(one.shape_id),
+                template=one.template,
+                count=one.count,
+                first_seen=printed(one.first_seen),
+                last_seen=printed(one.last_seen),
+                levels=one.levels,
+                services=one.services,
+                example=one.example,
+            )
+            for one in made.patterns
+        ],
+        unmatched=made.unmatched,
+    )
+
+
+def facets_answer(made: base.Facets, store_id: str) -> FacetsAnswer:
+    """The values of a field."""
+    return FacetsAnswer(
+        as_of=record_id(store_id, made.as_of),
+        warnings=list(made.warnings),
+        field=made.field,
+        values=[FacetValue(value, count) for value, count in made.values],
+        other=made.other,
+        missing=made.missing,
+    )

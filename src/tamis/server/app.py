@@ -1,0 +1,138 @@
+"""Where the server is put together."""
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.errors import TamisError
+from tamis.metadata.accounts import ADMIN, Accounts
+from tamis.metadata.database import open_database
+from tamis.metadata.tokens import make_token
+from tamis.server.ask import Asker
+from tamis.server.auth import Authenticator
+from tamis.server.gate import AnswerHeaders, Gate
+from tamis.server.ingest import BODIES_BYTES_MAX
+from tamis.server.limits import BodyBudget, HeavySlots
+from tamis.server.local import is_loopback
+from tamis.server.problems import ProblemError, answer_error
+from tamis.server.routes.export import add_export_routes
+from tamis.server.routes.health import health_routes
+from tamis.server.routes.ingest import ingest_routes
+from tamis.server.routes.pages import load_assets, page_routes
+from tamis.server.routes.search import add_search_routes
+from tamis.server.service import Service
+from tamis.settings import Settings
+from tamis.store.base import Store
+from tamis.telemetry.metrics import Metrics
+from tamis.version import __version__
+
+READ_THREADS = 12
+WRITE_THREADS = 12
+"""More than processors: most of them wait for one shared fsync."""
+EXPORTS_MAX = 4
+
+TELEMETRY_OFF: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+
+
+def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SYSTEM_CLOCK) -> Service:
+    """The parts without a store. `folder` holds meta.db; None keeps accounts in memory.
+
+    Makes the admin token when there is none: `Service.new_admin_token` has it then, this once.
+    """
+    metrics = Metrics(process=True)
+    metrics.set("tamis_build_info", 1, __version__)
+    accounts = Accounts(open_database(folder), clock)
+    new_token = None
+    if accounts.token_hash(ADMIN) is None:
+        new_token = settings.server.admin_token or make_token()
+        accounts.set_token(ADMIN, new_token)
+    reads = ThreadPoolExecutor(READ_THREADS, "tamis-read")
+    slots = HeavySlots(settings.query.heavy_max, settings.query.waiting_max, metrics=metrics)
+    return Service(
+        settings=settings,
+        metrics=metrics,
+        accounts=accounts,
+        auth=Authenticator(accounts, metrics, clock),
+        bodies=BodyBudget(BODIES_BYTES_MAX, settings.server.ingest_waiting_max, metrics=metrics),
+        asker=Asker(reads, slots, timeout_s=settings.query.timeout_s, metrics=metrics),
+        exports=HeavySlots(EXPORTS_MAX, settings.query.waiting_max, metrics=metrics),
+        reads=reads,
+        writes=ThreadPoolExecutor(WRITE_THREADS, "tamis-write"),
+        folder=folder,
+        clock=clock,
+        new_admin_token=None if settings.server.admin_token else new_token,
+    )
+
+
+def create_app(
+    settings: Settings,
+    store: Store | None = None,
+    *,
+    folder: Path | None = None,
+    service: Service | None = None,
+    lifespan: Callable[[FastAPI], Any] | None = None,
+) -> FastAPI:
+    """The application. Whoever gives the `store` closes it; without one, `service.set_store` comes later, and
+    until then everything but health answers 503."""
+    service = service or create_service(settings, folder)
+    if store is not None:
+        service.set_store(store)
+    app = FastAPI(
+        title="Tamis",
+        version=__version__,
+        telemetry=TELEMETRY_OFF,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan or _lifespan,
+        exception_handlers=dict.fromkeys((ProblemError, TamisError, HTTPException), answer_error),
+    )
+    app.state.service = service
+    app.state.assets = load_assets()
+    add_search_routes(app.router)
+    add_export_routes(app.router)
+    app.router.routes.extend([*ingest_routes(), *health_routes(), *page_routes()])
+    app.add_exception_handler(404, _not_found)
+    app.add_exception_handler(405, _wrong_method)
+    known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
+    app.user_middleware = [
+        Middleware(AnswerHeaders, service.metrics, known),
+        Middleware(Gate, service.auth, service.metrics, check_hosts=is_loopback(settings.server.host)),
+    ]
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    service: Service = app.state.service
+    service.stopping.set()
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return await answer_error(
+        request,
+        ProblemError(404, f"There is nothing at {request.url.path[:200]}; /docs lists what there is."),
+    )
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    methods = {method for route in matching for method in route.methods}
+    if "GET" in methods:
+        methods.add("HEAD")
+    allowed = ", ".join(sorted(methods))
+    problem = ProblemError(405, f"{request.url.path} takes {allowed}, not {request.method}.")
+    problem.headers["Allow"] = allowed
+    return await answer_error(request, problem)

@@ -1,0 +1,173 @@
+"""From a body to safe records: decompressed within limits, decoded, stored whole, answered exactly."""
+
+import hashlib
+import time
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.errors import ConflictError
+from tamis.server.answers import Ingested, RejectedLine
+from tamis.server.limits import BodyClaim
+from tamis.settings import Settings
+from tamis.store.base import Appended, Store
+from tamis.telemetry.metrics import Metrics
+from tamis.wire.base import Decoded, DecodeOptions, FieldNames, WireLimits
+from tamis.wire.compressed import inflate
+from tamis.wire.jsonlines import decode
+from tamis.wire.jsonlines_arrow import LearnedSchemas, decode_fast
+
+BODIES_BYTES_MAX = 256 << 20
+"""Memory for the bodies under way, all together; one alone may be larger."""
+RECEIPT_PLAIN_BYTES = 2_048
+"""A longer receipt is compressed."""
+KEY_CHARS_MAX = 255
+NO_FIELDS = FieldNames()
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request's body as it came, and what its URL and headers say of it."""
+
+    pieces: Sequence[bytes]
+    encoding: str = ""
+    service: str | None = None
+    host: str | None = None
+    fields: FieldNames = NO_FIELDS
+    principal: str = ""
+    key: str | None = None
+
+    def batch_id(self) -> str | None:
+        """The store's name for what this body holds: a key belongs to its principal."""
+        if self.key is None:
+            return None
+        named = f"{self.principal}\0{self.key}".encode("utf-8", "surrogatepass")
+        return "key-" + hashlib.blake2b(named, digest_size=16).hexdigest()
+
+
+class Receipt(msgspec.Struct):
+    """What is kept beside a batch, so that a body sent again gets the same answer."""
+
+    digest: str
+    answer: Ingested
+
+
+class Ingester:
+    """Takes bodies. Thread-safe; `take` blocks until the records are as safe as the store promises."""
+
+    def __init__(
+        self, store: Store, settings: Settings, *, metrics: Metrics, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._store, self._metrics, self._clock = store, metrics, clock
+        self._bytes_max = settings.server.decompressed_bytes_max
+        self._ratio_max = settings.server.decompress_ratio_max
+        self._limits = WireLimits(line_bytes_max=settings.server.line_bytes_max)
+        self._schemas = LearnedSchemas()
+        self._zone: tzinfo = ZoneInfo(settings.ingest.zone)
+        self._fields = FieldNames(
+            time=settings.ingest.time_fields,
+            level=settings.ingest.level_fields,
+            message=settings.ingest.message_fields,
+        )
+
+    def take(self, body: Body, claim: BodyClaim) -> Ingested:
+        """Store what the body holds. ConflictError: another body came under its key before.
+
+        Raises what `wire.compressed.inflate` and `Store.append` raise; then nothing was stored.
+        """
+        began = time.perf_counter()
+        data = self._plain(body, claim)
+        batch_id = body.batch_id()
+        digest = "" if batch_id is None else _digest(data, body)
+        earlier = None if batch_id is None else self._store.find_batch(batch_id)
+        answer = self._repeat(earlier, digest) if earlier else self._store_new(data, body, digest)
+        self._count(answer, time.perf_counter() - began)
+        return answer
+
+    def _plain(self, body: Body, claim: BodyClaim) -> bytes:
+        wire_bytes = sum(map(len, body.pieces))
+        self._metrics.add("tamis_ingest_bytes_total", wire_bytes, "wire")
+        data = b"".join(self._inflated(body, claim) if body.encoding else body.pieces)
+        self._metrics.add("tamis_ingest_bytes_total", len(data), "plain")
+        return data
+
+    def _inflated(self, body: Body, claim: BodyClaim) -> Iterable[bytes]:
+        limits = {"bytes_max": self._bytes_max, "ratio_max": self._ratio_max}
+        for piece in inflate(body.pieces, body.encoding, **limits):  # type: ignore[arg-type]  # both are numbers
+            claim.grow(len(piece))
+            yield piece
+
+    def _store_new(self, data: bytes, body: Body, digest: str) -> Ingested:
+        decoded = self._decode(data, body)
+        answer = Ingested(
+            received=decoded.received,
+            stored=decoded.columns.length,
+            rejected=[RejectedLine(one.line, one.reason) for one in decoded.rejected],
+            rejected_count=decoded.rejected_count,
+        )
+        if decoded.columns.length == 0:
+            return answer
+        batch_id = body.batch_id()
+        if batch_id is None:
+            self._store.append(decoded.columns)
+            return answer
+        receipt = encode_receipt(Receipt(digest, answer))
+        appended = self._store.append(decoded.columns, batch_id=batch_id, receipt=receipt)
+        return self._repeat(appended, digest) if appended.duplicate else answer
+
+    def _decode(self, data: bytes, body: Body) -> Decoded:
+        options = DecodeOptions(
+            service=body.service,
+            host=body.host,
+            fields=FieldNames(
+                time=body.fields.time + self._fields.time,
+                level=body.fields.level + self._fields.level,
+                message=body.fields.message + self._fields.message,
+            ),
+            zone=self._zone,
+            now_ns=self._clock.now_ns(),
+            limits=self._limits,
+        )
+        decoded = decode_fast(data, options, self._schemas)
+        self._metrics.add("tamis_ingest_blocks_total", 1, "general" if decoded is None else "fast")
+        return decode(data, options) if decoded is None else decoded
+
+    def _repeat(self, earlier: Appended, digest: str) -> Ingested:
+        receipt = decode_receipt(earlier.receipt)
+        if receipt.digest != digest:
+            raise ConflictError(
+                "this Idempotency-Key came before with another body; use a new key for new records"
+            )
+        receipt.answer.duplicate = True
+        return receipt.answer
+
+    def _count(self, answer: Ingested, seconds: float) -> None:
+        self._metrics.observe("tamis_ingest_seconds", seconds)
+        stored = "duplicate" if answer.duplicate else "stored"
+        self._metrics.add("tamis_ingest_records_total", answer.stored, stored)
+        self._metrics.add("tamis_ingest_records_total", answer.rejected_count, "rejected")
+
+
+def _digest(data: bytes, body: Body) -> str:
+    """Of the lines and of what the URL says of them: the same lines compressed otherwise are the same body."""
+    said = repr((body.service, body.host, body.fields)).encode()
+    return hashlib.blake2b(
+        data, digest_size=16, key=hashlib.blake2b(said, digest_size=32).digest()
+    ).hexdigest()
+
+
+def encode_receipt(receipt: Receipt) -> bytes:
+    """As bytes beside a batch."""
+    plain = msgspec.json.encode(receipt)
+    return plain if len(plain) <= RECEIPT_PLAIN_BYTES else b"z" + zlib.compress(plain, 1)
+
+
+def decode_receipt(data: bytes) -> Receipt:
+    """What `encode_receipt` wrote."""
+    plain = zlib.decompress(data[1:]) if data.startswith(b"z") else data
+    return msgspec.json.decode(plain, type=Receipt)

@@ -1,0 +1,150 @@
+"""How the API describes itself: routes registered with their parameters, and the document at /openapi.json."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from tamis.server.answers import ANSWERS
+from tamis.server.parameters import PARAMETERS
+from tamis.version import __version__
+
+REF = "#/components/schemas/{name}"
+PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457. `detail` is a sentence; errors of queries carry `column` and `suggestion`, "
+    "errors of parameters `parameter`, `value` and `allowed`.",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+_PROBLEMS = {
+    "400": "The request is wrong; `detail` says where.",
+    "401": "No credentials, or unknown ones.",
+    "429": "Too much at a time; try again after `Retry-After` seconds.",
+    "503": "Starting, stopping, or nothing more can be written.",
+}
+
+
+def problem_answers(*statuses: str) -> dict[int | str, dict[str, Any]]:
+    """What the description says of answers that are problems."""
+    content = {"application/problem+json": {"schema": {"$ref": REF.format(name="Problem")}}}
+    return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+
+
+def json_answer(name: str, description: str) -> dict[str, Any]:
+    """What the description says of an answer that is one of ANSWERS."""
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": REF.format(name=name)}}},
+    }
+
+
+def add_read(
+    router: APIRouter,
+    path: str,
+    endpoint: Callable[..., Any],
+    parameters: tuple[str, ...],
+    *,
+    answer: str | None = None,
+    content: dict[str, Any] | None = None,
+    methods: tuple[str, ...] = ("GET", "POST"),
+) -> None:
+    """A route that takes its parameters from the query string, and by POST from a JSON body too."""
+    description = (endpoint.__doc__ or "").strip()
+    good = json_answer(answer, description) if answer else {"description": description, "content": content}
+    for method in methods:
+        router.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            name=endpoint.__name__,
+            operation_id=f"{endpoint.__name__}_{method.lower()}",
+            summary=description.partition(".")[0] + ".",
+            description=description,
+            responses={200: good, **problem_answers("400", "401", "429", "503")},
+            response_model=None,
+            openapi_extra=_body(parameters) if method == "POST" else _query(parameters),
+            tags=["read" if answer != "Deleted" else "write"],
+        )
+
+
+def _query(names: tuple[str, ...]) -> dict[str, Any]:
+    rows = [PARAMETERS[name] for name in names]
+    return {
+        "parameters": [
+            {"name": row.name, "in": "query", "required": False, "description": row.doc, "schema": row.schema}
+            for row in rows
+        ]
+    }
+
+
+def _body(names: tuple[str, ...]) -> dict[str, Any]:
+    rows = [PARAMETERS[name] for name in names]
+    properties = {row.name: {**row.schema, "description": row.doc} for row in rows}
+    schema = {"type": "object", "properties": properties}
+    return {"requestBody": {"required": False, "content": {"application/json": {"schema": schema}}}}
+
+
+INGEST_OPERATION: dict[str, Any] = {
+    "tags": ["write"],
+    "summary": "Take in records.",
+    "description": "One JSON object a line (or one array of objects). Good lines are stored together, safe when "
+    "the answer comes; bad ones are rejected with their line and reason.",
+    "operationId": "ingest_post",
+    "parameters": [
+        {"name": name, "in": place, "required": False, "description": doc, "schema": {"type": "string"}}
+        for name, place, doc in (
+            ("service", "query", "The service of records that name none."),
+            ("host", "query", "The host of records that name none."),
+            ("time_field", "query", "Where the time stands; tried before the usual names."),
+            ("level_field", "query", "Where the level stands."),
+            ("message_field", "query", "Where the message stands."),
+            ("Idempotency-Key", "header", "A body sent again under its key is stored once."),
+            ("Content-Encoding", "header", "gzip, deflate or zstd."),
+        )
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": '{"level":"info","message":"order placed","order_id":42}\n',
+            }
+        },
+    },
+    "responses": {
+        "200": json_answer("Ingested", "Some or all records are stored, or were before under this key."),
+        **problem_answers("400", "401", "429", "503"),
+        "413": {"description": "The body, or what it decompresses to, is over its limit."},
+        "415": {"description": "An unknown Content-Encoding."},
+        "422": {"description": "The key came before with another body."},
+        "507": {"description": "No space left on the disk."},
+    },
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title="Tamis",
+            version=__version__,
+            description="Sifts logs: takes records in, keeps them safe, finds them again. Every request but health "
+            "carries a token: `Authorization: Bearer TOKEN`.",
+            routes=app.routes,
+        )
+        _, schemas = msgspec.json.schema_components(ANSWERS, ref_template=REF)
+        components = document.setdefault("components", {})
+        components["schemas"] = {**schemas, "Problem": PROBLEM}
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+        document["paths"]["/api/v1/ingest"] = {"post": INGEST_OPERATION}
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,84 @@
+"""Whether the server lives, is ready, and what it counts."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tamis.server.answers import encode_json
+from tamis.server.service import Service, service_of
+from tamis.store.base import StoreHealth
+from tamis.telemetry.metrics import Metrics
+from tamis.version import __version__
+
+STATES = ("ready", "degraded", "closed")
+
+
+async def healthz(request: Request) -> Response:
+    """Alive: 200 as long as the process answers."""
+    service = service_of(request)
+    return _answer(200, await _state(service, is_known(request)))
+
+
+async def readyz(request: Request) -> Response:
+    """Ready to take and answer: 200, also when degraded; 503 while starting, stopping or closed."""
+    body = await _state(service_of(request), is_known(request))
+    return _answer(200 if body["status"] in ("ready", "degraded") else 503, body)
+
+
+def is_known(request: Request) -> bool:
+    """Whether credentials came with the request: problems name files, strangers only learn their number."""
+    return request.scope.get("tamis.principal") is not None
+
+
+async def _state(service: Service, details: object) -> dict[str, Any]:
+    if service.opened is None:
+        return {"status": "stopping" if service.stopping.is_set() else "starting", "problems_count": 0}
+    health = await _health(service)
+    body: dict[str, Any] = {"status": health.state, "problems_count": len(health.problems)}
+    if details:
+        body |= {
+            "problems": health.problems,
+            "records": health.records,
+            "bytes_on_disk": health.bytes_on_disk,
+            "store": service.opened.store.store_id,
+            "version": __version__,
+            "facts": health.facts,
+        }
+    return body
+
+
+async def _health(service: Service) -> StoreHealth:
+    store = service.ready().store
+    return await asyncio.get_running_loop().run_in_executor(service.reads, store.health)
+
+
+def _answer(status: int, body: dict[str, Any]) -> Response:
+    return Response(encode_json(body), status_code=status, media_type="application/json")
+
+
+async def metrics(request: Request) -> Response:
+    """Everything the server counts, for Prometheus."""
+    service = service_of(request)
+    if service.opened is not None:
+        _set_health(service.metrics, await _health(service))
+    text = await asyncio.get_running_loop().run_in_executor(service.reads, service.metrics.render)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _set_health(metrics: Metrics, health: StoreHealth) -> None:
+    metrics.set("tamis_store_records", health.records)
+    metrics.set("tamis_store_bytes", health.bytes_on_disk)
+    for state in STATES:
+        metrics.set("tamis_store_state", int(state == health.state), state)
+
+
+def health_routes() -> list[Route]:
+    """These routes."""
+    return [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]

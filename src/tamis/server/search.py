@@ -1,0 +1,302 @@
+"""The one path of every question: text, to a tree, to a question for the store, to an answer."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
+from tamis.errors import QueryError
+from tamis.query import ast
+from tamis.query.parser import parse
+from tamis.query.resolve import narrow, resolve
+from tamis.query.times import parse_duration, parse_instant, print_instant
+from tamis.server import answers, stages
+from tamis.server.params import Asked
+from tamis.server.problems import ParameterError, ProblemError
+from tamis.store.base import Answer, Budget, Order, Page, Question, Store
+
+A = TypeVar("A", bound=answers.Read)
+
+PAGE_RECORDS = 100
+BUCKETS_AIM = 60
+BUCKETS_MAX = 20_000
+STEPS_S = (
+    0.001, 0.01, 0.1, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200,
+    86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000, 31_536_000,
+)  # fmt: skip
+"""Intervals that people find on an axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A question as the store takes it, with the stages that come after."""
+
+    question: Question
+    stages: stages.Stages
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a reader is: the store's cursor, and the instant from which relative times count on every page."""
+
+    now_ns: int
+    cursor: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> "_Place":
+        head, _, cursor = text.partition(".")
+        try:
+            return cls(int(head, 36), cursor)
+        except ValueError:
+            raise ParameterError("cursor", text, "the next_cursor of an earlier answer") from None
+
+    def following(self, cursor: str | None) -> str | None:
+        return None if cursor is None else f"{_base36(self.now_ns)}.{cursor}"
+
+
+class Searcher:
+    """Answers questions from a store, in the words of the HTTP interface. Thread-safe; every method blocks.
+
+    Raises QueryError for the text, ProblemError for the rest of the question, and what the store raises.
+    """
+
+    def __init__(self, store: Store, *, rows_max: int, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.store, self._rows_max, self._clock = store, rows_max, clock
+
+    def read(
+        self,
+        asked: Asked,
+        endpoint: str,
+        allowed: tuple[type[ast.Stage], ...] = (),
+        *,
+        now_ns: int | None = None,
+    ) -> Read:
+        """What is asked, understood; relative times count from `now_ns`."""
+        now_ns = self._clock.now_ns() if now_ns is None else now_ns
+        query = resolve(parse(asked.q), now_ns)
+        taken = stages.take_stages(query.stages, allowed, endpoint)
+        start_ns = _instant("start", asked.start, now_ns)
+        end_ns = _instant("end", asked.end, now_ns)
+        if start_ns is not None and end_ns is not None and start_ns > end_ns:
+            raise ParameterError("start", asked.start, f"before end = {asked.end}")
+        question = Question(query.filter, start_ns, end_ns, self._as_of(asked.as_of))
+        return Read(question, taken)
+
+    def _as_of(self, text: str | None) -> int | None:
+        if text is None:
+            return None
+        seq = answers.parse_record_id(text, self.store.store_id)
+        if seq is None:
+            raise ParameterError("as_of", text, "the as_of of an earlier answer of this store")
+        return seq
+
+    def search(
+        self,
+        asked: Asked,
+        budget: Budget,
+        *,
+        limit: int | None = None,
+        order: Order = "desc",
+        cursor: str | None = None,
+    ) -> answers.Found:
+        """Records; `| sort`, `| limit` and `| fields` work. `| limit` says how many there are in all: what it
+        gives is one page, of `limit` records at most when both are given."""
+        place = _Place(self._clock.now_ns()) if cursor is None else _Place.of(cursor)
+        allowed = (ast.Sort, ast.Limit, ast.Fields)
+        read = self.read(asked, "/api/v1/search", allowed, now_ns=place.now_ns)
+        kept, question = read.stages, read.question
+        bounds = [bound for bound in (limit, kept.limit.count if kept.limit else None) if bound is not None]
+        count = min([*bounds, self._rows_max] if bounds else [PAGE_RECORDS])
+        if kept.sort:
+            if cursor:
+                raise ParameterError("cursor", cursor, "absent with `| sort`: sorted records have no pages")
+            page = self.store.sorted(question, budget, sort=kept.sort, limit=ast.Limit(count))
+        else:
+            page = self._page(question, budget, count, order=order, cursor=place.cursor)
+        following = None if kept.limit else place.following(page.next_cursor)
+        if kept.fields:
+            records = stages.project(page.records, kept.fields.names, self.store.store_id)
+        else:
+            records = answers.public_records(page.records, self.store.store_id)
+        return self._with(page, answers.Found, records=records, next_cursor=following)
+
+    def _page(
+        self, question: Question, budget: Budget, limit: int, *, order: Order, cursor: str | None
+    ) -> Page:
+        try:
+            return self.store.search(question, budget, limit=limit, order=order, cursor=cursor)
+        except QueryError as error:
+            if cursor is None:
+                raise
+            reason = f"the next_cursor of the page before, with the same question ({error.reason})"
+            raise ParameterError("cursor", cursor, reason) from None
+
+    def count(self, asked: Asked, budget: Budget) -> answers.Count:
+        """How many."""
+        made = self.store.count(self.read(asked, "/api/v1/count").question, budget)
+        return self._with(made, answers.Count, count=made.count)
+
+    def histogram(
+        self, asked: Asked, budget: Budget, *, interval: str = "auto", by: str | None = "level"
+    ) -> answers.HistogramAnswer:
+        """Counts over time. `interval` is a duration, or `auto` for about sixty buckets."""
+        question = self.read(asked, "/api/v1/histogram").question
+        if interval == "auto":
+            question, interval_ns = self._auto_interval(question, budget)
+        else:
+            interval_ns = _interval(interval)
+        _check_buckets(question, interval, interval_ns)
+        made = self.store.histogram(question, budget, interval_ns=interval_ns, by=by)
+        if len(made.buckets) > BUCKETS_MAX:
+            raise ParameterError("interval", interval, f"longer: there would be over {BUCKETS_MAX:,} buckets")
+        return answers.histogram_answer(made, self.store.store_id)
+
+    def _auto_interval(self, question: Question, budget: Budget) -> tuple[Question, int]:
+        """A nice interval for the range of time that is asked, or that the records found cover."""
+        start, end = narrow(question.filter, (question.start_ns, question.end_ns))
+        if start is None or end is None:
+            last = self.store.search(question, budget, limit=1, order="desc")
+            question = dataclasses.replace(question, as_of=last.as_of)
+            first = self.store.search(question, budget, limit=1, order="asc")
+            if not first.records or not last.records:
+                return question, 60 * NS_PER_S
+            start = first.records[0].record.timestamp if start is None else start
+            end = last.records[0].record.timestamp + 1 if end is None else end
+        wanted_s = (end - start) / NS_PER_S / BUCKETS_AIM
+        step_s = next((step for step in STEPS_S if step >= wanted_s), STEPS_S[-1])
+        return question, int(step_s * NS_PER_S)
+
+    def facets(self, asked: Asked, budget: Budget, *, field: str, limit: int = 10) -> answers.FacetsAnswer:
+        """The most frequent values of a field."""
+        question = self.read(asked, "/api/v1/facets").question
+        made = self.store.facets(question, budget, field=field, limit=limit)
+        return answers.facets_answer(made, self.store.store_id)
+
+    def fields(self, asked: Asked, budget: Budget) -> answers.FieldsAnswer:
+        """Which fields there are."""
+        made = self.store.fields(self.read(asked, "/api/v1/fields").question, budget)
+        rows = [answers.FieldAnswer(one.name, one.count, one.types) for one in made.fields]
+        return self._with(made, answers.FieldsAnswer, fields=rows)
+
+    def stats(self, asked: Asked, budget: Budget) -> answers.TableAnswer:
+        """A table; `| sort`, `| limit` and `| fields` (its columns) work on it."""
+        read = self.read(asked, "/api/v1/stats", (ast.Stats, ast.Sort, ast.Limit, ast.Fields))
+        if read.stages.stats is None:
+            raise ProblemError(
+                400, "There is nothing to compute: add `| stats count() by service`, for example."
+            )
+        made = self.store.stats(read.question, budget, stats=read.stages.stats)
+        columns, rows = _shaped(made.columns, [list(row) for row in made.rows], read.stages)
+        warnings = []
+        if len(rows) > self._rows_max:
+            warnings.append(
+                f"the table has {len(rows):,} rows; the first {self._rows_max:,} are here (query.rows_max)"
+            )
+        answer = self._with(made, answers.TableAnswer, columns=columns, rows=rows[: self._rows_max])
+        answer.warnings = [*answer.warnings, *warnings]
+        return answer
+
+    def patterns(self, asked: Asked, budget: Budget, *, limit: int | None = None) -> answers.PatternsAnswer:
+        """What sentences there are."""
+        read = self.read(asked, "/api/v1/patterns", (ast.Patterns, ast.Limit))
+        kept = read.stages.limit
+        bounds = [bound for bound in (limit, kept.count if kept else None) if bound is not None]
+        made = self.store.patterns(read.question, budget, limit=min(bounds, default=None))
+        return answers.patterns_answer(made, self.store.store_id)
+
+    def context(
+        self, record: str, budget: Budget, *, before: int = 10, after: int = 10
+    ) -> answers.ContextAnswer:
+        """What stands around a record."""
+        seq = answers.parse_record_id(record, self.store.store_id)
+        if seq is None:
+            raise ParameterError("id", record, "the id of a record of this store")
+        made = self.store.context(seq, budget, before=before, after=after)
+        if made.record is None:
+            raise ProblemError(404, f"There is no record {record} (any more).")
+        store_id = self.store.store_id
+        return self._with(
+            made,
+            answers.ContextAnswer,
+            record=answers.public_records([made.record], store_id)[0],
+            before=answers.public_records(made.before, store_id),
+            after=answers.public_records(made.after, store_id),
+        )
+
+    def delete(self, asked: Asked, budget: Budget) -> answers.Deleted:
+        """Hide what is found, for good."""
+        if not asked.q.strip() and asked.start is None and asked.end is None:
+            raise ParameterError("q", asked.q, "a query, to delete what it finds (* for everything)")
+        made = self.store.delete(self.read(asked, "/api/v1/delete").question, budget)
+        return self._with(made, answers.Deleted, hidden=made.hidden)
+
+    def _with(self, made: Answer, kind: type[A], **fields: Any) -> A:
+        as_of = answers.record_id(self.store.store_id, made.as_of)
+        return kind(as_of=as_of, warnings=list(made.warnings), **fields)
+
+
+def timed(answer: A, began_s: float) -> A:
+    """The answer with the time since `began_s` (`time.perf_counter`)."""
+    answer.took_ms = round((time.perf_counter() - began_s) * 1_000, 3)
+    return answer
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits or "0"
+
+
+def _instant(name: str, text: str | None, now_ns: int) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_instant(text, now_ns)
+    except QueryError as error:
+        allowed = "RFC 3339, an epoch number (s, ms, us, ns), now, or relative such as -15m"
+        raise ParameterError(name, text, f"{allowed} ({error.reason})") from None
+
+
+def _interval(text: str) -> int:
+    try:
+        interval_ns = parse_duration(text)
+    except QueryError as error:
+        raise ParameterError(
+            "interval", text, f"auto, or a duration such as 5m or 1h ({error.reason})"
+        ) from None
+    if interval_ns < 1_000_000:
+        raise ParameterError("interval", text, "1ms or longer")
+    return interval_ns
+
+
+def _check_buckets(question: Question, text: str, interval_ns: int) -> None:
+    start, end = narrow(question.filter, (question.start_ns, question.end_ns))
+    if start is None or end is None:
+        return
+    count = (end - start) // interval_ns
+    if count > BUCKETS_MAX:
+        raise ParameterError("interval", text, f"longer: {count:,} buckets are over {BUCKETS_MAX:,}")
+
+
+def _shaped(
+    columns: Sequence[str], rows: list[list[Any]], kept: stages.Stages
+) -> tuple[list[str], list[list[Any]]]:
+    """A table after its stages, with printed times."""
+    names = list(columns)
+    if kept.sort:
+        rows = stages.sort_rows(rows, names, kept.sort)
+    if kept.limit:
+        rows = rows[: kept.limit.count]
+    for at in stages.time_columns(kept.stats) if kept.stats else ():
+        for row in rows:
+            if isinstance(row[at], int):
+                row[at] = print_instant(row[at])
+    if kept.fields:
+        places = [stages.column_index(names, name) for name in kept.fields.names]
+        names = list(kept.fields.names)
+        rows = [[row[at] for at in places] for row in rows]
+    return names, rows

@@ -1,0 +1,72 @@
+"""What routes work with: the parts that the composition root put together."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.requests import Request
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.metadata.accounts import Accounts
+from tamis.server.ask import Asker
+from tamis.server.auth import Authenticator
+from tamis.server.ingest import Ingester
+from tamis.server.limits import BodyBudget, HeavySlots
+from tamis.server.problems import ProblemError
+from tamis.server.search import Searcher
+from tamis.settings import Settings
+from tamis.store.base import Store
+from tamis.telemetry.metrics import Metrics
+
+
+@dataclass(slots=True)
+class Opened:
+    """What there is once the store is open."""
+
+    store: Store
+    searcher: Searcher
+    ingester: Ingester
+
+
+@dataclass(slots=True)
+class Service:
+    """One server's parts. `opened` is None while the store opens, and again once it is closed."""
+
+    settings: Settings
+    metrics: Metrics
+    accounts: Accounts
+    auth: Authenticator
+    bodies: BodyBudget
+    asker: Asker
+    exports: HeavySlots
+    reads: ThreadPoolExecutor
+    writes: ThreadPoolExecutor
+    folder: Path | None = None
+    clock: Clock = SYSTEM_CLOCK
+    new_admin_token: str | None = None
+    """The admin token made at this start, to be shown once."""
+    opened: Opened | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ready(self) -> Opened:
+        """The open store with what works on it; a 503 problem while there is none."""
+        if self.opened is None:
+            problem = ProblemError(503, "The server is starting or stopping; try again in a moment.")
+            problem.headers["Retry-After"] = "1"
+            raise problem
+        return self.opened
+
+    def set_store(self, store: Store) -> None:
+        """From now on questions and records are taken."""
+        self.opened = Opened(
+            store,
+            Searcher(store, rows_max=self.settings.query.rows_max, clock=self.clock),
+            Ingester(store, self.settings, metrics=self.metrics, clock=self.clock),
+        )
+
+
+def service_of(request: Request) -> Service:
+    """The parts of the server that got this request."""
+    service: Service = request.app.state.service
+    return service

@@ -1,0 +1,1 @@
+"""What Tamis says of itself. Nothing is sent home."""

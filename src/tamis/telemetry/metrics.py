@@ -1,0 +1,118 @@
+"""The one table of metrics, and the registry that keeps their values."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One line of the table. `name` is what Prometheus sees."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("tamis_build_info", "gauge", "Always 1; the label says which release runs.", ("version",)),
+    Metric(
+        "tamis_http_requests_total", "counter", "Requests answered, by status.", ("method", "route", "status")
+    ),
+    Metric("tamis_http_request_seconds", "histogram", "From request head to the answer's end.", ("route",)),
+    Metric("tamis_http_open_requests", "gauge", "Requests being answered now."),
+    Metric(
+        "tamis_ingest_records_total",
+        "counter",
+        "Records that arrived; result is stored, rejected or duplicate.",
+        ("result",),
+    ),
+    Metric("tamis_ingest_bytes_total", "counter", "Bytes of bodies; form is wire or plain.", ("form",)),
+    Metric(
+        "tamis_ingest_blocks_total",
+        "counter",
+        "Blocks of lines decoded; way is fast (Arrow) or general.",
+        ("way",),
+    ),
+    Metric("tamis_ingest_seconds", "histogram", "Decoding and storing one body, until it is safe."),
+    Metric("tamis_ingest_open_bytes", "gauge", "Bytes of bodies in memory now."),
+    Metric(
+        "tamis_queries_total",
+        "counter",
+        "Questions asked; result is ok, wrong, timeout, cancelled, too_large, refused or failed.",
+        ("kind", "result"),
+    ),
+    Metric("tamis_query_seconds", "histogram", "Answering one question, waiting included.", ("kind",)),
+    Metric("tamis_queries_waiting", "gauge", "Heavy questions that wait for their turn."),
+    Metric("tamis_export_records_total", "counter", "Records sent by exports.", ("format",)),
+    Metric("tamis_limits_met_total", "counter", "Requests refused because a limit was met.", ("limit",)),
+    Metric("tamis_auth_total", "counter", "Credentials looked at, and what came of it.", ("how", "result")),
+    Metric("tamis_refused_total", "counter", "Requests refused before a route saw them.", ("reason",)),
+    Metric("tamis_store_records", "gauge", "Records in the store."),
+    Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
+    Metric("tamis_store_state", "gauge", "1 for the state the store is in.", ("state",)),
+)
+"""Every metric there is; docs/reference/metrics.md holds the same rows."""
+
+
+class Metrics:
+    """The values of METRICS, in a registry of their own. Thread-safe; updates take microseconds."""
+
+    def __init__(self, *, process: bool = False) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client.process_collector import ProcessCollector
+
+        self.registry = CollectorRegistry(auto_describe=True)
+        makers: dict[Kind, Callable[..., Any]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+        self._metrics: dict[str, Any] = {}
+        for row in METRICS:
+            options: dict[str, Any] = {"buckets": SECONDS_BUCKETS} if row.kind == "histogram" else {}
+            made = makers[row.kind](row.name, row.help, row.labels, registry=self.registry, **options)
+            self._metrics[row.name] = made
+        self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
+        if process:
+            ProcessCollector(registry=self.registry)
+
+    def _child(self, name: str, labels: tuple[str, ...]) -> Any:
+        child = self._children.get((name, labels))
+        if child is None:
+            metric = self._metrics[name]
+            child = metric.labels(*labels) if labels else metric
+            self._children[name, labels] = child
+        return child
+
+    def add(self, name: str, amount: float = 1, *labels: str) -> None:
+        """Count `amount` more (a gauge may go down)."""
+        self._child(name, labels).inc(amount)
+
+    def set(self, name: str, value: float, *labels: str) -> None:
+        """A gauge stands at `value` now."""
+        self._child(name, labels).set(value)
+
+    def observe(self, name: str, seconds: float, *labels: str) -> None:
+        """A histogram saw one more."""
+        self._child(name, labels).observe(seconds)
+
+    def value(self, name: str, *labels: str) -> float:
+        """What a counter or gauge stands at."""
+        return float(self._child(name, labels)._value.get())
+
+    def render(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry)
+
+
+def reference(rows: Iterable[Metric] = METRICS) -> str:
+    """The table as Markdown: what docs/reference/metrics.md must hold."""
+    lines = ["| name | kind | labels | what it says |", "|---|---|---|---|"]
+    for row in rows:
+        labels = ", ".join(f"`{label}`" for label in row.labels)
+        lines.append(f"| `{row.name}` | {row.kind} | {labels} | {row.help} |")
+    return "\n".join(lines) + "\n"

@@ -56,15 +56,18 @@ class HttpClient:
         query: Query | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
     ) -> Response:
-        """The answer; raises a TamisError for status 400 and more, UnreachableError when none came."""
+        """The answer; raises a TamisError for status 400 and more (but those of `accept`), UnreachableError
+        when none came.
+        """
         request = self._request(method, path, query=query, body=body, headers=headers)
         repeatable = method in REPEATABLE or "Idempotency-Key" in request.headers
         deadline_s = self._clock.monotonic_s() + self._retry_for_s
         attempt = 0
         while True:
             outcome = self._attempt(request)
-            if isinstance(outcome, Response) and outcome.status < 400:
+            if isinstance(outcome, Response) and (outcome.status < 400 or outcome.status in accept):
                 return outcome
             wait_s = self._wait_s(outcome, attempt, repeatable=repeatable)
             if wait_s is None or self._clock.monotonic_s() + wait_s > deadline_s:

@@ -1,0 +1,159 @@
+"""``tamis ingest``: files, folders, globs and standard input into a server or a data folder."""
+
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from cyclopts import Parameter
+
+from tamis.cli.failure import CommandError, Exit, UsageError
+from tamis.cli.intake.once import OncePass
+from tamis.cli.intake.progress import Progress
+from tamis.cli.intake.reading import check_format
+from tamis.cli.intake.sending import REJECTIONS_LISTED_MAX, Sender, Tally
+from tamis.cli.intake.sources import STANDARD_INPUT, Source, find_sources, service_of, why_not
+from tamis.cli.options import Where
+from tamis.cli.reach import open_target
+from tamis.cli.stopping import stop_on_signals
+from tamis.cli.target import Target
+from tamis.cli.terminal import print_json, say
+from tamis.errors import TamisError, WireError
+from tamis.settings import load_settings
+from tamis.wire.base import DecodeOptions, FieldNames
+
+
+def ingest(
+    *files: str,
+    format: str = "auto",
+    service: str | None = None,
+    host: str | None = None,
+    follow: Annotated[bool, Parameter(alias="-f", negative="")] = False,
+    state: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    where: Where = Where(),
+) -> int:
+    """Take in files, folders (with all below them), globs, or standard input (-).
+
+    Compressed files (gzip, zstd, xz, bzip2) are taken as they are. The last line says what was received, stored
+    and rejected.
+
+    Parameters
+    ----------
+    files
+        What to take in; - is standard input, and is meant when nothing is named.
+    format
+        How the lines are written; found out for each file by itself.
+    service
+        The service of records that name none; else what the file is called.
+    host
+        The host of records that name none; else this machine.
+    follow
+        Go on with what is appended, through rotation, until Ctrl-C; a restart goes on where it stopped.
+    state
+        The folder in which --follow keeps how far it has read.
+    json
+        The last line as JSON.
+    """
+    check_format(format)
+    if follow and (not files or STANDARD_INPUT in files):
+        raise UsageError("--follow takes files, folders or globs")
+    if files.count(STANDARD_INPUT) > 1:
+        raise UsageError("standard input (-) can be read once")
+    sources = list(find_sources(name for name in files if name != STANDARD_INPUT))
+    target = open_target(where, create=True)
+    tally = Tally()
+    failures: list[str] = []
+    sender = Sender(target, decode_options(service, host or socket.gethostname()), tally)
+    try:
+        with stop_on_signals():
+            if follow:
+                _follow(files, sender, target, file_format=format, state=state)
+            else:
+                standard_input = not files or STANDARD_INPUT in files
+                _once(sources, sender, file_format=format, standard_input=standard_input, failures=failures)
+    except KeyboardInterrupt:
+        failures.extend([] if follow else ["interrupted; what was not sent yet is not stored"])
+    finally:
+        _report(tally, json=json)
+        target.close()
+    for failure in failures:
+        say(f"tamis: {failure}")
+    return int(Exit.FAILED if failures or (tally.received and not tally.stored) else Exit.DONE)
+
+
+def decode_options(service: str | None, host: str | None) -> DecodeOptions:
+    """How files are read, under the settings."""
+    settings = load_settings().ingest
+    names = FieldNames(
+        time=settings.time_fields, level=settings.level_fields, message=settings.message_fields
+    )
+    return DecodeOptions(
+        service=service, host=host, fields=names, zone=ZoneInfo(settings.zone), line_as_message=True
+    )
+
+
+def _once(
+    sources: Sequence[Source], sender: Sender, *, file_format: str, standard_input: bool, failures: list[str]
+) -> None:
+    total = None if standard_input else sum(one.path.stat().st_size for one in sources if one.path.is_file())
+    with (
+        Progress(sender.tally, total) as progress,
+        OncePass(sender, file_format, progress.update) as once,
+    ):
+        if standard_input:
+            once.read_descriptor(sys.stdin.fileno(), None)
+        for source in sources:
+            progress.update(source.path.name)
+            if reason := why_not(source.path, any_bytes=file_format != "auto"):
+                _pass_over(source, reason, failures)
+                continue
+            try:
+                once.read_path(source.path, service_of(source.path))
+            except (WireError, OSError) as error:
+                failures.append(f"{source.path}: {getattr(error, 'strerror', None) or error}")
+
+
+def _pass_over(source: Source, reason: str, failures: list[str]) -> None:
+    """A file that is not read: a failure when it was named, a word otherwise."""
+    if not source.named:
+        say(f"{source.path}: passed over ({reason})")
+        return
+    hint = "; name its --format to take it anyway" if reason == "binary" else ""
+    failures.append(f"{source.path}: {reason}{hint}")
+
+
+def _follow(
+    files: Sequence[str], sender: Sender, target: Target, *, file_format: str, state: Path | None
+) -> None:
+    from tamis.cli.intake.follow import Follower
+    from tamis.cli.intake.state import open_positions
+
+    with open_positions(target, state) as positions, Progress(sender.tally, None) as progress:
+        follower = Follower(files, sender, positions, file_format=file_format, tell=say)
+
+        def on_idle() -> bool:
+            progress.update("following")
+            return False
+
+        try:
+            follower.run(on_idle)
+        finally:
+            try:
+                follower.stop()
+            except TamisError as error:
+                raise CommandError(f"{error}; what was not acknowledged is sent at the next start") from error
+
+
+def _report(tally: Tally, *, json: bool) -> None:
+    """The first rejections, then the last line."""
+    for rejection in tally.rejections:
+        say(f"rejected {rejection}")
+    if tally.rejected > REJECTIONS_LISTED_MAX:
+        say(f"rejected … and {tally.rejected - REJECTIONS_LISTED_MAX:,} more")
+    if json:
+        print_json({"received": tally.received, "stored": tally.stored, "rejected": tally.rejected})
+    else:
+        print(tally.line(), flush=True)

@@ -1,0 +1,79 @@
+"""Blocks to records to a target, counted: received = stored + rejected, always."""
+
+from dataclasses import dataclass, field, replace
+
+from tamis.cli.intake.blocks import Block
+from tamis.cli.intake.reading import Reader
+from tamis.cli.target import Receipt, Target
+from tamis.errors import ConflictError
+from tamis.record.model import Columns
+from tamis.wire.base import Decoded, DecodeOptions
+
+REJECTIONS_LISTED_MAX = 20
+FILE_FIELD = "file"
+"""The attribute that holds the path a record was read from, unless the record has one of this name."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of everything so far. `rejections` lists the first."""
+
+    received: int = 0
+    stored: int = 0
+    rejected: int = 0
+    bytes_read: int = 0
+    rejections: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        """The last line of a command."""
+        return f"received {self.received:,}, stored {self.stored:,}, rejected {self.rejected:,}"
+
+    def reject(self, where: str, reason: str) -> None:
+        """List one rejection, as long as there is room."""
+        if len(self.rejections) < REJECTIONS_LISTED_MAX:
+            self.rejections.append(f"{where}: {reason}")
+
+
+class Sender:
+    """Decodes blocks and sends them; keeps the tally. One thread at a time."""
+
+    def __init__(self, target: Target, options: DecodeOptions, tally: Tally) -> None:
+        self._target, self._options = target, options
+        self.tally = tally
+
+    def decode(self, block: Block, reader: Reader, *, path: str | None, service: str | None) -> Decoded:
+        """The records of a block, each with its file."""
+        decoded = reader.decode(block.data, replace(self._options, service=self._options.service or service))
+        return replace(decoded, columns=_with_file(decoded.columns, path)) if path else decoded
+
+    def send(self, block: Block, decoded: Decoded, *, path: str | None, key: str) -> None:
+        """Have the records of a block stored; what was sent under `key` before is stored already."""
+        receipt = self._append(decoded.columns, key)
+        where = path or "standard input"
+        tally = self.tally
+        for one in decoded.rejected:
+            tally.reject(f"{where}:{block.first_line + one.line - 1}", one.reason)
+        for refused in receipt.rejected:
+            tally.reject(f"{where}: record {refused.line} from line {block.first_line}", refused.reason)
+        tally.received += decoded.received
+        tally.stored += receipt.stored
+        tally.rejected += decoded.rejected_count + receipt.rejected_count
+        tally.bytes_read += block.end - block.start
+
+    def _append(self, columns: Columns, key: str) -> Receipt:
+        if not columns.length:
+            return Receipt(0, 0)
+        try:
+            return self._target.append(columns, key)
+        except ConflictError:
+            # the key was used for these very bytes, read under other settings: they are stored
+            return Receipt(columns.length, columns.length, duplicate=True)
+
+
+def _with_file(columns: Columns, path: str) -> Columns:
+    own = columns.attributes.get(FILE_FIELD)
+    values = [path] * columns.length
+    if own is not None:
+        listed = own if isinstance(own, list) else own.to_pylist()
+        values = [path if one is None else one for one in listed]
+    return replace(columns, attributes={**columns.attributes, FILE_FIELD: values})

@@ -1,0 +1,58 @@
+"""Find what a command is to talk to."""
+
+from pathlib import Path
+
+from tamis.cli.failure import UsageError
+from tamis.cli.options import Where
+from tamis.cli.remote import RemoteTarget
+from tamis.cli.target import Target
+from tamis.http_client import HttpClient
+from tamis.http_client.address import Address, parse_address
+from tamis.server.local import LocalServer, read_local
+from tamis.settings import Settings, load_settings
+
+
+def open_target(where: Where, *, create: bool = False) -> Target:
+    """The server or data folder that is meant.
+
+    Without ``--url`` and ``--data``: TAMIS_URL, else the server on this machine. `create`: a data folder that is
+    not there is made.
+    """
+    if where.url is not None and where.data is not None:
+        raise UsageError("--url and --data name two places; give one of them")
+    settings = load_settings({"client.url": where.url})
+    if where.data is None:
+        return _server(settings)
+    running = read_local(where.data)
+    if running is not None:
+        return _remote(parse_address(running.url), running.token, settings)
+    return _folder(where.data, settings, create=create)
+
+
+def _server(settings: Settings) -> Target:
+    address = parse_address(settings.client.url, settings.sources.get("client.url", "default"))
+    token = settings.client.token or address.token
+    if not token and address.loopback:
+        token = _local_token(address, settings.server.data.expanduser())
+    return _remote(address, token, settings)
+
+
+def _local_token(address: Address, folder: Path) -> str:
+    """The token of the server on this machine, when it serves the usual data folder at this address."""
+    running: LocalServer | None = read_local(folder)
+    if running is None:
+        return ""
+    listening = parse_address(running.url)
+    return running.token if listening.loopback and listening.port == address.port else ""
+
+
+def _remote(address: Address, token: str, settings: Settings) -> Target:
+    return RemoteTarget(HttpClient(address, token, timeout_s=settings.client.timeout_s))
+
+
+def _folder(path: Path, settings: Settings, *, create: bool) -> Target:
+    from tamis.cli.embedded import open_embedded
+
+    if not create and not path.is_dir():
+        raise UsageError(f"{path}: there is no such folder")
+    return open_embedded(path, settings)

@@ -8,11 +8,19 @@ from types import ModuleType
 
 import pytest
 
-from tamis.settings import TABLE
+from tamis.cli.app import COMMANDS
+from tamis.server.app import create_app
+from tamis.settings import TABLE, Settings
+from tamis.telemetry.metrics import METRICS
 from tests.tidy.sources import ROOT, tracked
-from tools import make_commands_reference, make_metrics_reference, make_settings_reference
+from tools import (
+    make_commands_reference,
+    make_http_reference,
+    make_metrics_reference,
+    make_settings_reference,
+)
 
-REFERENCES = (make_settings_reference, make_metrics_reference, make_commands_reference)
+REFERENCES = (make_settings_reference, make_metrics_reference, make_commands_reference, make_http_reference)
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
@@ -83,6 +91,15 @@ def test_every_setting_is_documented() -> None:
     text = make_settings_reference.PLACE.read_text(encoding="utf-8")
     assert undocumented(TABLE, text) == []
     assert undocumented((row.environment for row in TABLE.values()), text) == []
+
+
+def test_every_route_command_and_metric_is_documented() -> None:
+    """What the server answers, what the command line knows and what is counted stand in the reference."""
+    pages = {tool.PLACE.stem: tool.PLACE.read_text(encoding="utf-8") for tool in REFERENCES}
+    paths = {str(getattr(route, "path", "")) for route in create_app(Settings()).routes}
+    assert undocumented(sorted(paths), pages["http"]) == []
+    assert undocumented((f"tamis {command}" for command in COMMANDS), pages["commands"]) == []
+    assert undocumented((metric.name for metric in METRICS), pages["metrics"]) == []
 
 
 def test_the_rule_on_names_can_fail() -> None:

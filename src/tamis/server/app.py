@@ -45,17 +45,10 @@ TELEMETRY_OFF: Any = {"tracing": False, "metrics": False, "logs": False, "operat
 
 
 def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SYSTEM_CLOCK) -> Service:
-    """The parts without a store. `folder` holds meta.db; None keeps accounts in memory.
-
-    Makes the admin token when there is none: `Service.new_admin_token` has it then, this once.
-    """
+    """The parts without a store. `folder` holds meta.db; None keeps accounts in memory."""
     metrics = Metrics(process=True)
     metrics.set("tamis_build_info", 1, __version__)
     accounts = Accounts(open_database(folder), clock)
-    new_token = None
-    if accounts.token_hash(ADMIN) is None:
-        new_token = settings.server.admin_token or make_token()
-        accounts.set_token(ADMIN, new_token)
     reads = ThreadPoolExecutor(READ_THREADS, "tamis-read")
     slots = HeavySlots(settings.query.heavy_max, settings.query.waiting_max, metrics=metrics)
     return Service(
@@ -70,8 +63,19 @@ def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SY
         writes=ThreadPoolExecutor(WRITE_THREADS, "tamis-write"),
         folder=folder,
         clock=clock,
-        new_admin_token=None if settings.server.admin_token else new_token,
     )
+
+
+def ensure_admin(service: Service) -> str | None:
+    """At the first start, make the admin's token, or take it from the settings; return the one that was made:
+    it is shown this once, and kept nowhere."""
+    if service.accounts.token_hash(ADMIN) is not None:
+        return None
+    given = service.settings.server.admin_token
+    token = given or make_token()
+    service.accounts.set_token(ADMIN, token)
+    service.auth.load()
+    return None if given else token
 
 
 def create_app(
@@ -84,7 +88,9 @@ def create_app(
 ) -> FastAPI:
     """The application. Whoever gives the `store` closes it; without one, `service.set_store` comes later, and
     until then everything but health answers 503."""
-    service = service or create_service(settings, folder)
+    if service is None:
+        service = create_service(settings, folder)
+        ensure_admin(service)
     if store is not None:
         service.set_store(store)
     app = FastAPI(

@@ -68,9 +68,10 @@ class Authenticator:
         self._known: dict[str, Principal] = {}
         self._failures = _Failures(clock)
         self._guess = asyncio.Lock()
-        self._load()
+        self.load()
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Read anew what tokens and sessions there are."""
         self._seen = self._accounts.changes_seen()
         self._admin = self._accounts.token_hash(ADMIN)
         self._sessions = {session.digest: session for session in self._accounts.sessions()}
@@ -79,7 +80,7 @@ class Authenticator:
 
     def _reload(self) -> None:
         if self._accounts.changes_seen() != self._seen:
-            self._load()
+            self.load()
 
     async def principal_of(self, scope: Scope) -> Principal | None:
         """Who sent this request; None when it says nothing that is true."""

@@ -44,8 +44,6 @@ class Service:
     writes: ThreadPoolExecutor
     folder: Path | None = None
     clock: Clock = SYSTEM_CLOCK
-    new_admin_token: str | None = None
-    """The admin token made at this start, to be shown once."""
     opened: Opened | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 

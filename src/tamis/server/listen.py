@@ -1,0 +1,122 @@
+"""How the server listens: where it may, with which TLS, and how long a head may be and take."""
+
+import math
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from tamis.errors import ConfigError
+from tamis.server.local import is_loopback
+from tamis.server.protocol import guarded_protocol
+from tamis.settings import Settings
+
+BACKLOG = 2_048
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+def check_listen(settings: Settings) -> None:
+    """Refuse to send tokens and records in clear beyond this machine, unless the settings insist."""
+    server = settings.server
+    if is_loopback(server.host) or server.tls_cert is not None or server.allow_insecure:
+        return
+    raise ConfigError(
+        "server.host",
+        server.host,
+        settings.sources.get("server.host", "default"),
+        "listening beyond loopback takes TLS (server.tls_cert and server.tls_key), "
+        "or server.allow_insecure = true when a proxy in front has it",
+    )
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A socket bound to the address of the settings; ConfigError says why not."""
+    server = settings.server
+    try:
+        found = socket.getaddrinfo(
+            server.host or None, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        bound = socket.socket(family)
+    except OSError as error:
+        source = settings.sources.get("server.host", "default")
+        raise ConfigError("server.host", server.host, source, str(error.strerror)) from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        source = settings.sources.get("server.port", "default")
+        reason = f"cannot listen there: {error.strerror}; choose another with --port"
+        raise ConfigError("server.port", server.port, source, reason) from error
+    return bound
+
+
+def public_url(settings: Settings, port: int) -> str:
+    """The address to show and to use on this machine."""
+    scheme = "http" if settings.server.tls_cert is None else "https"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(  # noqa: S104  (compared, not bound)
+        settings.server.host, settings.server.host
+    )
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS 1.3 and nothing older, when there is a certificate."""
+    server = settings.server
+    if server.tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(server.tls_cert, server.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        source = settings.sources.get("server.tls_cert", "default")
+        raise ConfigError(
+            "server.tls_cert", str(server.tls_cert), source, f"cannot be loaded: {error}"
+        ) from error
+    return context
+
+
+def server_for(app: Any, settings: Settings) -> "Server":
+    """uvicorn with our limits. It says nothing by itself."""
+    context = tls_context(settings)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=guarded_protocol(settings.server.header_bytes_max, settings.server.header_timeout_s),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=settings.server.connections_max,
+        timeout_graceful_shutdown=math.ceil(settings.server.stop_grace_s),
+        ssl_context_factory=None if context is None else lambda _, __: context,
+    )
+    return Server(config)
+
+
+class Server(uvicorn.Server):
+    """Takes SIGINT and SIGTERM as the wish to end, and gives the signals back as it found them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """While the server runs, a signal ends it; a second SIGINT does not wait for open requests."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)

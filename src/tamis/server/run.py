@@ -1,0 +1,111 @@
+"""One server, from start to end."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from tamis.errors import DiskError
+from tamis.server.app import create_app, create_service, ensure_admin
+from tamis.server.listen import Server, bind, check_listen, public_url, server_for
+from tamis.server.local import LocalServer, remove_local, write_local
+from tamis.server.service import Service
+from tamis.settings import Settings
+from tamis.store.base import Store
+from tamis.store.open import open_store
+
+Say = Callable[[str], None]
+
+
+def say_line(text: str) -> None:
+    """One line on standard output, there at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def run(settings: Settings, *, say: Say = say_line) -> None:
+    """Serve until SIGINT or SIGTERM; then end what is open within `server.stop_grace_s`, and seal the store.
+
+    Raises ConfigError when it may not or cannot listen, and what opening the store raises.
+    """
+    check_listen(settings)
+    folder = _made(settings.server.data.expanduser())
+    bound = bind(settings)
+    try:
+        service = create_service(settings, folder)
+    except BaseException:
+        bound.close()
+        raise
+    url = public_url(settings, bound.getsockname()[1])
+    starting = _Starting(service, settings, url, say=say)
+    server = server_for(create_app(settings, service=service, lifespan=starting.lifespan), settings)
+    starting.server = server
+    try:
+        server.run(sockets=[bound])
+    finally:
+        _end(service, folder)
+    if starting.failure is not None:
+        raise starting.failure
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise DiskError(f"{folder}: {error.strerror}; choose another data folder with --data") from error
+    return folder
+
+
+class _Starting:
+    """Opens the store while the server answers already (503), then says where it is."""
+
+    def __init__(self, service: Service, settings: Settings, url: str, *, say: Say) -> None:
+        self._service, self._settings, self._url, self._say = service, settings, url, say
+        self.server: Server | None = None
+        self.failure: BaseException | None = None
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """While the app lives."""
+        opening = asyncio.create_task(self._open())
+        yield
+        self._service.stopping.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await opening
+
+    async def _open(self) -> None:
+        folder = self._service.folder
+        assert folder is not None
+        try:
+            store: Store = await asyncio.to_thread(open_store, folder, self._settings)
+        except BaseException as error:
+            self.failure = error
+            if self.server is not None:
+                self.server.should_exit = True
+            return
+        new_token = ensure_admin(self._service)
+        self._service.set_store(store)
+        write_local(folder, LocalServer(self._url, self._service.auth.local_token, os.getpid()))
+        self._announce(new_token)
+
+    def _announce(self, new_token: str | None) -> None:
+        if new_token is not None:
+            self._say(f"Admin token, shown this once: {new_token}")
+        code = self._service.auth.make_code()
+        self._say(f"Tamis listens on {self._url} - sign in once with {self._url}/?token={code}")
+
+
+def _end(service: Service, folder: Path) -> None:
+    """Everything under way is done or given up: make the store safe, and leave nothing behind."""
+    opened, service.opened = service.opened, None
+    service.writes.shutdown(wait=True)
+    service.reads.shutdown(wait=False, cancel_futures=True)
+    if opened is not None:
+        remove_local(folder)
+        opened.store.close()
+    service.accounts.close()

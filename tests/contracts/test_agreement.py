@@ -1,0 +1,84 @@
+"""Every store gives the answers of the reference: random records, random queries of the whole language."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tamis.query import ast
+from tamis.query.resolve import resolve
+from tamis.store.base import Budget, Question
+from tamis.store.memory import MemoryStore
+from tests.contracts.agreement import Ask, Pair, assert_agreement
+from tests.contracts.members import MEMBERS, Member, StillClock
+from tests.support.strategies import BASE_NS, FIELDS, batches, filters, sorts, stats
+
+NOW_NS = StillClock().wall_ns
+INTERVALS_NS = (10**9, 60 * 10**9, 3_600 * 10**9, 7)
+
+
+@st.composite
+def asks(draw: st.DrawFn) -> Ask:
+    """Questions, some within a range of time or as of an earlier moment."""
+    near = st.one_of(
+        st.none(), st.none(), st.sampled_from((BASE_NS, BASE_NS + 1, BASE_NS - 3_600 * 10**9, 0))
+    )
+    query = resolve(ast.Query(draw(filters())), NOW_NS)
+    as_of = draw(st.one_of(st.none(), st.none(), st.integers(0, 3)))
+    return Ask(
+        question=Question(query.filter, draw(near), draw(near), as_of),
+        stats=draw(stats()),
+        sort=draw(sorts()),
+        field=draw(st.sampled_from((*FIELDS, "timestamp"))),
+        interval_ns=draw(st.sampled_from(INTERVALS_NS)),
+        page=draw(st.integers(1, 5)),
+    )
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[tuple[str, object]]:
+    """What happens to a store: batches come, are settled, some records are deleted, questions are asked."""
+    steps: list[tuple[str, object]] = []
+    for batch in draw(batches()):
+        steps.append(("append", batch))
+        if draw(st.booleans()):
+            steps.append(("settle", None))
+        if draw(st.integers(0, 5)) == 0:
+            steps.append(("delete", draw(asks())))
+        steps.extend(("ask", ask) for ask in draw(st.lists(asks(), max_size=1)))
+    steps.extend(("ask", ask) for ask in draw(st.lists(asks(), min_size=1, max_size=3)))
+    return steps
+
+
+def live(member: Member, steps: list[tuple[str, object]], folder: Path) -> None:
+    """Let a member and the reference live through the same, and compare what they say."""
+    clock = StillClock()
+    store = member.create(folder / "store", clock)
+    pair = Pair(store, MemoryStore(clock))
+    try:
+        for step, given_step in steps:
+            if step == "append":
+                pair.append(given_step)  # type: ignore[arg-type]  # a batch
+            elif step == "settle":
+                member.settle(store)
+            elif step == "delete":
+                question = given_step.question  # type: ignore[attr-defined]  # an Ask
+                ours, theirs = pair.both(lambda s, q=question: s.delete(q, Budget()).hidden)  # type: ignore[misc]
+                assert ours == theirs
+            else:
+                assert_agreement(pair, given_step)  # type: ignore[arg-type]  # an Ask
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(steps=lives())
+def test_every_answer_is_that_of_the_reference(member: Member, steps: list[tuple[str, object]]) -> None:
+    """Search, count, histogram, facets, fields, stats, patterns, sorted, export, context and delete agree."""
+    with tempfile.TemporaryDirectory() as folder:
+        live(member, steps, Path(folder))

@@ -29,6 +29,10 @@ class EmbeddedTarget:
         self._store, self._timeout_s = store, settings.query.timeout_s
         self._searcher = Searcher(store, rows_max=settings.query.rows_max)
 
+    def store_id(self) -> str | None:
+        """What its store is called."""
+        return self._store.store_id
+
     def search(self, ask: Ask, *, limit: int, order: Order = "desc", cursor: str | None = None) -> Answer:
         """A page of records."""
         return self._answer(self._searcher.search, ask, limit=limit, order=order, cursor=cursor)
@@ -91,6 +95,6 @@ def _asked(ask: Ask) -> Asked:
     return Asked(ask.q, ask.start, ask.end)
 
 
-def open_embedded(path: Path, settings: Settings) -> EmbeddedTarget:
+def open_embedded(path: Path, settings: Settings, *, create: bool) -> EmbeddedTarget:
     """Open the folder's store; LockedError names a process that has it."""
-    return EmbeddedTarget(str(path), open_store(str(path), settings), settings)
+    return EmbeddedTarget(str(path), open_store(path, settings, create=create), settings)

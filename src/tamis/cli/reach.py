@@ -55,4 +55,4 @@ def _folder(path: Path, settings: Settings, *, create: bool) -> Target:
 
     if not create and not path.is_dir():
         raise UsageError(f"{path}: there is no such folder")
-    return open_embedded(path, settings)
+    return open_embedded(path, settings, create=create)

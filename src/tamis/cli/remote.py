@@ -30,6 +30,11 @@ class RemoteTarget:
         """Its URL."""
         return self._client.address.url
 
+    def store_id(self) -> str | None:
+        """What its store is called; None when the token is not known there."""
+        answer: Answer = self._client.request("GET", "/readyz").json()
+        return answer.get("store")
+
     def search(self, ask: Ask, *, limit: int, order: Order = "desc", cursor: str | None = None) -> Answer:
         """A page of records."""
         return self._get("search", ask, limit=limit, order=order, cursor=cursor)

@@ -48,6 +48,10 @@ class Target(Protocol):
         """What to call it to the user."""
         ...
 
+    def store_id(self) -> str | None:
+        """What its store is called for ever; None when this caller may not know."""
+        ...
+
     def search(self, ask: Ask, *, limit: int, order: Order = "desc", cursor: str | None = None) -> Answer:
         """A page of records."""
         ...

@@ -3,14 +3,13 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tamis.cli.intake.positions import Positions
-from tamis.cli.target import Ask, Target
+from tamis.cli.target import Target
 from tamis.disk.lock import lock_folder
 from tamis.disk.real import RealDisk
-from tamis.errors import TamisError
 
 FILE_NAME = "positions.json"
 
@@ -32,7 +31,5 @@ def default_folder(target: Target) -> Path:
 
 
 def identity_of(target: Target) -> str:
-    """The id of the target's store; where the token may only write, a name made of its address."""
-    with suppress(TamisError):
-        return str(target.search(Ask("", start="now"), limit=1)["as_of"]).rpartition("-")[0]
-    return hashlib.blake2b(target.name.encode(), digest_size=8).hexdigest()
+    """The id of the target's store; where that is not told, a name made of its address."""
+    return target.store_id() or hashlib.blake2b(target.name.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""What `tamis doctor` looks at: one function a check, each giving findings."""

@@ -6,9 +6,7 @@ index has ClickHouse's tokenizer for words, folded as Tamis folds; the trace id 
 """
 
 import argparse
-import itertools
 import json
-import os
 import shutil
 import tempfile
 import threading
@@ -21,8 +19,8 @@ from typing import Any
 from chdb import session
 
 from benchmarks.generate import bodies
-from benchmarks.measure import own_cpu_s, timed
-from benchmarks.queries import Question, digest, preview, questions
+from benchmarks.measure import load, own_cpu_s, timed
+from benchmarks.queries import Question, digest, preview, questions, some_trace_id
 
 BODY_BYTES = 4_000_000
 COLUMNS = (
@@ -55,13 +53,14 @@ class Way:
     threads: int = 1
 
 
+FASTEST_SYNCED = Way("one INSERT from the file, synced", blocks=False)
+SAME_BODIES = Way("4 MB bodies, each synced, 2 clients", threads=2)
 WAYS = (
-    Way("4 MB blocks, each synced, 1 client"),
-    Way("4 MB blocks, each synced, 2 clients", threads=2),
-    Way("4 MB blocks, not synced, 1 client", synced=False),
-    Way("one INSERT from the file, synced", blocks=False),
-    Way("one INSERT from the file, not synced", blocks=False, synced=False),
+    SAME_BODIES,
+    Way("4 MB bodies, not synced, 2 clients", synced=False, threads=2),
     Way("one INSERT from the file, synced, ZSTD(1)", blocks=False, compression="ZSTD(1)"),
+    Way("one INSERT from the file, not synced", blocks=False, synced=False),
+    FASTEST_SYNCED,
 )
 
 
@@ -120,7 +119,9 @@ class Yardstick:
 
     def bytes_on_disk(self) -> int:
         """Size of the table with its indexes."""
-        return int(self.rows("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'records'")[0][0])
+        return int(
+            self.rows("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'records'")[0][0]
+        )
 
     def rows(self, sql: str) -> list[list[Any]]:
         """The rows of an answer."""
@@ -128,7 +129,9 @@ class Yardstick:
 
     def raw(self, sql: str) -> str:
         """The answer as JSON lines, not read yet: what is timed."""
-        return str(self._session.query(sql.replace("FROM records", "FROM logs.records"), "JSONCompactEachRow"))
+        return str(
+            self._session.query(sql.replace("FROM records", "FROM logs.records"), "JSONCompactEachRow")
+        )
 
 
 def ingest_rate(yardstick: Yardstick, paths: list[Path], way: Way) -> dict[str, Any]:
@@ -153,7 +156,7 @@ def ingest_rate(yardstick: Yardstick, paths: list[Path], way: Way) -> dict[str, 
         "records_per_s": records / wall,
         "cpu_s": cpu,
         "bytes": yardstick.bytes_on_disk(),
-        "load": os.getloadavg()[0],
+        "load": load(),
     }
 
 
@@ -164,24 +167,21 @@ def answer(yardstick: Yardstick, asked: Question) -> dict[str, Any]:
     return {"name": asked.name, **asdict(timing), "digest": digest(plain), "preview": preview(plain)}
 
 
-def run(folder: Path, paths: list[Path], *, ways: tuple[Way, ...], trace_id: str) -> dict[str, Any]:
-    """All figures of one corpus: each way of inserting (once), then the questions over the last of them."""
+def run(folder: Path, paths: list[Path], *, ways: tuple[Way, ...], runs: int) -> dict[str, Any]:
+    """All figures of one corpus: each way of inserting (the median of `runs`), then the questions, over the last."""
     yardstick = Yardstick(folder)
-    inserted = [ingest_rate(yardstick, paths, way) for way in ways]
+    inserted = [_middle([ingest_rate(yardstick, paths, way) for _ in range(runs)]) for way in ways]
     yardstick.settle()
     return {
         "ingest": inserted,
         "bytes": yardstick.bytes_on_disk(),
-        "questions": [answer(yardstick, asked) for asked in questions(trace_id)],
+        "questions": [answer(yardstick, asked) for asked in questions(some_trace_id(paths))],
     }
 
 
-def some_trace_id(paths: list[Path]) -> str:
-    """The trace id of a record in the middle of a corpus."""
-    with paths[len(paths) // 2].open("rb") as lines:
-        for line in itertools.islice(lines, 5_000, None):
-            return str(json.loads(line)["trace_id"])
-    raise ValueError("the corpus is too small")
+def _middle(made: list[dict[str, Any]]) -> dict[str, Any]:
+    ordered = sorted(made, key=lambda one: one["records_per_s"])
+    return {**ordered[(len(made) - 1) // 2], "runs": [one["records_per_s"] for one in made]}
 
 
 def main() -> None:
@@ -189,10 +189,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("paths", type=Path, nargs="+")
-    parser.add_argument("--all-ways", action="store_true", help="every way of inserting, not the fastest synced one")
+    parser.add_argument(
+        "--all-ways", action="store_true", help="every way of inserting, not only the fastest synced"
+    )
+    parser.add_argument("--runs", type=int, default=1)
     given = parser.parse_args()
-    ways = WAYS if given.all_ways else (WAYS[3],)
-    print(json.dumps(run(given.folder, given.paths, ways=ways, trace_id=some_trace_id(given.paths))))
+    ways = WAYS if given.all_ways else (FASTEST_SYNCED,)
+    print(json.dumps(run(given.folder, given.paths, ways=ways, runs=given.runs)))
 
 
 if __name__ == "__main__":

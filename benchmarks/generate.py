@@ -3,8 +3,9 @@
 import argparse
 import itertools
 import json
+import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,11 +53,15 @@ class Corpus:
     cumulated: np.ndarray
 
 
-def write_files(folder: Path, name: str, records: int, *, variant: Variant = "uniform", files: int = 1) -> list[Path]:
+def write_files(
+    folder: Path, name: str, records: int, *, variant: Variant = "uniform", files: int = 1
+) -> list[Path]:
     """The files of a corpus, written unless they are there already: ``NAME.ndjson``, or ``NAME/part-00.ndjson`` …"""
     target = folder / name
     per_file = records // files
-    paths = [folder / f"{name}.ndjson"] if files == 1 else [target / f"part-{k:02}.ndjson" for k in range(files)]
+    paths = (
+        [folder / f"{name}.ndjson"] if files == 1 else [target / f"part-{k:02}.ndjson" for k in range(files)]
+    )
     for number, path in enumerate(paths):
         if path.exists():
             continue
@@ -70,51 +75,62 @@ def write_files(folder: Path, name: str, records: int, *, variant: Variant = "un
     return paths
 
 
-def bodies(paths: list[Path], bytes_max: int) -> Iterator[bytes]:
-    """The files as request bodies of whole lines, each at most `bytes_max` long."""
+def bodies(paths: Sequence[Path], bytes_max: int) -> Iterator[memoryview]:
+    """The files as request bodies of whole lines, each at most `bytes_max` long; mapped, not copied."""
     for path in paths:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        whole = memoryview(data)
         start = 0
         while start < len(data):
             end = min(len(data), start + bytes_max)
             if end < len(data):
-                end = data.rindex(b"\n", start, end) + 1
-            yield data[start:end]
+                end = data.rfind(b"\n", start, end) + 1
+            yield whole[start:end]
             start = end
 
 
 def block(first: int, count: int, *, records: int, variant: Variant = "uniform") -> bytes:
     """JSON lines `first` to `first` + `count` of a corpus of `records`, a pure function of its arguments."""
     rng = np.random.default_rng([SEED, first, count, records])
-    corpus = _corpus(variant)
-    chosen = np.searchsorted(corpus.cumulated, rng.random(count), side="right")
+    sentences, messages = _messages(_corpus(variant), count, rng)
     rows = np.arange(first, first + count)
-    order = np.argsort(chosen, kind="stable")
-    messages: list[Any] = [None] * count
-    heads: list[Any] = [None] * count
-    hosts = rng.integers(1, 4, count)
-    starts = np.flatnonzero(np.diff(chosen[order], prepend=-1))
-    for place in np.split(order, starts[1:]):
-        sentence = corpus.sentences[chosen[place[0]]]
-        columns = [_column(kind, len(place), rng) for kind in sentence.values]
-        texts = [sentence.text % values for values in zip(*columns, strict=True)] if columns else []
-        for row, text in zip(place.tolist(), texts or itertools.repeat(sentence.text), strict=False):
-            messages[row] = text
-            heads[row] = sentence
-    times = np.datetime_as_string(_times(rows, records, rng).astype("datetime64[ms]")).tolist()
-    durations = np.round(rng.lognormal(3.0, 1.3, count), 3).tolist()
-    statuses = _statuses(heads, rng)
+    columns = (
+        np.datetime_as_string(_times(rows, records, rng).astype("datetime64[ms]")).tolist(),
+        sentences,
+        rng.integers(1, 4, count).tolist(),
+        messages,
+        _traces(rows, rng),
+        np.round(rng.lognormal(3.0, 1.3, count), 3).tolist(),
+        _statuses(sentences, rng),
+    )
     lines = [
-        f'{{"timestamp":"{at}Z","level":"{head.level}","service":"{head.service}","host":"{head.service}-{host:02}",'
-        f'"logger":"{head.logger}","message":"{message}","trace_id":"{trace}","duration_ms":{duration},"status":{status}}}'
-        for at, head, host, message, trace, duration, status in zip(
-            times, heads, hosts.tolist(), messages, _traces(rows, rng), durations, statuses, strict=True
-        )
+        f'{{"timestamp":"{at}Z","level":"{said.level}","service":"{said.service}","host":"{said.service}-{host:02}",'
+        f'"logger":"{said.logger}","message":"{message}","trace_id":"{trace}","duration_ms":{duration},"status":{status}}}'
+        for at, said, host, message, trace, duration, status in zip(*columns, strict=True)
     ]
     if variant == "mixed":
         lines = _mix(lines, rng)
     lines.append("")
     return "\n".join(lines).encode()
+
+
+def _messages(corpus: Corpus, count: int, rng: np.random.Generator) -> tuple[list[Sentence], list[str]]:
+    """Sentences as often as they are likely, and each with values of its own. Values are made for all records
+    of a sentence at once."""
+    chosen = np.searchsorted(corpus.cumulated, rng.random(count), side="right")
+    sentences = [corpus.sentences[i] for i in chosen.tolist()]
+    messages = [""] * count
+    order = np.argsort(chosen, kind="stable")
+    starts = np.flatnonzero(np.diff(chosen[order], prepend=-1))
+    for places in np.split(order, starts[1:]):
+        rows = places.tolist()
+        sentence = sentences[rows[0]]
+        values = [_column(kind, len(rows), rng) for kind in sentence.values]
+        filled = zip(*values, strict=True) if values else itertools.repeat(())
+        for row, given in zip(rows, filled, strict=False):
+            messages[row] = sentence.text % given
+    return sentences, messages
 
 
 @cache
@@ -151,15 +167,21 @@ def _usual(kind: Kind, wanted: int, rng: np.random.Generator) -> list[Sentence]:
     choices = [_choices(text, rng) for _, text in kind.sentences]
     room = wanted
     result = []
-    for left, index in zip(range(len(choices), 0, -1), np.argsort([len(c) for c in choices]).tolist(), strict=True):
+    for left, index in zip(
+        range(len(choices), 0, -1), np.argsort([len(c) for c in choices]).tolist(), strict=True
+    ):
         level, text = kind.sentences[index]
         taken = choices[index][: -(-room // left)]
         room -= len(taken)
         for words in taken:
-            pick = iter(words)
-            filled = _WORD.sub(lambda _, pick=pick: next(pick), text)
-            result.append(_sentence(level, kind.service, kind.loggers[index % len(kind.loggers)], filled))
+            logger = kind.loggers[index % len(kind.loggers)]
+            result.append(_sentence(level, kind.service, logger, _filled(text, words)))
     return result
+
+
+def _filled(text: str, words: tuple[str, ...]) -> str:
+    pick = iter(words)
+    return _WORD.sub(lambda _: next(pick), text)
 
 
 def _choices(text: str, rng: np.random.Generator) -> list[tuple[str, ...]]:
@@ -194,6 +216,11 @@ _FORMATS = {
 }  # fmt: skip
 
 
+def _uuid(digits: str) -> str:
+    """As version 4 (RFC 9562)."""
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
+
+
 def _column(kind: str, count: int, rng: np.random.Generator) -> Values:
     """`count` values for a place in a sentence."""
     match kind:
@@ -202,8 +229,7 @@ def _column(kind: str, count: int, rng: np.random.Generator) -> Values:
             return [pool[i] for i in (len(pool) * rng.random(count) ** 4).astype(int).tolist()]
         case "uuid":
             text = rng.bytes(16 * count).hex()
-            return [f"{text[i : i + 8]}-{text[i + 8 : i + 12]}-4{text[i + 13 : i + 16]}-8{text[i + 17 : i + 20]}-{text[i + 20 : i + 32]}"
-                    for i in range(0, 32 * count, 32)]
+            return [_uuid(text[i : i + 32]) for i in range(0, 32 * count, 32)]
         case "run":
             text = rng.bytes(12 * count).hex()
             return [text[i : i + 24] for i in range(0, 24 * count, 24)]
@@ -224,7 +250,8 @@ def _column(kind: str, count: int, rng: np.random.Generator) -> Values:
 
 _STATUS_SHARES = (0.78, 0.06, 0.05, 0.02, 0.04, 0.04, 0.01)
 _RANGES = {
-    "n": (1, 500), "port": (1024, 65_535), "pid": (300, 32_768), "bytes": (120, 900_000), "epoch": (1_795_000_000, 1_795_300_000),
+    "n": (1, 500), "port": (1024, 65_535), "pid": (300, 32_768), "bytes": (120, 900_000),
+    "epoch": (1_795_000_000, 1_795_300_000),
     "hex": (1 << 44, 1 << 48), "order": (1, 9_999_999), "blk": (-(1 << 62), 1 << 62),
     "uptime": (1_000, 9_000_000),
 }  # fmt: skip
@@ -249,7 +276,9 @@ def _times(rows: np.ndarray, records: int, rng: np.random.Generator) -> np.ndarr
     """When each record happened: in order, but for the few hundred milliseconds by which senders differ."""
     shares, instants = _day()
     places = (rows + rng.random(len(rows))) / records
-    return (DAY_START_MS + np.interp(places, shares, instants) - rng.exponential(150, len(rows))).astype(np.int64)
+    return (DAY_START_MS + np.interp(places, shares, instants) - rng.exponential(150, len(rows))).astype(
+        np.int64
+    )
 
 
 def _traces(rows: np.ndarray, rng: np.random.Generator) -> list[str]:
@@ -269,12 +298,18 @@ def _scatter(numbers: np.ndarray, salt: int) -> np.ndarray:
 
 
 def _statuses(heads: list[Sentence], rng: np.random.Generator) -> list[int]:
-    good = rng.choice([200, 201, 204, 301, 304, 404], len(heads), p=[0.8, 0.06, 0.05, 0.02, 0.03, 0.04]).tolist()
+    good = rng.choice(
+        [200, 201, 204, 301, 304, 404], len(heads), p=[0.8, 0.06, 0.05, 0.02, 0.03, 0.04]
+    ).tolist()
     bad = rng.choice([400, 403, 409, 429, 500, 502, 503, 504], len(heads)).tolist()
-    return [b if head.level in ("ERROR", "CRITICAL") else g for head, g, b in zip(heads, good, bad, strict=True)]
+    return [
+        b if head.level in ("ERROR", "CRITICAL") else g for head, g, b in zip(heads, good, bad, strict=True)
+    ]
 
 
-_MIXED = ('1', '"a"', '2.5', 'true', '1180591620717411303424', '{"unit":"ms","deep":[1,"b"]}', 'null', '[1,"x",2.5]')  # fmt: skip
+_MIXED = (
+    "1", '"a"', "2.5", "true", "1180591620717411303424", '{"unit":"ms","deep":[1,"b"]}', "null", '[1,"x",2.5]',
+)  # fmt: skip
 
 
 def _mix(lines: list[str], rng: np.random.Generator) -> list[str]:
@@ -284,7 +319,9 @@ def _mix(lines: list[str], rng: np.random.Generator) -> list[str]:
     for number, line in enumerate(lines):
         mixed = f'{line[:-1]},"detail":{_MIXED[number % len(_MIXED)]}}}'
         if number in spoilt:
-            mixed = (mixed[: len(mixed) // 2], "plain words, no JSON at all", mixed + "}", f"[{mixed}]")[number % 4]
+            mixed = (mixed[: len(mixed) // 2], "plain words, no JSON at all", mixed + "}", f"[{mixed}]")[
+                number % 4
+            ]
         result.append(mixed)
     return result
 
@@ -298,7 +335,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1)
     parser.add_argument("--variant", choices=("uniform", "mixed", "shapes"), default="uniform")
     given = parser.parse_args()
-    for path in write_files(given.folder, given.name, given.records, variant=given.variant, files=given.files):
+    for path in write_files(
+        given.folder, given.name, given.records, variant=given.variant, files=given.files
+    ):
         print(path)
 
 

@@ -5,9 +5,11 @@ Twelve questions in thirteen timings: a trace id that is present and one that is
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 Ask: TypeAlias = Literal["count", "search", "stats", "histogram", "patterns"]
@@ -55,7 +57,8 @@ def questions(trace_id: str) -> tuple[Question, ...]:
             _sorted_rows,
         ),
         Question(
-            "top 10 by two fields", "top 10", "stats", "* | stats count() as n by host, status | sort n desc | limit 10",
+            "top 10 by two fields", "top 10", "stats",
+            "* | stats count() as n by host, status | sort n desc | limit 10",
             "SELECT host, status, count() AS n FROM records GROUP BY host, status ORDER BY n DESC LIMIT 10",
             lambda rows: [[host, int(status), int(n)] for host, status, n in rows],
         ),
@@ -95,3 +98,11 @@ def preview(answer: Any) -> str:
     """The beginning of an answer, for people."""
     text = json.dumps(answer, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def some_trace_id(paths: list[Path]) -> str:
+    """The trace id of a record in the middle of a corpus."""
+    with paths[len(paths) // 2].open("rb") as lines:
+        for line in itertools.islice(lines, 5_000, None):
+            return str(json.loads(line)["trace_id"])
+    raise ValueError("the corpus is too small")

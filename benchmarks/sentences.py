@@ -39,7 +39,8 @@ WORDS: dict[str, tuple[str, ...]] = {
         "job": "backup rotate-logs vacuum sync-prices send-digest clean-tmp renew-certs warm-cache export-orders "
         "reindex check-disks update-geoip purge-sessions mirror-images close-tickets rebuild-feed count-visits",
         "state": "pending running succeeded failed cancelled paused queued expired retried skipped blocked archived",
-        "domain": "example.org example.net mail.example shop.example post.example corp.example uni.example home.example",
+        "domain": "example.org example.net mail.example shop.example post.example corp.example uni.example"
+        " home.example",
     }.items()
 }
 
@@ -59,7 +60,9 @@ _LEVELS = {"D": "DEBUG", "I": "INFO", "W": "WARNING", "E": "ERROR", "C": "CRITIC
 
 def _kind(name: str, service: str, loggers: str, text: str) -> Kind:
     lines = [line.strip().partition(" ") for line in text.strip().splitlines()]
-    return Kind(name, service, tuple(loggers.split()), tuple((_LEVELS[level], rest) for level, _, rest in lines))
+    return Kind(
+        name, service, tuple(loggers.split()), tuple((_LEVELS[level], rest) for level, _, rest in lines)
+    )
 
 
 KINDS = (
@@ -94,7 +97,7 @@ KINDS = (
         E reservation of {item} in {city} conflicts with order <order>: version <n> is stale
     """),
     _kind("mail", "mail", "mail.smtp mail.queue", """
-        I <hex>: to=<angle>{user}@{domain}</angle>, relay={domain}[<ip>]:25, delay=<f>, dsn=2.0.0, status=sent (250 ok <hex>)
+        I <hex>: to=<angle>{user}@{domain}</angle>, relay={domain}[<ip>]:25, delay=<f>, dsn=2.0.0, status=sent (<hex>)
         I <hex>: from=<angle>{user}@{domain}</angle>, size=<bytes>, nrcpt=<n> (queue active)
         D connection from {domain}[<ip>] opened, TLS with <n> bits
         W <hex>: to=<angle>{user}@{domain}</angle>, status=deferred (connect to {domain}[<ip>]:25: Connection refused)
@@ -164,8 +167,8 @@ KINDS = (
         I <pid>#<n>: *<n> client <ip> closed keepalive connection to {path}
         D <pid>#<n>: *<n> http upstream {pod} buffer of <bytes> bytes for /{path}
         W <pid>#<n>: *<n> an upstream response is buffered to a temporary file for "{method} /{path}", client: <ip>
-        E <pid>#<n>: *<n> connect() failed (111: Connection refused) while connecting to {pod}, request: "{method} /{path}"
-        E <pid>#<n>: *<n> upstream timed out (110: Connection timed out) while reading from {pod}, client: <ip>, "/{path}"
+        E <pid>#<n>: *<n> connect() failed (111: Connection refused) while connecting to {pod}, "{method} /{path}"
+        E <pid>#<n>: *<n> upstream timed out (110: Connection timed out) reading {pod}, client: <ip>, "/{path}"
         C <pid>#<n>: *<n> SSL_do_handshake() failed for {domain} with {agent}, client: <ip>
     """),
     _kind("python tracebacks", "jobs", "reports.worker reports.export", """
@@ -173,7 +176,7 @@ KINDS = (
         I task {job} of {user} finished in <f> s, {state}
         D loading {file} with <n> settings for {table}
         W task {job} retried after {error}: attempt <n>
-        E Traceback (most recent call last):\\n  File "{file}", line <n>, in run\\n    rows = load({table})\\n{error}: value <n>
+        E Traceback (most recent call last):\\n  File "{file}", line <n>\\n    load({table})\\n{error}: value <n>
         E Unhandled {error} in {file} line <n> for request <run>: cannot read {table}
     """),
     _kind("agents", "agents", "agents.planner agents.tools agents.llm", """
@@ -194,6 +197,11 @@ KINDS = (
     """),
 )  # fmt: skip
 
-RARE = ("ERROR", "agents", "agents.guard", "run <run> was quarantined after <n> refused actions, see case <order>")
+RARE = (
+    "ERROR",
+    "agents",
+    "agents.guard",
+    "run <run> was quarantined after <n> refused actions, see case <order>",
+)
 """Said about twenty times in a million records."""
 RARE_SHARE = 20e-6

@@ -13,12 +13,9 @@ DOORS = {
     "os.fdatasync": "disk",
     "os.truncate": "disk",
     "os.ftruncate": "disk",
-    "os.unlink": "disk",
-    "os.remove": "disk",
     "fcntl.flock": "disk",
     "fcntl.lockf": "disk",
     "shutil.move": "disk",
-    "shutil.rmtree": "disk",
     "time.time": "clock",
     "time.time_ns": "clock",
     "time.monotonic": "clock",
@@ -32,7 +29,7 @@ DOORS = {
 }
 """A call, and the only layer that may make it."""
 
-WRITING_METHODS = {"write_text", "write_bytes", "rename", "unlink", "touch"}
+WRITING_METHODS = {"write_text", "write_bytes", "rename"}
 BANNED_MODULES = {"pickle", "cPickle", "shelve", "marshal", "dill", "cloudpickle", "joblib"}
 
 

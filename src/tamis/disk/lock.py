@@ -29,6 +29,7 @@ class FolderLock:
         if self._handle >= 0:
             with contextlib.suppress(OSError):  # the name inside is for people; the lock is the kernel's
                 os.ftruncate(self._handle, 0)
+            fcntl.flock(self._handle, fcntl.LOCK_UN)  # closing is not enough while a child is being forked
             self.forget()
 
     def forget(self) -> None:

@@ -4,12 +4,12 @@ import errno
 from pathlib import Path
 
 import pytest
-from tests.support.fragile_disk import FragileCalls, FragileDisk, Mode, PowerCut
 
 from tamis.disk.journal import Journal
 from tamis.disk.lock import lock_folder
 from tamis.disk.real import RealDisk
 from tamis.errors import DiskError, JournalClosedError
+from tests.support.fragile_disk import FragileCalls, FragileDisk, Mode, PowerCut
 
 OLD, NEW = b"old" * 100, b"new" * 200
 

@@ -4,10 +4,10 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.support.fragile_disk import FragileCalls, FragileDisk, Mode, PowerCut
 
 from tamis.disk.journal import TORN_TAIL, Frame, Gap, Journal, read_journal
 from tamis.disk.real import RealDisk
+from tests.support.fragile_disk import FragileCalls, FragileDisk, Mode, PowerCut
 
 
 class Work:

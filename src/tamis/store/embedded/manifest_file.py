@@ -23,10 +23,11 @@ class _File(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ManifestRead:
-    """A manifest and what was wrong with a copy of it (None: nothing)."""
+    """A manifest; what was damaged (None: nothing); whether one of its two files has to be written anew."""
 
     manifest: Manifest
     problem: str | None = None
+    incomplete: bool = False
 
 
 def write_manifest(disk: Disk, layout: Layout, manifest: Manifest) -> None:
@@ -56,24 +57,31 @@ def read_manifest(disk: Disk, layout: Layout) -> ManifestRead:
 
     Raises FormatError when the folder was written by a newer release, DamageError when no manifest is whole.
     """
-    found: list[Manifest] = []
-    problems: list[str] = []
-    for path in (layout.manifest, layout.manifest_copy):
-        if not disk.exists(path):
-            problems.append(f"{path.name} is missing")
-            continue
-        try:
-            found.append(decode_manifest(path, disk.read(path)))
-        except DamageError as error:
-            problems.append(f"{path.name} is damaged ({error.reason})")
-        except DiskError as error:
-            problems.append(str(error))
-    if not found:
-        raise DamageError(str(layout.folder), f"{' and '.join(problems)}; restore one of them from a backup")
-    manifest = max(found, key=lambda one: one.generation)
-    if not problems or manifest.format < FORMAT:
-        return ManifestRead(manifest)
-    return ManifestRead(manifest, f"{problems[0]}; its copy was used, nothing is lost")
+    first = _read_file(disk, layout.manifest)
+    copy = _read_file(disk, layout.manifest_copy)
+    whole = [one for one in (first, copy) if isinstance(one, Manifest)]
+    damaged = [one for one in (first, copy) if isinstance(one, str)]
+    if not whole:
+        what = " and ".join(damaged) or "the manifest is missing"
+        raise DamageError(str(layout.folder), f"{what}; restore it from a backup")
+    manifest = max(whole, key=lambda one: one.generation)
+    if first is None:
+        damaged.append(f"{layout.manifest.name} is missing")
+    problem = f"{damaged[0]}; the other copy was used, nothing is lost" if damaged else None
+    # A copy that is missing or older is what a crash between the two writes leaves: no damage.
+    return ManifestRead(manifest, problem, incomplete=first != copy and manifest.format == FORMAT)
+
+
+def _read_file(disk: Disk, path: Path) -> Manifest | str | None:
+    """The manifest, or what is wrong with the file, or None when there is none."""
+    if not disk.exists(path):
+        return None
+    try:
+        return decode_manifest(path, disk.read(path))
+    except DamageError as error:
+        return f"{path.name} is damaged ({error.reason})"
+    except DiskError as error:
+        return str(error)
 
 
 def decode_manifest(path: Path, data: bytes) -> Manifest:

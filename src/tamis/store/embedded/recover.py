@@ -44,7 +44,7 @@ def recover(disk: Disk, layout: Layout, *, now_ns: int) -> Recovered:
     replayed = replay(disk, layout, sealed_through=manifest.sealed_through, now_ns=now_ns)
     for loss in replayed.losses:
         manifest = with_loss(manifest, loss)
-    changed = manifest != read.manifest or read.problem is not None
+    changed = manifest != read.manifest or read.incomplete
     return Recovered(manifest, replayed, [*notes, *replayed.notes], changed)
 
 

@@ -14,6 +14,7 @@ from tamis.store.embedded.batches import BatchIndex
 from tamis.store.embedded.catalog import Catalog
 from tamis.store.embedded.commit import Committer
 from tamis.store.embedded.delete import Deleter
+from tamis.store.embedded.face import EmbeddedStore
 from tamis.store.embedded.hot import Hot
 from tamis.store.embedded.intake import Intake, show_in
 from tamis.store.embedded.journals import Journals
@@ -24,7 +25,6 @@ from tamis.store.embedded.options import DEFAULT_OPTIONS, StoreOptions
 from tamis.store.embedded.parts import StoreParts
 from tamis.store.embedded.recover import Recovered, make_names_safe, recover
 from tamis.store.embedded.segment_files import remembered
-from tamis.store.embedded.face import EmbeddedStore
 from tamis.store.embedded.upkeep import Upkeep
 from tamis.store.embedded.workshop import Numbers, Workshop
 

@@ -64,9 +64,10 @@ class Metrics:
     """The values of METRICS, in a registry of their own. Thread-safe; updates take microseconds."""
 
     def __init__(self, *, process: bool = False) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
         from prometheus_client.process_collector import ProcessCollector
 
+        disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=True)
         makers: dict[Kind, Callable[..., Any]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
         self._metrics: dict[str, Any] = {}

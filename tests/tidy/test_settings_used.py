@@ -1,0 +1,32 @@
+"""A setting that nobody reads is a lie, and a default that stands twice is one of two."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tamis.settings import TABLE, Settings
+from tamis.store.embedded.options import StoreOptions
+from tamis.store.open import store_options
+from tests.tidy.sources import inside
+
+
+def unread(keys: Iterable[str], text: str) -> list[str]:
+    """Settings whose field no code reads."""
+    return [key for key in keys if not re.search(rf"\.{key.split('.')[1]}\b", text)]
+
+
+def test_every_setting_is_read() -> None:
+    """Who sets something changes something."""
+    text = "\n".join(item.text for item in inside() if item.layer != "settings")
+    assert unread(TABLE, text) == []
+
+
+def test_the_rule_can_fail() -> None:
+    """A setting that only stands in a table is seen."""
+    assert unread(["server.port", "server.host"], "bind(settings.server.port)") == ["server.host"]
+
+
+def test_settings_and_the_store_have_the_same_defaults() -> None:
+    """One number for one thing, wherever it is looked up."""
+    options = store_options(Settings())
+    assert replace(options, query_threads=StoreOptions().query_threads) == StoreOptions()

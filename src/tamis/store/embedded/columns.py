@@ -6,7 +6,8 @@ many. `seq` is added when the order of arrival is known.
 
 An attribute column is named ``path#type``. The path is the attribute's name; names inside nested objects follow
 after ``/`` (with ``~`` and ``/`` in names written ``~0`` and ``~1``, as in RFC 6901). Types: ``i`` int64,
-``f`` double, ``s`` text, ``b`` boolean, ``j`` JSON text (lists, empty objects, integers over 64 bits).
+``f`` double, ``s`` text, ``b`` boolean, ``n`` integers over 64 bits as text, ``j`` JSON text (lists, empty
+objects).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,6 +48,7 @@ ATTRIBUTE_TYPES: dict[str, pa.DataType] = {
     "f": pa.float64(),
     "s": pa.string(),
     "b": pa.bool_(),
+    "n": pa.string(),
     "j": pa.string(),
 }
 
@@ -126,7 +128,7 @@ def attribute_columns(path: str, column: Any) -> dict[str, pa.Array]:
 
 
 def _suffix(kind: pa.DataType) -> str:
-    for suffix, known in ATTRIBUTE_TYPES.items():
+    for suffix, known in ATTRIBUTE_TYPES.items():  # text is `s`, the first of its type
         if kind == known:
             return suffix
     raise WireError(f"attribute columns cannot be {kind}")
@@ -182,7 +184,7 @@ def _typed(value: Value) -> tuple[str, Any]:
     if isinstance(value, bool):
         return "b", value
     if isinstance(value, int):
-        return ("i", value) if value in _INT64 else ("j", str(value))
+        return ("i", value) if value in _INT64 else ("n", str(value))
     if isinstance(value, float):
         return "f", value
     if isinstance(value, str):
@@ -333,7 +335,7 @@ def _attributes(table: pa.Table) -> list[dict[str, Value]]:
 def _reader(suffix: str) -> Callable[[Any], Value]:
     if suffix == "j":
         return read_json
-    return float if suffix == "f" else _same
+    return {"f": float, "n": int}.get(suffix, _same)
 
 
 def _same(value: Any) -> Value:

@@ -19,7 +19,7 @@ from tamis.store.embedded.ask.values import field_sql, read_columns
 from tamis.store.embedded.columns import REST, attribute_path, is_attribute
 from tamis.store.embedded.part import Part, Snapshot
 
-TYPE_NAMES = {"i": "int", "f": "float", "s": "text", "b": "bool", "j": "json"}
+TYPE_NAMES = {"i": "int", "f": "float", "s": "text", "b": "bool", "n": "int", "j": "json"}
 
 
 def facets(

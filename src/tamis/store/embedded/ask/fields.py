@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tamis.query.fields import query_name
 from tamis.record.model import CORE_TEXT
 from tamis.store.embedded.columns import ATTRIBUTE_TYPES, REST, attribute_path, is_attribute
 from tamis.store.embedded.part import PartFacts
@@ -65,4 +66,4 @@ def _escaped(name: str) -> str:
 
 def public_name(column: str) -> str:
     """The name by which a query addresses a column."""
-    return ".".join(attribute_path(column)[0]) if is_attribute(column) else column
+    return query_name(attribute_path(column)[0]) if is_attribute(column) else column

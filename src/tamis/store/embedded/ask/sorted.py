@@ -39,7 +39,7 @@ def _order(key: FieldSql, descending: bool) -> list[str]:
     direction = "DESC" if descending else "ASC"
     if not key.kinds:
         return []
-    numbers = [f"{key.alias}_{kind}" for kind in key.kinds if kind in "if"]
+    numbers = [f"{key.alias}_{kind}" for kind in key.kinds if kind in "ifn"]
     number = f"COALESCE({', '.join(f'CAST({name} AS DOUBLE)' for name in numbers)})" if numbers else None
     classes = {"s": 1, "b": 2, "j": 3}
     cases = [

@@ -14,7 +14,7 @@ from tamis.store.embedded.ask.fields import TIMES, FieldColumn, columns_of
 from tamis.store.embedded.columns import REST, read_json
 from tamis.store.embedded.part import Part
 
-KINDS = {"i": "BIGINT", "f": "DOUBLE", "s": "VARCHAR", "b": "BOOLEAN", "j": "VARCHAR"}
+KINDS = {"i": "BIGINT", "f": "DOUBLE", "s": "VARCHAR", "b": "BOOLEAN", "n": "VARCHAR", "j": "VARCHAR"}
 INTEGRAL_MAX = 2**53
 
 
@@ -52,7 +52,7 @@ class FieldSql:
     def number(self) -> str:
         """Its numeric value as DOUBLE: numbers, and attribute texts that are numbers."""
         terms = [f"CAST({self.alias}_{kind} AS DOUBLE)" for kind in self.kinds if kind in "if"]
-        terms += [text_as_double(f"{self.alias}_{kind}") for kind in self.kinds if kind in "sj"]
+        terms += [text_as_double(f"{self.alias}_{kind}") for kind in self.kinds if kind in "sn"]
         return f"COALESCE({', '.join(terms)})" if terms else "NULL::DOUBLE"
 
     def tagged(self) -> str:
@@ -122,7 +122,7 @@ def read_value(kind: str, value: Any) -> Any:
     """The value of one of a field's columns."""
     if value is None:
         return None
-    if kind == "i":
+    if kind in "in":
         return int(value)
     if kind == "f":
         return float(value)

@@ -52,7 +52,8 @@ class DecodeOptions:
 
     `service` and `host` stand in where a record has none. `zone` is for times without one; `now_ns` for times
     without a year. `line_as_message`: a structured line without any message gets its own text as message, so
-    that a search for words finds it (files); otherwise its message is "" (network).
+    that a search for words finds it (files); otherwise its message is "" (network). `keep_unparsed`: a line that
+    is not JSON is kept as a plain one with a note (files) instead of being rejected (network).
     """
 
     service: str | None = None
@@ -61,6 +62,7 @@ class DecodeOptions:
     zone: tzinfo = UTC
     now_ns: int = field(default_factory=time.time_ns)
     line_as_message: bool = False
+    keep_unparsed: bool = False
     limits: WireLimits = DEFAULT_LIMITS
 
 
@@ -77,12 +79,14 @@ class Decoded:
     """What became of a block: `received` = `columns.length` + `rejected_count`. Blank lines are no records.
 
     `rejected` lists the first of them (`WireLimits.rejections_listed_max`), `rejected_count` counts all.
+    `lines` has the line (0-based) where each record begins, where the decoder knows it; else it is empty.
     """
 
     columns: Columns
     received: int
     rejected: tuple[Rejection, ...] = ()
     rejected_count: int = 0
+    lines: Sequence[int] = ()
 
 
 class Decoder(Protocol):
@@ -107,10 +111,10 @@ class Rejections:
         if len(self.listed) < self._listed_max:
             self.listed.append(Rejection(line, reason))
 
-    def result(self, columns: Columns) -> Decoded:
+    def result(self, columns: Columns, lines: Sequence[int] = ()) -> Decoded:
         """The columns with what was rejected beside them."""
         listed = tuple(sorted(self.listed, key=lambda one: one.line))
-        return Decoded(columns, columns.length + self.count, listed, self.count)
+        return Decoded(columns, columns.length + self.count, listed, self.count, lines)
 
 
 def join_columns(parts: Sequence[Columns]) -> Columns:

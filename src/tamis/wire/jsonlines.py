@@ -2,12 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
 
-from tamis.errors import WireError
 from tamis.record.attributes import safe_attributes
 from tamis.record.model import Columns, Record, StoredRecord
 from tamis.wire.base import NOTE_FIELD, Bytes, Decoded, DecodeOptions, Rejections, join_columns
@@ -40,13 +39,16 @@ def decode(body: Bytes, options: DecodeOptions) -> Decoded:
     reader = RowReader(options, rows_expected=data.count(b"\n"))
     parts = []
     line = 0
+    places: list[int] = []
     for lines in split_blocks(data):
-        parts.append(_decode_block(lines, reader, line, rejections=rejections))
+        columns, found = _decode_block(lines, reader, line, rejections=rejections)
+        parts.append(columns)
+        places.extend(line + at for at in found if options.line_as_message)
         line += len(lines)
     columns = join_columns(parts) if parts else Columns(length=0, timestamp=[])
     if columns.length == 0 and rejections.count > 1:
         return _decode_pretty(data, options) or rejections.result(columns)
-    return rejections.result(columns)
+    return rejections.result(columns, places)
 
 
 def split_blocks(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[list[bytes]]:
@@ -62,7 +64,10 @@ def split_blocks(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[list[b
         start = end + 1
 
 
-def _decode_block(lines: list[bytes], reader: RowReader, first: int, *, rejections: Rejections) -> Columns:
+def _decode_block(
+    lines: list[bytes], reader: RowReader, first: int, *, rejections: Rejections
+) -> tuple[Columns, Sequence[int]]:
+    """Columns of some lines, and the place of each record's line among them."""
     limit = reader.options.limits.line_bytes_max
     if lines and max(map(len, lines)) > limit:
         lines = [_within(one, limit, first + at + 1, rejections=rejections) for at, one in enumerate(lines)]
@@ -72,15 +77,15 @@ def _decode_block(lines: list[bytes], reader: RowReader, first: int, *, rejectio
         try:
             rows.extend(map(_decode_json, left))
             break
-        except _FAILURES as failure:  # the rows before it are in; the iterator stands behind the bad line
-            rows.append(_mend(lines[len(rows)], failure, first + len(rows) + 1, rejections=rejections))
-    places: list[int] | range = range(len(rows))
+        except _FAILURES:  # the rows before it are in; the iterator stands behind the bad line
+            rows.append(_mend(lines[len(rows)], reader.options, first + len(rows) + 1, rejections=rejections))
+    places: Sequence[int] = range(len(rows))
     if set(map(type, rows)) - {dict}:
         rows, places = _objects(rows, first, rejections)
     texts = None
     if reader.options.line_as_message:
         texts = lambda at: lines[places[at]].strip(_EDGE).decode("utf-8", "replace")  # noqa: E731  # a closure over two locals
-    return reader.columns(rows, texts)
+    return reader.columns(rows, texts), places
 
 
 def _within(line: bytes, limit: int, number: int, *, rejections: Rejections) -> bytes:
@@ -90,7 +95,7 @@ def _within(line: bytes, limit: int, number: int, *, rejections: Rejections) -> 
     return b""
 
 
-def _mend(line: bytes, failure: Exception, number: int, *, rejections: Rejections) -> Any:
+def _mend(line: bytes, options: DecodeOptions, number: int, *, rejections: Rejections) -> Any:
     """A line that the strict decoder refused, read leniently; `_SKIP` when it is blank, or rejected."""
     bare = line.strip(_EDGE).removeprefix(BOM)
     if not bare:
@@ -103,14 +108,15 @@ def _mend(line: bytes, failure: Exception, number: int, *, rejections: Rejection
     try:
         value = read_lenient(text)
     except RecursionError:
-        rejections.add(number, "nested too deeply")
-        return _SKIP
+        reason = "nested too deeply"
     except ValueError as error:
-        rejections.add(number, f"not JSON: {error}"[:REASON_CHARS_MAX])
-        return _SKIP
-    except MemoryError as error:
-        raise WireError("out of memory while decoding a line") from error
-    return _lenient_object(value, note) if isinstance(value, dict) else value
+        reason = f"not JSON: {error}"[:REASON_CHARS_MAX]
+    else:
+        return _lenient_object(value, note) if isinstance(value, dict) else value
+    if options.keep_unparsed:
+        return {"message": text, NOTE_FIELD: reason}
+    rejections.add(number, reason)
+    return _SKIP
 
 
 def _lenient_object(value: Row, note: str | None) -> Row:

@@ -18,6 +18,7 @@ Index = Sequence[int] | None
 
 CELLS_MAX = 1 << 24
 NAMES_MIN = 16
+NAMES_LIMIT = 2_000
 PLANS_MAX = 1_024
 TIME_NOTE = "time not understood: the instant of receipt stands in"
 
@@ -43,11 +44,11 @@ class RowReader:
 
     def columns(self, rows: Sequence[Row], texts: Callable[[int], str] | None = None) -> Columns:
         """Columns of the rows. `texts` gives a row's own line, for a message where there is none."""
-        batch = _Batch(len(rows), self._known, self._names_max)
+        batch = Batch(len(rows), self._known, self._names_max)
         for signature, index in _groups(rows):
             group = rows if index is None else [rows[at] for at in index]
             self._group(batch, group, index, plan=self._plan(signature))
-        _fill_messages(batch.core, len(rows), texts)
+        fill_messages(batch.core, len(rows), texts)
         core = with_defaults(batch.core, len(rows), self.options)
         timestamp = core.pop("timestamp", None)
         return Columns(
@@ -65,7 +66,7 @@ class RowReader:
             plan = self._plans[signature] = self._names.plan(signature)
         return plan
 
-    def _group(self, batch: "_Batch", group: Sequence[Row], index: Index, *, plan: Plan) -> None:
+    def _group(self, batch: "Batch", group: Sequence[Row], index: Index, *, plan: Plan) -> None:
         raw: dict[str, list[Any]] = {key: [row[key] for row in group] for key in plan.keys}
         for family, sources in plan.core.items():
             taken = self._take(family, sources, raw) if sources else None
@@ -107,11 +108,11 @@ class RowReader:
                 values = [None if _is_small(value) else value for value in values]
             return self.times.column(values)
         if family == "level":
-            return _levels(values, weak=key in WEAK_LEVEL and key not in self._names.asked)
+            return read_levels(values, weak=key in WEAK_LEVEL and key not in self._names.asked)
         kinds = set(map(type, values))
         return values if kinds == {str} else [_text(value) for value in values]
 
-    def _spread(self, batch: "_Batch", raw: dict[str, list[Any]], index: Index) -> None:
+    def _spread(self, batch: "Batch", raw: dict[str, list[Any]], index: Index) -> None:
         """Fields of an object ``attributes`` become attributes; those whose name is taken stay in it."""
         objects = raw.pop("attributes")
         if not any(type(value) is dict for value in objects):
@@ -128,14 +129,14 @@ class RowReader:
             batch.put_attribute("attributes", index, _safe_values(left))
 
 
-class _Batch:
-    """The columns under construction."""
+class Batch:
+    """Columns under construction, filled a group of rows at a time."""
 
-    def __init__(self, length: int, known: set[str], names_max: int) -> None:
+    def __init__(self, length: int, known: set[str] | None = None, names_max: int = NAMES_LIMIT) -> None:
         self.length = length
         self.core: dict[str, list[Any]] = {}
         self._attributes: dict[str, list[Any]] = {}
-        self._known = known
+        self._known = set() if known is None else known
         self._names_max = names_max
         self._rest: dict[int, dict[str, Value]] = {}
 
@@ -220,7 +221,8 @@ def _is_small(value: Any) -> bool:
     return isinstance(value, (int, float)) and abs(value) < WEAK_TIME_MIN
 
 
-def _levels(values: list[Any], *, weak: bool) -> list[Any]:
+def read_levels(values: list[Any], *, weak: bool = False) -> list[Any]:
+    """A column of names and numbers as levels; `weak`: only what is a known one."""
     read = _weak_level if weak else read_level
     if set(map(type, values)) in _PLAIN_LEVELS:
         known = {value: read(value) for value in set(values)}
@@ -309,7 +311,7 @@ def _note_times(raw: dict[str, list[Any]], source: str | tuple[str, str], taken:
         raw[NOTE_FIELD] = notes
 
 
-def _fill_messages(core: dict[str, list[Any]], length: int, texts: Callable[[int], str] | None) -> None:
+def fill_messages(core: dict[str, list[Any]], length: int, texts: Callable[[int], str] | None) -> None:
     """Message is never absent: "" where there is none, or the row's own text."""
     messages = core.get("message")
     if messages is not None and None not in messages:

@@ -47,6 +47,7 @@ _FORMS = tuple(
         rf"[iwef](?P<mo>\d\d)(?P<d>\d\d)\s+{_CLOCK}",
         rf"(?:[a-z]{{3,9}},?\s+)?(?P<d>\d\d?)[ -]{_MONTH}[ -](?P<y>\d{{4}})\s+{_CLOCK}{_COMMENT}",
         rf"[a-z]{{3}}\s+{_MONTH}\s+(?P<d>\d\d?)\s+{_CLOCK}(?:\s+{_ZONE})?\s+(?P<y>\d{{4}})",
+        r"(?P<yy>\d\d)(?P<mo>\d\d)(?P<d>\d\d) (?P<h>\d\d)(?P<mi>\d\d)(?P<s>\d\d)",
         r"(?P<y>\d{4})-(?P<mo>\d\d)-(?P<d>\d\d)-(?P<h>\d\d)\.(?P<mi>\d\d)\.(?P<s>\d\d)(?:\.(?P<f>\d+))?",
         rf"(?P<mo>\d\d)-(?P<d>\d\d)\s+{_CLOCK}",
     )
@@ -174,7 +175,8 @@ class Times:
 
     def _of_parts(self, parts: dict[str, str | None]) -> int | None:
         month = _MONTHS.get((parts.get("mon") or "").lower()) or int(parts.get("mo") or 0)
-        year = parts.get("y")
+        short = parts.get("yy")
+        year = f"20{short}" if short else parts.get("y")
         if year is not None:
             return self._in_year(int(year), month, parts)
         now = datetime.fromtimestamp(self._now_ns // NS, UTC)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from tamis.cli.app import build_app, print_help
 from tamis.cli.failure import Exit, UsageError
-from tamis.errors import ConfigError, QueryError, TamisError
+from tamis.cli.terminal import say
+from tamis.errors import ConfigError, QueryError, RemoteError, TamisError
 from tamis.version import __version__
 
 DEBUG = "TAMIS_DEBUG"
 """With this in the environment, a failure shows its trace too."""
 INTERRUPTED = 130
+HTTP_WRONG_USE = 400
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,14 +32,9 @@ def run(arguments: Sequence[str]) -> int:
     if arguments[0] == "--version":
         print(f"tamis {__version__}")
         return int(Exit.DONE)
-    from cyclopts import CycloptsError
-
     try:
         result = build_app(arguments[0])(
-            arguments,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(Exit.FAILED)
@@ -45,31 +42,36 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return int(Exit.DONE)
-    except CycloptsError as error:
-        return _fail(error, str(error).rstrip() or type(error).__name__, Exit.USAGE)
-    except (UsageError, QueryError, ConfigError) as error:
-        return _fail(error, str(error), Exit.USAGE)
-    except (TamisError, OSError) as error:
-        return _fail(error, _sentence(error), Exit.FAILED)
-    except Exception as error:  # the last edge: a fault of ours must not print a trace at people
-        text = f"an unforeseen error: {type(error).__name__}: {error}; {DEBUG}=1 shows where"
-        return _fail(error, text, Exit.FAILED)
+    except Exception as error:  # the one edge: whatever it is, people read a sentence, never a trace
+        return _fail(error)
     return result if isinstance(result, int) else int(Exit.DONE)
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
-
-
-def _fail(error: Exception, text: str, code: Exit) -> int:
+def _fail(error: Exception) -> int:
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
-    from tamis.cli.terminal import say
-
+    text, code = _described(error)
     say(f"tamis: {text}")
     return int(code)
+
+
+def _described(error: Exception) -> tuple[str, Exit]:
+    """What to say of a failure, and how to end."""
+    from cyclopts import CycloptsError
+
+    match error:
+        case CycloptsError():
+            return str(error).rstrip() or type(error).__name__, Exit.USAGE
+        case UsageError() | QueryError() | ConfigError():
+            return str(error), Exit.USAGE
+        case RemoteError() if error.status == HTTP_WRONG_USE:
+            return error.reason, Exit.USAGE
+        case OSError() if error.strerror:
+            return f"{error.filename}: {error.strerror}" if error.filename else error.strerror, Exit.FAILED
+        case TamisError():
+            return str(error), Exit.FAILED
+    text = f"an unforeseen error: {type(error).__name__}: {error}; {DEBUG}=1 shows where"
+    return text, Exit.FAILED
 
 
 def _flush() -> None:

@@ -26,7 +26,7 @@ from tamis.wire.base import DecodeOptions, FieldNames
 
 
 def ingest(
-    *files: str,
+    *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     format: str = "auto",
     service: str | None = None,
     host: str | None = None,
@@ -58,10 +58,9 @@ def ingest(
         The last line as JSON.
     """
     check_format(format)
+    _check_names(files)
     if follow and (not files or STANDARD_INPUT in files):
         raise UsageError("--follow takes files, folders or globs")
-    if files.count(STANDARD_INPUT) > 1:
-        raise UsageError("standard input (-) can be read once")
     sources = list(find_sources(name for name in files if name != STANDARD_INPUT))
     target = open_target(where, create=True)
     tally = Tally()
@@ -84,15 +83,21 @@ def ingest(
     return int(Exit.FAILED if failures or (tally.received and not tally.stored) else Exit.DONE)
 
 
+def _check_names(files: Sequence[str]) -> None:
+    for name in files:
+        if name.startswith("-") and name != STANDARD_INPUT and not Path(name).exists():
+            raise UsageError(f"there is no option {name}; `tamis ingest --help` lists them")
+    if files.count(STANDARD_INPUT) > 1:
+        raise UsageError("standard input (-) can be read once")
+
+
 def decode_options(service: str | None, host: str | None) -> DecodeOptions:
     """How files are read, under the settings."""
     settings = load_settings().ingest
     names = FieldNames(
         time=settings.time_fields, level=settings.level_fields, message=settings.message_fields
     )
-    return DecodeOptions(
-        service=service, host=host, fields=names, zone=ZoneInfo(settings.zone), line_as_message=True
-    )
+    return DecodeOptions(service=service, host=host, fields=names, zone=ZoneInfo(settings.zone))
 
 
 def _once(

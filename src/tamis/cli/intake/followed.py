@@ -93,7 +93,7 @@ class FollowedFile:
         if self._was_replaced(stat.st_size):
             self._courier.put(self._on_replaced(self._courier.position, self.path))
             self._open = None
-        if not self._tells_its_format():
+        if not stat.st_size:
             self._seen = (stat.st_size, stat.st_mtime_ns)
             return False
         cutter, _ = self._opened()
@@ -110,13 +110,6 @@ class FollowedFile:
         self._courier.queue(cutter.flush())
         self._send()
         return read > 0
-
-    def _tells_its_format(self) -> bool:
-        """Whether there is a whole line (or as much of one as is looked at)."""
-        if self._open is not None:
-            return True
-        opening = self._bytes_at(0, SAMPLE_BYTES)
-        return b"\n" in opening or len(opening) == SAMPLE_BYTES
 
     def _was_replaced(self, size: int) -> bool:
         offset = self._open[0].offset if self._open else self._courier.position.offset

@@ -15,6 +15,7 @@ from tamis.settings.parts import ClientSettings, IngestSettings, QuerySettings, 
 from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
 
 MASK = "***REDACTED***"
+PREFIX = "TAMIS_"
 CONFIG_NAME = "TAMIS_CONFIG"
 OTHER_NAMES: Mapping[str, str] = {
     CONFIG_NAME: "The TOML file, when `--config` names none.",
@@ -145,8 +146,12 @@ def _row_of(key: str, value: object, source: str) -> Row:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1, cutoff=0.75)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = _nearest(name, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.7)), "")
 
 
 def _parse(row: Row, value: object, source: str) -> object:
@@ -175,8 +180,11 @@ def _of_part(part: str, parsed: Mapping[str, object]) -> dict[str, Any]:
 def _unknown_names(environ: Mapping[str, str]) -> Iterable[str]:
     known = {*BY_ENVIRONMENT, *OTHER_NAMES}
     for name in sorted(environ):
-        if name.startswith("TAMIS_") and name not in known and not _SERVICE_LINK.fullmatch(name):
-            yield f"{name} in the environment is no setting{_hint(name, known)}"
+        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name):
+            near = _nearest(name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known])
+            yield f"{name} in the environment is no setting" + (
+                f"; did you mean {PREFIX}{near}?" if near else ""
+            )
 
 
 def _check_together(settings: Settings) -> None:

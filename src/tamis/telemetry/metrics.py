@@ -67,7 +67,7 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
         from prometheus_client.process_collector import ProcessCollector
 
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library does not say
         self.registry = CollectorRegistry(auto_describe=True)
         makers: dict[Kind, Callable[..., Any]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
         self._metrics: dict[str, Any] = {}

@@ -72,7 +72,7 @@ async function search() {
   } catch (error) {
     if (error.name !== "AbortError") showProblem(error);
   } finally {
-    if (!signal.aborted) document.querySelector(".results").classList.remove("busy");
+    if (!signal.aborted) document.querySelector(".results").classList.toggle("busy", !byId("problem").hidden);
   }
 }
 
@@ -202,7 +202,7 @@ function showWarnings(answer) {
 function showProblem(error) {
   const box = byId("problem");
   const body = error instanceof Problem ? error.body : {};
-  box.replaceChildren(make("p", {}, body.reason ? `${body.reason}.` : error.message));
+  box.replaceChildren(make("p", {}, body.reason ? sentence(body.reason) : error.message));
   if (body.column) {
     const chars = Array.from(state.q);
     const at = body.column - 1;
@@ -213,6 +213,8 @@ function showProblem(error) {
   byId("q").classList.toggle("wrong", Boolean(body.column));
   box.hidden = false;
 }
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
 function hideProblem() {
   byId("problem").hidden = true;

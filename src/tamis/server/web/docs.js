@@ -33,12 +33,18 @@ function answers(operation, schemas) {
   return [table(["status", ""], rows), shown];
 }
 
+const EXAMPLES = {
+  "/api/v1/context": "id=4f2a91c7-1234",
+  "/api/v1/facets": "field=service",
+  "/api/v1/stats": "q=* | stats count(), p95(duration_ms) by service",
+};
+
 function example(path, verb, operation) {
   const body = operation.requestBody?.content?.["application/x-ndjson"]?.example;
   const token = '-H "Authorization: Bearer $TAMIS_TOKEN"';
   if (body) return make("pre", {}, `curl ${token} --data-binary '${body.trim()}' ${window.location.origin}${path}`);
   if (verb === "post") return make("pre", {}, `curl ${token} --json '{"q": "level:debug", "end": "-7d"}' ${window.location.origin}${path}`);
-  return make("pre", {}, `curl -G ${token} ${window.location.origin}${path} --data-urlencode 'q=level>=warning'`);
+  return make("pre", {}, `curl -G ${token} ${window.location.origin}${path} --data-urlencode '${EXAMPLES[path] || "q=level>=warning"}'`);
 }
 
 function section(path, verbs, schemas) {

@@ -84,8 +84,12 @@ def why_not(path: Path, *, any_bytes: bool = False) -> str | None:
 
 
 def service_of(path: Path) -> str:
-    """The service that a file's name suggests: ``/var/log/dpkg.log.1.gz`` → ``dpkg``."""
+    """The service that a file's name suggests: ``/var/log/dpkg.log.1.gz`` → ``dpkg``; where the name is only a
+    date or number, that of its folder.
+    """
     name = path.name
     while (shorter := _ENDING.sub("", name)) not in ("", name):
         name = shorter
-    return name.strip(".-_") or path.name
+    name = name.strip(".-_")
+    dated = not name or name[0].isdigit()
+    return (path.absolute().parent.name.strip(".-_") if dated else "") or name or path.name

@@ -26,8 +26,8 @@ def print_patterns(answer: dict[str, Any]) -> None:
         out().print(f"{unmatched:,} records have further patterns; --limit shows more", style="dim")
 
 
-def patterns_table(patterns: list[dict[str, Any]], total: int) -> Any:
-    """The table; `total` is what the shares are of."""
+def patterns_table(patterns: list[dict[str, Any]], total: int, *, one_line: bool = False) -> Any:
+    """The table; `total` is what the shares are of. `one_line`: a long sentence is cut."""
     from rich.text import Text
 
     wide = out().width >= BAR_FROM_WIDTH
@@ -37,7 +37,7 @@ def patterns_table(patterns: list[dict[str, Any]], total: int) -> Any:
         table.add_column("share", justify="right", no_wrap=True)
         table.add_column("", no_wrap=True, width=BAR_WIDTH, style="cyan")
         table.add_column("levels")
-    table.add_column("pattern", overflow="fold")
+    table.add_column("pattern", overflow="ellipsis" if one_line else "fold", no_wrap=one_line)
     most = max((one["count"] for one in patterns), default=0)
     for one in patterns:
         beside = []

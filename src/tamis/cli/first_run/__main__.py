@@ -1,0 +1,5 @@
+"""``python -m tamis.cli.first_run``."""
+
+from tamis.cli.first_run.show import main
+
+main()

@@ -1,22 +1,21 @@
 """The embedded store as others see it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
-from tamis.errors import DamageError
 from tamis.query.ast import Limit, Sort, Stats
 from tamis.record.model import Columns, StoredRecord
 from tamis.store import base
 from tamis.store.base import Appended, Budget, Order, Question, StoreHealth
 from tamis.store.embedded.ask.context import context
 from tamis.store.embedded.ask.count import count, histogram
-from tamis.store.embedded.ask.export import export
 from tamis.store.embedded.ask.facets import facets, fields
 from tamis.store.embedded.ask.page import search
 from tamis.store.embedded.ask.patterns import patterns
 from tamis.store.embedded.ask.sorted import sorted_page
 from tamis.store.embedded.ask.stats import stats as stats_of
+from tamis.store.embedded.exporting import exported
 from tamis.store.embedded.health import health_of
 from tamis.store.embedded.part import Snapshot
 from tamis.store.embedded.parts import StoreParts
@@ -51,13 +50,12 @@ class EmbeddedStore:
     def _read(self, question: Question | None, answer: Callable[[Snapshot], T]) -> T:
         """Answer over a snapshot. A segment that turns out to be damaged is set aside, and the question is
         answered without it, with a warning."""
-        while True:
-            try:
-                with self._catalog.snapshot(question) as snapshot:
-                    return answer(snapshot)
-            except DamageError as error:
-                if not self._catalog.set_aside_damaged(error):
-                    raise
+
+        def over_snapshot() -> T:
+            with self._catalog.snapshot(question) as snapshot:
+                return answer(snapshot)
+
+        return self.parts.around.do(over_snapshot)
 
     def search(
         self,
@@ -119,24 +117,16 @@ class EmbeddedStore:
     def export(
         self, question: Question, budget: Budget, *, order: Order = "asc"
     ) -> Iterator[Iterator[list[StoredRecord]]]:
-        """All records, in lists. Damage that is met on the way ends the export with DamageError; the next one
-        goes around it."""
-        try:
-            with self._catalog.snapshot(question) as snapshot:
-                yield export(snapshot, question, budget, self._engine, order=order)
-        except DamageError as error:
-            self._catalog.set_aside_damaged(error)
-            raise
+        """All records, in lists. Files stay while it lasts; a segment that turns out to be damaged on the way
+        is set aside, and the export goes on without it."""
+        parts = self.parts
+        with closing(exported(parts.shop, parts.around, question, budget, order=order)) as lists:
+            yield lists
 
     def delete(self, question: Question, budget: Budget) -> base.Hidden:
         """Hide at once what is there now; erase it later, with everything derived from it."""
         self.parts.committer.require_open()
-        while True:
-            try:
-                return self.parts.deleter.delete(question, budget)
-            except DamageError as error:
-                if not self._catalog.set_aside_damaged(error):
-                    raise
+        return self.parts.around.do(lambda: self.parts.deleter.delete(question, budget))
 
     def health(self) -> StoreHealth:
         """How the store is."""

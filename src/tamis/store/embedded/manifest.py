@@ -33,6 +33,8 @@ class SegmentEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the retention rule that its records fell under; "" is none."""
     cleared: int = 0
     """The number of the last deletion whose records are no longer in it."""
+    small: bool = False
+    """Whether it was written at leisure, as small as can be."""
     memory_bytes: int = 0
     """What its records take in memory, about."""
     batches: int = 0

@@ -1,10 +1,11 @@
-"""Merging: small segments of one class and one day become one."""
+"""Merging: segments of one class and one day become one, and smaller than they were sealed."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from tamis.clock import NS_PER_S
 from tamis.errors import DamageError
 from tamis.store.embedded.columns import concat
 from tamis.store.embedded.layout import day_of, day_of_segment
@@ -30,6 +31,22 @@ def groups_to_merge(
         for group in _packed(members, options):
             if len(group) >= enough:
                 yield group
+
+
+def groups_to_shrink(
+    segments: Sequence[SegmentEntry], options: StoreOptions, *, busy_ns: int, now_ns: int
+) -> Iterator[list[SegmentEntry]]:
+    """Segments as they were sealed, to be written anew at leisure: neighbours together. `busy_ns`: when the
+    last record came."""
+    patience_ns = int(options.shrink_after_s * NS_PER_S)
+    quiet = busy_ns + patience_ns <= now_ns
+    kinds: dict[tuple[str, str], list[SegmentEntry]] = {}
+    for entry in sorted(segments, key=lambda one: one.facts.min_seq):
+        late = entry.facts.max_received + 60 * patience_ns <= now_ns
+        if not entry.small and (quiet or late):
+            kinds.setdefault((day_of_segment(entry.name), entry.retention), []).append(entry)
+    for members in kinds.values():
+        yield from _packed(members, options)
 
 
 def _is_small(entry: SegmentEntry, options: StoreOptions) -> bool:
@@ -62,8 +79,23 @@ class Merger:
     def merge(self) -> int:
         """Merge what should be merged now; return how many segments went into others."""
         today = day_of(self._shop.clock.now_ns())
+        groups = groups_to_merge(self._shop.catalog.manifest.segments, self._shop.options, today=today)
+        return self._each(list(groups))
+
+    def shrink(self) -> int:
+        """Write anew, smaller, what can be at leisure; return how many segments went into others."""
+        return self._each(list(self.groups_to_shrink())[:1])
+
+    def groups_to_shrink(self) -> Iterator[list[SegmentEntry]]:
+        """What `shrink` would write anew now."""
+        shop = self._shop
+        segments = shop.catalog.manifest.segments
+        last = max((entry.facts.max_received for entry in segments), default=0)
+        busy_ns = max(last, shop.catalog.hot.first_received or 0)
+        return groups_to_shrink(segments, shop.options, busy_ns=busy_ns, now_ns=shop.clock.now_ns())
+
+    def _each(self, groups: Iterable[Sequence[SegmentEntry]]) -> int:
         merged = 0
-        groups = list(groups_to_merge(self._shop.catalog.manifest.segments, self._shop.options, today=today))
         for group in groups:
             try:
                 merged += self._merge(group)
@@ -105,5 +137,7 @@ class Merger:
             return [], batches
         del rows
         day, retention = day_of_segment(group[0].name), group[0].retention
-        entry = shop.write(concat(tables), day, batches=batches, retention=retention, cleared=cleared)
+        entry = shop.write(
+            concat(tables), day, batches=batches, retention=retention, cleared=cleared, small=True
+        )
         return [entry], ()

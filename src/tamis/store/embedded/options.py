@@ -64,6 +64,9 @@ class StoreOptions:
     merge_bytes_max: int = 256 * MIB
     """Memory that the records of one merge may take."""
 
+    shrink_after_s: float = 10.0
+    """Segments are written anew, smaller, when nothing came for so long; at the latest after 60 times that."""
+
     erase_after_s: float = 3_600.0
     """A deletion is erased from the files so long after it was asked for."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tamis.disk.lock import FolderLock
 from tamis.store.embedded.admission import Admission
+from tamis.store.embedded.around import Around
 from tamis.store.embedded.batches import BatchIndex
 from tamis.store.embedded.commit import Committer
 from tamis.store.embedded.delete import Deleter
@@ -25,6 +26,7 @@ class StoreParts:
     intake: Intake
     upkeep: Upkeep
     deleter: Deleter
+    around: Around
     lock: FolderLock
     notes: tuple[str, ...]
     """What the start found and mended."""

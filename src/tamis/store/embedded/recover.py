@@ -10,10 +10,10 @@ from tamis.disk.base import Disk
 from tamis.disk.real import sweep_temporary
 from tamis.store.embedded.catalog import without_damaged
 from tamis.store.embedded.layout import SEGMENT_SUFFIX, TALLY_SUFFIX, Layout, is_day
-from tamis.store.embedded.manifest import Loss, Manifest, SegmentEntry, with_loss
+from tamis.store.embedded.manifest import Loss, Manifest, with_loss
 from tamis.store.embedded.manifest_file import read_manifest
 from tamis.store.embedded.replay import Replay, replay
-from tamis.store.embedded.segment_files import digest_of_file
+from tamis.store.embedded.segment_files import damage_of, trouble_with
 
 
 @dataclass(slots=True)
@@ -71,34 +71,6 @@ def _check_segments(disk: Disk, layout: Layout, manifest: Manifest, *, now_ns: i
         if trouble is not None:
             damaged[entry.name] = trouble
     return without_damaged(manifest, damaged, now_ns=now_ns) if damaged else manifest
-
-
-def trouble_with(disk: Disk, layout: Layout, entry: SegmentEntry) -> str | None:
-    """What can be seen to be wrong with a segment's files without reading them."""
-    for path, size in (
-        (layout.segment(entry.name), entry.bytes),
-        (layout.tally(entry.name), entry.tally_bytes),
-    ):
-        if not disk.exists(path):
-            return f"{path.name} is missing"
-        found = disk.size(path)
-        if found != size:
-            return f"{path.name} has {found:,} bytes instead of {size:,}"
-    return None
-
-
-def damage_of(disk: Disk, layout: Layout, entry: SegmentEntry) -> str | None:
-    """What is wrong with a segment's files, every byte of them read."""
-    trouble = trouble_with(disk, layout, entry)
-    if trouble is not None:
-        return trouble
-    for path, digest in (
-        (layout.segment(entry.name), entry.sha256),
-        (layout.tally(entry.name), entry.tally_sha256),
-    ):
-        if digest and digest_of_file(disk, path) != digest:
-            return f"{path.name} is not what was written (its SHA-256 differs)"
-    return None
 
 
 def _take_back(disk: Disk, layout: Layout, manifest: Manifest) -> Manifest:

@@ -13,18 +13,19 @@ import pyarrow.parquet as pq
 
 from tamis.errors import DamageError
 from tamis.query.re2 import alphabet_of
+from tamis.store.embedded.alphabet import column_alphabet
 from tamis.store.embedded.columns import (
     IDS,
     NAMES,
     REST,
     column_counts,
 )
-from tamis.store.embedded.alphabet import column_alphabet
 from tamis.store.embedded.part import PartFacts, RowGroup
 from tamis.store.embedded.tally import Tally, decode_tally, encode_tally, tally_table
 
 ROW_GROUP_ROWS = 65_536
-COMPRESSION_LEVEL = 3
+FAST_LEVEL, SMALL_LEVEL = 1, 9
+"""zstd levels: for sealing beside ingestion, and for rewriting at leisure."""
 BLOOM_FPP = 0.01
 VALUES_MAX = 256
 _SAMPLE_ROWS = 8_192
@@ -40,13 +41,20 @@ class EncodedSegment:
     facts: PartFacts
 
 
-def encode_segment(table: pa.Table, metadata: dict[str, bytes] | None = None) -> EncodedSegment:
-    """A table with `seq` as a segment; `metadata` goes into the file's key-value metadata."""
+def encode_segment(
+    table: pa.Table, metadata: dict[str, bytes] | None = None, *, small: bool = False
+) -> EncodedSegment:
+    """A table with `seq` as a segment; `metadata` goes into the file's key-value metadata.
+
+    `small`: take four times the processor time to make it 13 % smaller.
+    """
     table = in_time_order(table)
     many_valued = [name for name in table.column_names if _is_many_valued(table, name)]
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
-        sink, table.schema.with_metadata(None), **_writer_options(table, many_valued)
+        sink,
+        table.schema.with_metadata(None),
+        **_writer_options(table, many_valued, SMALL_LEVEL if small else FAST_LEVEL),
     ) as writer:
         writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         if metadata:
@@ -73,14 +81,14 @@ def _is_many_valued(table: pa.Table, name: str) -> bool:
     return len(sample) > 100 and pc.count_distinct(sample).as_py() > len(sample) // 4
 
 
-def _writer_options(table: pa.Table, many_valued: list[str]) -> dict[str, Any]:
+def _writer_options(table: pa.Table, many_valued: list[str], level: int) -> dict[str, Any]:
     kinds = {name: table.schema.field(name).type for name in table.column_names}
     stamps = [name for name in ("seq", "timestamp") if name in kinds]
     plain = {*many_valued, *stamps, "message", REST}
-    blooms = {name: {"ndv": min(table.num_rows, ROW_GROUP_ROWS), "fpp": BLOOM_FPP} for name in many_valued}
+    blooms = {name: {"ndv": _values_in_group(table[name]), "fpp": BLOOM_FPP} for name in many_valued}
     return {
         "compression": "zstd",
-        "compression_level": COMPRESSION_LEVEL,
+        "compression_level": level,
         "use_dictionary": [name for name in kinds if name not in plain],
         "column_encoding": dict.fromkeys(stamps, "DELTA_BINARY_PACKED"),
         "write_statistics": [name for name in kinds if name != "message"],
@@ -88,6 +96,13 @@ def _writer_options(table: pa.Table, many_valued: list[str]) -> dict[str, Any]:
         "store_schema": False,
         **({"bloom_filter_options": blooms} if blooms else {}),
     }
+
+
+def _values_in_group(column: pa.ChunkedArray) -> int:
+    """How many different values a row group of the column has, about."""
+    groups = -(-len(column) // ROW_GROUP_ROWS)
+    values: int = pc.count_distinct(column).as_py()
+    return max(values * 5 // (groups * 4), 1)
 
 
 def facts_of(table: pa.Table, tally: Tally) -> PartFacts:

@@ -31,13 +31,14 @@ def write_segment(
     batches: Sequence[BatchEntry] = (),
     retention: str = "",
     cleared: int = 0,
+    small: bool = False,
 ) -> SegmentEntry:
     """Write a table with `seq` as a segment; its files are safe on return. Nobody knows of them before the
     manifest does."""
     metadata = {FORMAT_KEY: str(FORMAT).encode()}
     if batches:
         metadata[BATCHES_KEY] = msgspec.json.encode(list(batches))
-    encoded = encode_segment(table, metadata)
+    encoded = encode_segment(table, metadata, small=small)
     path = layout.segment(name)
     disk.create_folder(path.parent)
     disk.write_whole(path, [encoded.parquet])
@@ -51,6 +52,7 @@ def write_segment(
         facts=encoded.facts,
         retention=retention,
         cleared=cleared,
+        small=small,
         memory_bytes=table_bytes(table),
         batches=len(batches),
         last_batch=max((batch.received for batch in batches), default=0),
@@ -100,3 +102,31 @@ def remembered(layout: Layout, entries: Iterable[SegmentEntry], *, oldest_ns: in
             except DamageError:
                 continue
     return found
+
+
+def trouble_with(disk: Disk, layout: Layout, entry: SegmentEntry) -> str | None:
+    """What can be seen to be wrong with a segment's files without reading them."""
+    for path, size in (
+        (layout.segment(entry.name), entry.bytes),
+        (layout.tally(entry.name), entry.tally_bytes),
+    ):
+        if not disk.exists(path):
+            return f"{path.name} is missing"
+        found = disk.size(path)
+        if found != size:
+            return f"{path.name} has {found:,} bytes instead of {size:,}"
+    return None
+
+
+def damage_of(disk: Disk, layout: Layout, entry: SegmentEntry) -> str | None:
+    """What is wrong with a segment's files, every byte of them read."""
+    trouble = trouble_with(disk, layout, entry)
+    if trouble is not None:
+        return trouble
+    for path, digest in (
+        (layout.segment(entry.name), entry.sha256),
+        (layout.tally(entry.name), entry.tally_sha256),
+    ):
+        if digest and digest_of_file(disk, path) != digest:
+            return f"{path.name} is not what was written (its SHA-256 differs)"
+    return None

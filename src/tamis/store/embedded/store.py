@@ -9,6 +9,7 @@ from tamis.disk.lock import FolderLock, lock_folder
 from tamis.disk.real import RealDisk
 from tamis.errors import DamageError, FormatError
 from tamis.store.embedded.admission import Admission
+from tamis.store.embedded.around import Around
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.batches import BatchIndex
 from tamis.store.embedded.catalog import Catalog
@@ -147,8 +148,10 @@ def _parts(shop: Workshop, found: Recovered, lock: FolderLock) -> StoreParts:
     upkeep = Upkeep(shop, committer, journals)
     intake = Intake(committer, batches, admission=admission, clock=shop.clock, taken=upkeep.batch_taken)
     deleter = Deleter(catalog, shop.engine, shop.clock)
+    around = Around(shop.disk, shop.layout, catalog)
+    notes = tuple(found.notes)
     return StoreParts(
-        shop, journals, committer, batches, admission, intake, upkeep, deleter, lock, tuple(found.notes)
+        shop, journals, committer, batches, admission, intake, upkeep, deleter, around, lock, notes
     )
 
 

@@ -35,6 +35,7 @@ class Upkeep:
             Job("expiry", self._expire_due, self.expire),
             Job("erasing", lambda: bool(self._eraser.due()), self._erase_due),
             Job("merging", self._merge_due, self.merge),
+            Job("shrinking", self._shrink_due, self.shrink),
             Job("removing old files", lambda: bool(shop.catalog.retired), shop.catalog.sweep),
         ]
         self._lanes = (Lane("seal", sealing, shop.clock), Lane("house", house, shop.clock))
@@ -74,6 +75,13 @@ class Upkeep:
             merged = self._merger.merge()
             self._shop.catalog.sweep()
             return merged
+
+    def shrink(self) -> int:
+        """Write segments anew, smaller; return how many went into others."""
+        with self._house:
+            shrunk = self._merger.shrink()
+            self._shop.catalog.sweep()
+            return shrunk
 
     def expire(self) -> int:
         """Drop what is over; return how many segments."""
@@ -122,6 +130,9 @@ class Upkeep:
         return bool(
             expired(shop.catalog.manifest, shop.options, now_ns=now_ns, journal_bytes=self._journals.bytes)
         )
+
+    def _shrink_due(self) -> bool:
+        return any(True for _ in self._merger.groups_to_shrink())
 
     def _merge_due(self) -> bool:
         shop = self._shop

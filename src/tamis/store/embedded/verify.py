@@ -13,8 +13,8 @@ from tamis.store.embedded.layout import Layout
 from tamis.store.embedded.losses import describe
 from tamis.store.embedded.manifest import Manifest, SegmentEntry
 from tamis.store.embedded.manifest_file import read_manifest
-from tamis.store.embedded.recover import damage_of, trouble_with
 from tamis.store.embedded.replay import describe_gap, is_unrecognisable, journal_numbers
+from tamis.store.embedded.segment_files import damage_of, trouble_with
 
 _TRIES = 5
 

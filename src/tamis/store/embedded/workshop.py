@@ -62,6 +62,7 @@ class Workshop:
         batches: Sequence[BatchEntry] = (),
         retention: str = "",
         cleared: int = 0,
+        small: bool = False,
     ) -> SegmentEntry:
         """A table as the files of a new segment, which the manifest does not name yet."""
         require_space(self.disk, self.layout.folder, table.nbytes // 4)
@@ -73,6 +74,7 @@ class Workshop:
             batches=batches,
             retention=retention,
             cleared=cleared,
+            small=small,
         )
 
     def without_deleted(self, table: pa.Table, deletions: tuple[Tombstone, ...]) -> pa.Table:

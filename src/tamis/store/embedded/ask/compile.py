@@ -43,6 +43,7 @@ from tamis.store.embedded.ask.bound import (
     time_ends_sql,
 )
 from tamis.store.embedded.ask.condition import Clause, Condition
+from tamis.store.embedded.ask.decide import core_record
 from tamis.store.embedded.ask.fields import TIMES, FieldColumn, columns_of
 from tamis.store.embedded.part import Part
 
@@ -174,9 +175,7 @@ class Compiler:
         if leaf.field not in part.facts.columns:
             return FALSE
         held = sorted(
-            value
-            for value in self._values[leaf.field]
-            if match(leaf, Record(timestamp=0, **{leaf.field: value}))
+            value for value in self._values[leaf.field] if match(leaf, core_record(leaf.field, value))
         )
         if not held:
             return FALSE

@@ -46,6 +46,6 @@ def _find(snapshot: Snapshot, seq: int, budget: Budget, engine: Engine) -> Store
     source = select(
         plan, [Decided(whole(d.part), d.condition, d.states) for d in near], lambda part, _: LOCATION
     )
-    found = located(source.ask(f"SELECT * FROM {{rows}} WHERE seq = {seq:d}"))  # noqa: S608  (a number)
+    found = located(source.ask(f"SELECT * FROM {{rows}} WHERE seq = {seq:d}"))
     records = fetch([d.part for d in near], found)
     return records[0] if records else None

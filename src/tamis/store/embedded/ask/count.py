@@ -60,15 +60,11 @@ def _add_tally(
 ) -> None:
     tally = decided.part.tally()
     codes, values = tally_values(tally, by)
-    starts = tally.min_ts[rows] // interval_ns
-    if not len(starts):
-        return
-    first = int(starts.min())
-    key = (starts - first) * len(values) + codes[rows]
-    sums = np.bincount(key, weights=tally.count[rows])
+    starts, places = np.unique(tally.min_ts[rows] // interval_ns, return_inverse=True)
+    sums = np.bincount(places * len(values) + codes[rows], weights=tally.count[rows])
     for place in np.flatnonzero(sums):
         start, code = divmod(int(place), len(values))
-        bucket = ((start + first) * interval_ns, values[code] or "")
+        bucket = (int(starts[start]) * interval_ns, values[code] or "")
         buckets[bucket] = buckets.get(bucket, 0) + int(sums[place])
 
 
@@ -100,7 +96,7 @@ def _add_scan(
     tag = field.tagged() if field is not None else "NULL::VARCHAR"
     for start, text, number in source.rows(
         f"SELECT start, {tag} AS tag, count(*) AS n FROM {{rows}} GROUP BY ALL"
-    ):  # noqa: S608  (no user text)
+    ):
         value = read_tagged(text)
         bucket = (start, "" if value is None else canonical_text(value))
         buckets[bucket] = buckets.get(bucket, 0) + number

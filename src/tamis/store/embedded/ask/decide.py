@@ -85,7 +85,13 @@ class Decider:
 def _holds(leaf: Any, value: str | None) -> int:
     if value is None:
         return NO
-    return YES if match(leaf, Record(timestamp=0, **{leaf.field: value})) else NO
+    return YES if match(leaf, core_record(leaf.field, value)) else NO
+
+
+def core_record(field: str, value: str) -> Record:
+    """A record in which only one core text has a value."""
+    texts: dict[str, Any] = {field: value}
+    return Record(timestamp=0, **texts)
 
 
 def _by_presence(leaf: Any, facts: PartFacts) -> int:
@@ -108,7 +114,8 @@ def _all(tally: Tally, state: int) -> States:
 
 
 def _least(states: list[States]) -> States:
-    return np.minimum.reduce(states)
+    least: States = np.minimum.reduce(states)
+    return least
 
 
 def _between(tally: Tally, start_ns: int | None, end_ns: int | None) -> States:

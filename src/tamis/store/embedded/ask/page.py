@@ -122,8 +122,8 @@ def _rest(plan: Plan, wanted: Wanted) -> list[Located]:
 def _first(plan: Plan, parts: Sequence[Decided], wanted: Wanted) -> list[Located]:
     source = select(plan, parts, lambda part, _: LOCATION)
     direction = "DESC" if wanted.order == "desc" else "ASC"
-    statement = f"SELECT * FROM {{rows}}{_after_sql(wanted)} ORDER BY ts {direction}, seq {direction} LIMIT {wanted.limit:d}"  # noqa: S608  (numbers)
-    return located(source.ask(statement))
+    order = f"ORDER BY ts {direction}, seq {direction} LIMIT {wanted.limit:d}"
+    return located(source.ask(f"SELECT * FROM {{rows}}{_after_sql(wanted)} {order}"))
 
 
 def _after_sql(wanted: Wanted) -> str:

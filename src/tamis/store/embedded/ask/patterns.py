@@ -80,18 +80,18 @@ def _add_tally(found: dict[int, _Found], decided: Decided, rows: Any) -> None:
     tally = decided.part.tally()
     if not len(rows):
         return
-    key = (tally.shape[rows] * len(tally.levels) + tally.level[rows]) * len(tally.services) + tally.service[
-        rows
-    ]
-    keys, group = np.unique(key, return_inverse=True)
+    combined = (tally.shape[rows] * len(tally.levels) + tally.level[rows]) * len(
+        tally.services
+    ) + tally.service[rows]
+    keys, group = np.unique(combined, return_inverse=True)
     counts = np.bincount(group, weights=tally.count[rows])
     first = np.full(len(keys), 2**63 - 1, np.int64)
     np.minimum.at(first, group, tally.min_ts[rows])
     last = np.full(len(keys), -(2**63), np.int64)
     np.maximum.at(last, group, tally.max_ts[rows])
-    for place, code in enumerate(keys.tolist()):
-        code, service = divmod(code, len(tally.services))
-        code, level = divmod(code, len(tally.levels))
+    for place, key in enumerate(keys.tolist()):
+        rest, service = divmod(key, len(tally.services))
+        code, level = divmod(rest, len(tally.levels))
         facts = found.setdefault(int(tally.shape_ids[code]), _Found(tally.shapes[code]))
         facts.add(
             int(counts[place]),
@@ -144,5 +144,5 @@ def _fetch_examples(plan: Plan, lacking: dict[int, _Found]) -> None:
     wanted = source.parameters.among("shape_id", lacking)
     for number, example in source.rows(
         f"SELECT shape_id, arg_max(message, ts) FROM {{rows}} WHERE {wanted} GROUP BY 1"
-    ):  # noqa: S608  (numbers)
+    ):
         lacking[number].example = example

@@ -132,7 +132,7 @@ def select(
             )
     tables: dict[str, pa.Table] = {}
     selects = [
-        f"SELECT {columns} FROM {relation} WHERE {where}"  # noqa: S608  (user text is in parameters)
+        f"SELECT {columns} FROM {relation} WHERE {where}"
         for (where, columns), members in grouped.items()
         for relation in _relations(members, parameters, tables)
     ]

@@ -52,7 +52,8 @@ class ShapeIndex:
                     self._decided.popitem(last=False)
             self._decided.move_to_end(leaf)
             assert decided is not None
-            return decided[places]
+            states: States = decided[places]
+            return states
 
     def _add(self, tally: Tally) -> np.ndarray[Any, np.dtype[np.int64]]:
         if len(self._texts) > SHAPES_MAX:

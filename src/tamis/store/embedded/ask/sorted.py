@@ -28,8 +28,9 @@ def sorted_page(
     order = [
         term for key, given in zip(keys, sort.keys, strict=True) for term in _order(key, given.descending)
     ]
-    statement = f"SELECT ts, seq, place, row FROM {{rows}} ORDER BY {', '.join([*order, 'ts DESC', 'seq DESC'])} LIMIT {limit.count:d}"  # noqa: S608  (no user text)
-    found = located(source.ask(statement))
+    ordering = ", ".join([*order, "ts DESC", "seq DESC"])
+    rows = f"SELECT ts, seq, place, row FROM {{rows}} ORDER BY {ordering} LIMIT {limit.count:d}"
+    found = located(source.ask(rows))
     records = fetch([d.part for d in plan.parts], found)
     return Page(as_of=as_of, warnings=snapshot.warnings, records=records)
 

@@ -77,27 +77,26 @@ def _count_or_rate(aggregate: Aggregate, number: int, seconds: float | None) -> 
 def _tally_groups(tally: Any, rows: Any, stats: Stats) -> list[tuple[tuple[Any, ...], int]]:
     """Sums of a tally's rows by group."""
     key = np.zeros(len(rows), np.int64)
-    decoders: list[tuple[int, Any]] = []
+    decoders: list[list[Any]] = []
     for by in stats.by:
         if isinstance(by, Bin):
-            starts = tally.min_ts[rows] // by.interval_ns
-            base, size = int(starts.min()), int(starts.max() - starts.min()) + 1
-            codes, decode = starts - base, (base, by.interval_ns)
+            starts, codes = np.unique(tally.min_ts[rows] // by.interval_ns, return_inverse=True)
+            values = (starts * by.interval_ns).tolist()
         else:
             all_codes, values = tally_values(tally, by.field)
-            codes, size, decode = all_codes[rows], len(values), values
-        key = key * size + codes
-        decoders.append((size, decode))
+            codes = all_codes[rows]
+        key = key * len(values) + codes
+        decoders.append(values)
     keys, group = np.unique(key, return_inverse=True)
     sums = np.bincount(group, weights=tally.count[rows])
     return [(_decoded(int(k), decoders), int(n)) for k, n in zip(keys, sums, strict=True)]
 
 
-def _decoded(key: int, decoders: list[tuple[int, Any]]) -> tuple[Any, ...]:
+def _decoded(key: int, decoders: list[list[Any]]) -> tuple[Any, ...]:
     values: list[Any] = []
-    for size, decode in reversed(decoders):
-        key, code = divmod(key, size)
-        values.append((decode[0] + code) * decode[1] if isinstance(decode, tuple) else decode[code])
+    for known in reversed(decoders):
+        key, code = divmod(key, len(known))
+        values.append(known[code])
     return tuple(reversed(values))
 
 
@@ -205,7 +204,7 @@ def _scan(
     selected = [*columns.keys, "min(ts)", "max(ts)", *(sql for item in wanted for sql in item.expressions)]
     grouping = f" GROUP BY {', '.join(columns.keys)}" if columns.keys else ""
     found = []
-    for row in source.rows(f"SELECT {', '.join(selected)} FROM {{rows}}{grouping}"):  # noqa: S608  (no user text)
+    for row in source.rows(f"SELECT {', '.join(selected)} FROM {{rows}}{grouping}"):
         at = len(columns.keys)
         if row[at] is not None:
             found.append((columns.group_of(row), _read(wanted, row[at + 2 :]), row[at], row[at + 1]))

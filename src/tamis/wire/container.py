@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from tamis.record.model import Column, Columns
-from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
+from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections, WireLimits
 from tamis.wire.jsonlines import BOM
+from tamis.wire.multiline import last_start
 from tamis.wire.times import Times
 
 SAMPLE_LINES = 200
@@ -107,16 +108,12 @@ def joined(data: bytes, options: DecodeOptions, rejections: Rejections) -> list[
     return result
 
 
-def open_line(lines: Sequence[bytes]) -> int:
+def open_line(lines: Sequence[bytes], limits: WireLimits) -> int:
     """Where the last record begins, pieces and traces considered; what comes next may belong to it."""
-    at = len(lines)
-    while at > 0:
+    wrapped = [unwrap(line) or Wrapped(line.decode("utf-8", "replace")) for line in lines]
+    at = last_start([one.text.replace("\n", " ") for one in wrapped], None, limits)
+    while 0 < at <= len(lines) and wrapped[at - 1].partial:
         at -= 1
-        before = unwrap(lines[at - 1]) if at else None
-        one = unwrap(lines[at])
-        starts = one is None or not one.text[:1].isspace()
-        if starts and one is not None and one.text and (before is None or not before.partial):
-            break
     return at
 
 

@@ -33,12 +33,14 @@ class Format:
     """A format: how to decode whole lines of it, how to know one, and what of the end may not be whole yet.
 
     `hold` gives, for a text of whole lines, where its last record begins; what comes later may belong to it.
+    `whole_only`: half a record cannot be decoded, so that it is held until the stream ends.
     """
 
     name: str
     decode: Callable[[Bytes, DecodeOptions], Decoded]
     knows: Callable[[bytes], bool]
     hold: Callable[[bytes, WireLimits], int]
+    whole_only: bool = False
 
 
 def detect(sample: bytes, name: str | None = None) -> str:
@@ -99,6 +101,10 @@ def _hold_nothing(data: bytes, limits: WireLimits) -> int:
     return len(data)
 
 
+def _hold_entry(data: bytes, limits: WireLimits) -> int:
+    return journal_export.open_entry(data)
+
+
 def _hold_text(form: TextFormat) -> Callable[[bytes, WireLimits], int]:
     begins = form.begins if form.patterns else None
     return lambda data, limits: _from_tail(
@@ -141,15 +147,10 @@ FORMATS: dict[str, Format] = {
             "container",
             ContainerFormat(_decode_inner).decode,
             lambda line: container.unwrap(line) is not None,
-            lambda data, limits: _from_tail(data, container.open_line),
+            lambda data, limits: _from_tail(data, lambda lines: container.open_line(lines, limits)),
         ),
         Format("jsonlines", jsonlines.decode, _is_object, _hold_nothing),
-        Format(
-            "journal",
-            journal_export.decode,
-            _is_journal,
-            lambda data, limits: journal_export.open_entry(data),
-        ),
+        Format("journal", journal_export.decode, _is_journal, _hold_entry, whole_only=True),
         _of_text(ACCESS),
         _of_text(SYSLOG),
         _of_text(PYTHON),

@@ -20,6 +20,10 @@ class _BadEntryError(Exception):
     """An entry that cannot be read."""
 
 
+class _CutEntryError(_BadEntryError):
+    """An entry of which more may come."""
+
+
 def decode(body: Bytes, options: DecodeOptions) -> Decoded:
     """Columns of entries. One that is damaged is rejected with its line, and reading goes on at the next."""
     data = body if isinstance(body, bytes) else bytes(body)
@@ -55,6 +59,8 @@ def open_entry(data: bytes) -> int:
             continue
         try:
             at = _field_end(data, at)[2]
+        except _CutEntryError:
+            return start
         except _BadEntryError:
             end = data.find(b"\n\n", at)
             if end == -1:
@@ -87,12 +93,14 @@ def _field_end(data: bytes, at: int) -> tuple[str, int, int]:
         end = data.find(b"\n", after)
         return match[0].decode(), after + 1, (len(data) if end == -1 else end) + 1
     size_at = after + 1
-    if mark != b"\n" or size_at + 8 > len(data):
+    if mark not in (b"\n", b""):
         raise _BadEntryError(f"field {match[0].decode()} has neither = nor a length")
     size = int.from_bytes(data[size_at : size_at + 8], "little")
     end = size_at + 8 + size
-    if end > len(data) or data[end : end + 1] not in (b"\n", b""):
-        raise _BadEntryError(f"field {match[0].decode()} is cut or has a wrong length")
+    if end >= len(data):
+        raise _CutEntryError(f"field {match[0].decode()} is cut, or has a wrong length")
+    if data[end] != 10:
+        raise _BadEntryError(f"field {match[0].decode()} has a wrong length")
     return match[0].decode(), size_at + 8, end + 1
 
 

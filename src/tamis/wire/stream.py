@@ -63,22 +63,30 @@ class LineDecoder:
         self._buffer += data
         while len(self._buffer) >= self._batch_bytes:
             end = self._buffer.rfind(b"\n") + 1
-            if end == 0:
+            whole = bytes(memoryview(self._buffer)[:end])
+            ready = self._ready(whole)
+            if ready == 0:
                 self._shorten()
                 return
-            whole = bytes(memoryview(self._buffer)[:end])
-            held = self._chosen(whole).hold(whole, self._options.limits)
-            if held == 0:
-                if end < self._batch_bytes + self._options.limits.record_bytes_max:
-                    return
-                held = end
-            yield self._take(whole[:held])
+            yield self._take(whole[:ready])
+
+    def _ready(self, whole: bytes) -> int:
+        """How much of the whole lines can be given out: all but an open record, unless that is too long."""
+        limits = self._options.limits
+        if not whole:
+            return 0
+        held_from = self._chosen(whole).hold(whole, limits)
+        over = len(self._buffer) > self._batch_bytes + max(limits.record_bytes_max, limits.line_bytes_max)
+        return len(whole) if held_from == 0 and over else held_from
 
     def flush(self, *, final: bool = False) -> Iterator[LineBatch]:
         """What is held: all whole lines, and at the end of the stream the last one too."""
         end = len(self._buffer) if final else self._buffer.rfind(b"\n") + 1
-        if end:
-            yield self._take(bytes(memoryview(self._buffer)[:end]))
+        whole = bytes(memoryview(self._buffer)[:end])
+        if whole and not final and self._chosen(whole).whole_only:
+            whole = whole[: self._ready(whole)]
+        if whole:
+            yield self._take(whole)
 
     def _shorten(self) -> None:
         """Keep of a line that is far too long only so much that the decoder rejects it."""

@@ -14,7 +14,9 @@ FACILITIES = (
     "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 )  # fmt: skip
 
-_STAMP = rf"(?:{SYSLOG_TIME}|\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d))"
+_ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)"
+_PRIORITY = r"(?:<(?P<pri>\d{1,3})>)?"
+_HOST = r"(?P<host>[\w.:@/-]+) "
 _TAG = r"(?P<service>[^\s:\[\](]+)(?:\([^)\s]*\))?(?:\[(?P<pid>\d+)\])?:(?: |$)"
 _DATA = r"\[(?:[^\]\\\"]|\\.|\"(?:[^\"\\]|\\.)*\")*\]"
 
@@ -22,7 +24,8 @@ _NEW = re.compile(
     r"(?P<cut>(?:<(?P<pri>\d{1,3})>\d{1,2} )(?P<time>\d{4}-\d\d-\d\dT\S+|-) )(?P<host>\S+) (?P<service>\S+) "
     rf"(?P<pid>\S+) (?P<msgid>\S+) (?P<data>-|(?:{_DATA})+)(?: |$)"
 )
-_OLD = re.compile(rf"(?P<cut>(?:<(?P<pri>\d{{1,3}})>)?(?P<time>{_STAMP}) +)(?P<host>[\w.:@/-]+) (?:{_TAG})?")
+_OLD = re.compile(rf"(?P<cut>{_PRIORITY}(?P<time>{SYSLOG_TIME}) +){_HOST}(?:{_TAG})?")
+_RSYSLOG = re.compile(rf"(?P<cut>{_PRIORITY}(?P<time>{_ISO}) ){_HOST}{_TAG}")
 _BARE = re.compile(r"(?P<cut><(?P<pri>\d{1,3})>)(?!\d )")
 
 _ELEMENT = re.compile(r"\[(?P<id>[^\s=\]\"]+)(?P<fields>(?:[^\]\\\"]|\\.|\"(?:[^\"\\]|\\.)*\")*)\]")
@@ -59,4 +62,4 @@ def _refine(groups: Groups) -> None:
         groups["structured_data"] = [structured_data(text) for text in groups.pop("data")]
 
 
-SYSLOG = TextFormat(name="syslog", patterns=(_NEW, _OLD, _BARE), refine=_refine)
+SYSLOG = TextFormat(name="syslog", patterns=(_NEW, _OLD, _RSYSLOG, _BARE), refine=_refine)

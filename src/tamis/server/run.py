@@ -81,15 +81,17 @@ class _Starting:
             await opening
 
     async def _open(self) -> None:
-        folder = self._service.folder
-        assert folder is not None
         try:
-            store: Store = await asyncio.to_thread(open_store, folder, self._settings)
-        except BaseException as error:
+            await self._open_store()
+        except BaseException as error:  # kept for `run`, which raises it once the server has stopped
             self.failure = error
             if self.server is not None:
                 self.server.should_exit = True
-            return
+
+    async def _open_store(self) -> None:
+        folder = self._service.folder
+        assert folder is not None
+        store: Store = await asyncio.to_thread(open_store, folder, self._settings)
         new_token = ensure_admin(self._service)
         self._service.set_store(store)
         write_local(folder, LocalServer(self._url, self._service.auth.local_token, os.getpid()))

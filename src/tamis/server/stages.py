@@ -1,6 +1,6 @@
 """The stages behind a filter: which of them an endpoint takes, and what they do to rows and records."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,9 +82,13 @@ def sort_rows(rows: list[list[Any]], columns: Sequence[str], sort: ast.Sort) -> 
         at = column_index(columns, key.name)
         present = [row for row in rows if row[at] is not None]
         missing = [row for row in rows if row[at] is None]
-        present.sort(key=lambda row, at=at: order_key(row[at]), reverse=key.descending)  # type: ignore[misc]
+        present.sort(key=_by_column(at), reverse=key.descending)
         rows = present + missing
     return rows
+
+
+def _by_column(at: int) -> Callable[[list[Any]], tuple[Any, ...]]:
+    return lambda row: order_key(row[at])
 
 
 def column_index(columns: Sequence[str], name: str) -> int:

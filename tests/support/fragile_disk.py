@@ -101,6 +101,10 @@ class FragileCalls(SystemCalls):
             node.sync_failed()
             raise
 
+    def drop_cached(self, handle: int) -> None:
+        with self._look():
+            self._node(handle).show_device()
+
     def truncate(self, handle: int, size: int) -> None:
         node = self._node(handle)
         with self._operation("truncate", node.keeper):

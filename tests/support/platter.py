@@ -56,6 +56,14 @@ class FileNode:
         self.doomed += self.writes
         self.writes.clear()
 
+    def show_device(self) -> None:
+        """Memory's copy is dropped: the machine sees that the doomed bytes are not there."""
+        with self.keeper.open("r+b") as file:
+            for part in self.doomed:
+                file.seek(part.start)
+                file.write(bytes(len(part)))
+        self.doomed.clear()
+
     def after_cut(self, mode: Mode, rng: random.Random) -> bytes:
         """The content that the machine finds when it has power again."""
         seen = self.keeper.read_bytes()

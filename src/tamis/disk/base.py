@@ -129,7 +129,12 @@ class Disk(Protocol):
         ...
 
     def open_append(self, path: Path) -> AppendFile:
-        """Open at the end, making an empty file if absent; its name is safe on return."""
+        """Open at the end, making an empty file if absent; its name is safe on return.
+
+        Of a file that was there, all is safe that is read from now on. That is more than a sync: after one
+        that failed, memory goes on showing bytes which the device does not have, and the next sync succeeds.
+        So memory's copy is dropped, and what is read comes from the device.
+        """
         ...
 
     def free_bytes(self, path: Path) -> int:

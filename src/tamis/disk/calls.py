@@ -38,6 +38,11 @@ class SystemCalls:
         else:
             os.fdatasync(handle)
 
+    def drop_cached(self, handle: int) -> None:
+        """Forget what memory holds of a file and the device has too, or should have."""
+        with contextlib.suppress(AttributeError, OSError):  # not on every system; then memory is believed
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def truncate(self, handle: int, size: int) -> None:
         """Cut a file."""
         os.ftruncate(handle, size)

@@ -62,24 +62,17 @@ class Journal:
         nothing but a torn first frame, becomes an empty journal. FormatError as `read_journal`; DiskError
         also when the end of the file cannot be read, and nothing was changed.
         """
-        gaps: list[Gap] = []
-        with contextlib.closing(disk.open_read(path)) as source:
-            scan = Scan(source, path)
-            for item in scan:
-                if isinstance(item, Gap):
-                    gaps.append(item)
-                if visit is not None:
-                    visit(item)
-        if scan.tail is not None and scan.tail.reason == UNREADABLE:
-            # Frames may be there that show again tomorrow: neither cut them off nor give their numbers away.
-            raise DiskError(f"the end of {path} cannot be read; keep it for repair and begin a new journal")
+        if not disk.exists(path):
+            raise DiskError(f"{path} is not there; check that the path is right, or create it")
         file = disk.open_append(path)
         try:
+            # Opened first: from here on all that is read is safe.
+            gaps, scan = _read_through(disk, path, visit)
             salt, next_number = _prepare(file, scan)
         except BaseException:
             file.close()
             raise
-        return cls(file, salt=salt, next_number=next_number, gaps=tuple(gaps))
+        return cls(file, salt=salt, next_number=next_number, gaps=gaps)
 
     @property
     def size(self) -> int:
@@ -145,6 +138,23 @@ def read_journal(disk: Disk, path: Path) -> Iterator[Frame | Gap]:
         yield from Scan(source, path)
 
 
+def _read_through(
+    disk: Disk, path: Path, visit: Callable[[Frame | Gap], None] | None
+) -> tuple[tuple[Gap, ...], Scan]:
+    gaps: list[Gap] = []
+    with contextlib.closing(disk.open_read(path)) as source:
+        scan = Scan(source, path)
+        for item in scan:
+            if isinstance(item, Gap):
+                gaps.append(item)
+            if visit is not None:
+                visit(item)
+    if scan.tail is not None and scan.tail.reason == UNREADABLE:
+        # Frames may be there that show again tomorrow: neither cut them off nor give their numbers away.
+        raise DiskError(f"the end of {path} cannot be read; keep it for repair and begin a new journal")
+    return tuple(gaps), scan
+
+
 def _prepare(file: AppendFile, scan: Scan) -> tuple[bytes, int]:
     """Make the file end with a whole frame, all of it safe; return the salt and the next frame's number."""
     if scan.tail is not None:
@@ -153,7 +163,5 @@ def _prepare(file: AppendFile, scan: Scan) -> tuple[bytes, int]:
     if salt is None:
         salt, next_number = os.urandom(SALT_BYTES), 1
         file.append([encode_first(salt)])
-    # Also without a torn tail: what a killed process wrote but did not sync was read, so it must not vanish
-    # later.
     file.sync()
     return salt, next_number

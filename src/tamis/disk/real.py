@@ -118,13 +118,18 @@ class RealDisk:
             self._calls.sync_folder(path.parent)
 
     def open_append(self, path: Path) -> AppendFile:
-        """Open at the end, making an empty file if absent; its name is safe on return."""
+        """Open at the end, making an empty file if absent; its name is safe on return, and so is what is
+        read from now on.
+        """
         with disk_errors("open", path):
             try:
-                handle = self._calls.create(path)
+                handle, made = self._calls.create(path), True
             except FileExistsError:
-                handle = self._calls.open_append(path)
+                handle, made = self._calls.open_append(path), False
             try:
+                if not made:
+                    self._calls.sync(handle)
+                    self._calls.drop_cached(handle)
                 # Also for a file that was there: whoever made it may have been killed before this.
                 self._calls.sync_folder(path.parent)
                 return RealAppendFile(self._calls, path, handle=handle, size=self._calls.size(handle))

@@ -7,6 +7,7 @@ import pytest
 
 from tamis.disk.journal import TORN_TAIL, Frame, Gap, Journal, read_journal
 from tamis.disk.real import RealDisk
+from tamis.errors import JournalClosedError
 from tests.support.fragile_disk import FragileCalls, FragileDisk, Mode, PowerCut
 
 
@@ -130,6 +131,26 @@ def test_frames_read_after_a_kill_survive_the_next_power_cut(tmp_path: Path) -> 
     disk.after_power_cut("forget")
     assert list(read_journal(RealDisk(), tmp_path / "journal")) == shown
     assert len(shown) == 1
+
+
+def test_frames_whose_sync_failed_are_not_shown_to_the_next_process(tmp_path: Path) -> None:
+    """After a failed sync memory still shows the frames, but not the disk: who opens then sees what is safe."""
+    disk = FragileDisk(tmp_path)
+    journal = Journal.create_journal(disk, tmp_path / "journal")
+    journal.append(1, [b"safe"])
+    journal.sync()
+    journal.append(1, [b"refused"])
+    disk.refuse("sync")
+    with pytest.raises(JournalClosedError):
+        journal.sync()
+    assert b"refused" in (tmp_path / "journal").read_bytes()
+    disk.restart()
+    shown: list[Frame | Gap] = []
+    journal = Journal.open_journal(disk, tmp_path / "journal", visit=shown.append)
+    assert [item.payload for item in shown if isinstance(item, Frame)] == [b"safe"]
+    assert journal.torn is not None
+    disk.after_power_cut("forget")
+    assert list(read_journal(RealDisk(), tmp_path / "journal")) == shown[:1]
 
 
 def test_a_journals_name_survives_when_its_maker_was_killed(tmp_path: Path) -> None:

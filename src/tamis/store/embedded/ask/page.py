@@ -8,14 +8,14 @@ import numpy as np
 from tamis.store.base import Budget, Order, Page, Question
 from tamis.store.cursor import Cursor, decode_cursor, encode_cursor
 from tamis.store.embedded.ask.engine import Engine
-from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, columns_for, fetch, located, whole
+from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, fetch, located, whole
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
 from tamis.store.embedded.ask.shapes import NO
 from tamis.store.embedded.part import RowGroup, Snapshot
 from tamis.store.embedded.tally import HOUR_NS
 
-_STEPS_MAX = 4
-"""After this many waves of row groups (1 + 2 + 4 + 8), the rest is asked for at once."""
+_GROUPS_MAX = 16
+"""When more row groups than this have to be read, everything is asked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,22 @@ def locate(
     groups = candidates(plan, wanted.order)
     found: list[Located] = []
     size, at = 1, 0
-    for _ in range(_STEPS_MAX):
+    while at < len(groups):
         found = _merged(found, _wave(plan, groups[at : at + size], wanted), wanted)
         at += size
         if at >= len(groups) or _is_settled(found, groups[at][1], wanted):
             return found, plan.parts
-        size *= 2
-    return _merged([], _rest(plan, wanted), wanted), plan.parts
+        size = _next_size(found, at, wanted)
+        if size > _GROUPS_MAX:
+            return _merged([], _rest(plan, wanted), wanted), plan.parts
+    return found, plan.parts
+
+
+def _next_size(found: list[Located], read: int, wanted: Wanted) -> int:
+    """How many row groups fill the page, by what those read so far gave."""
+    if not found:
+        return _GROUPS_MAX + 1
+    return max(1, -(-(wanted.limit - len(found)) * read // len(found)))
 
 
 def _narrowed(question: Question, wanted: Wanted) -> Question:
@@ -105,11 +114,7 @@ def _wave(plan: Plan, groups: Sequence[tuple[Decided, RowGroup]], wanted: Wanted
     for decided, group in groups:
         by_part.setdefault(decided.part.name, (decided, []))[1].append(group)
     slices = [
-        Decided(
-            Slice(decided.part, chosen, columns_for(decided.condition, decided.part)),
-            decided.condition,
-            decided.states,
-        )
+        Decided(Slice(decided.part, chosen), decided.condition, decided.states)
         for decided, chosen in by_part.values()
     ]
     return _first(plan, slices, wanted)

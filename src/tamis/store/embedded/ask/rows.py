@@ -1,16 +1,12 @@
 """Where rows are, and the rows themselves: found with few columns, fetched whole at the end."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from tamis.query.ast import Exists, Filter
 from tamis.record.model import StoredRecord
-from tamis.store.embedded.ask.condition import Condition, leaves
-from tamis.store.embedded.ask.fields import TIMES, columns_of
 from tamis.store.embedded.columns import to_records
 from tamis.store.embedded.part import Part, PartFacts, RowGroup
 
@@ -18,8 +14,7 @@ LOCATION = ["epoch_ns(timestamp) AS ts", "seq", "filename AS place", "file_row_n
 """Projection of where a row is."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Located:
+class Located(NamedTuple):
     """A row in order of (timestamp, seq), and where it is: the part's place (path or name) and the row in it."""
 
     ts: int
@@ -64,11 +59,10 @@ def _fetch_from(part: Part, wanted: list[Located]) -> list[StoredRecord]:
 
 
 class Slice:
-    """Some row groups of a part, in memory with the columns that a condition looks at: a `Part` for SQL."""
+    """Some row groups of a part, read into memory when SQL asks for them: a `Part`."""
 
-    def __init__(self, part: Part, groups: Sequence[RowGroup], columns: Sequence[str] | None) -> None:
+    def __init__(self, part: Part, groups: Sequence[RowGroup]) -> None:
         self._part, self._groups = part, sorted(groups, key=lambda group: group.index)
-        self._columns = columns
 
     @property
     def name(self) -> str:
@@ -96,8 +90,7 @@ class Slice:
 
     def read(self, groups: Sequence[int], columns: Sequence[str] | None = None) -> Any:
         """All rows of the slice, with ``filename`` and ``file_row_number`` as a file would have them."""
-        wanted = self._columns if columns is None else columns
-        table = self._part.read([group.index for group in self._groups], wanted)
+        table = self._part.read([group.index for group in self._groups], columns)
         numbers = [np.arange(group.first_row, group.first_row + group.rows) for group in self._groups]
         rows = np.concatenate(numbers) if numbers else np.zeros(0, np.int64)
         places = pa.DictionaryArray.from_arrays(
@@ -112,22 +105,4 @@ class Slice:
 
 def whole(part: Part) -> Part:
     """A part as SQL can locate its rows: a file as it is, memory as a slice."""
-    return part if part.path is not None else Slice(part, part.row_groups(), None)
-
-
-def columns_for(condition: Condition, part: Part) -> list[str]:
-    """The columns of a part that deciding a condition on rows takes."""
-    names = {"seq", "timestamp"}
-    for clause in (condition.wanted, *condition.without):
-        for leaf in leaves(clause.filter):
-            names |= _columns_of_leaf(leaf, part)
-    return sorted(names & set(part.facts.columns))
-
-
-def _columns_of_leaf(leaf: Filter, part: Part) -> set[str]:
-    field = getattr(leaf, "field", None)
-    if field is None or field == "message":
-        return {"shape_id", "message"}
-    if field in TIMES:
-        return {field}
-    return {column.name for column in columns_of(field, part.facts, with_nested=isinstance(leaf, Exists))}
+    return part if part.path is not None else Slice(part, part.row_groups())

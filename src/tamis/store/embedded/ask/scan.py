@@ -1,5 +1,6 @@
 """From a question to the rows that have to be looked at: what tallies decide, and SQL for the rest."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from tamis.store.embedded.columns import NAMES, to_records
 from tamis.store.embedded.part import Part, Snapshot
 
 _HOURS_MAX = 64
+_WORD = re.compile("[a-z_]+")
 
 
 @dataclass(frozen=True)
@@ -134,20 +136,28 @@ def select(
     selects = [
         f"SELECT {columns} FROM {relation} WHERE {where}"
         for (where, columns), members in grouped.items()
-        for relation in _relations(members, parameters, tables)
+        for relation in _relations(members, f"{columns} {where}", parameters, tables)
     ]
     return Source(plan, " UNION ALL ".join(selects), parameters, tables)
 
 
-def _relations(parts: list[Part], parameters: Parameters, tables: dict[str, pa.Table]) -> list[str]:
+def _relations(parts: list[Part], sql: str, parameters: Parameters, tables: dict[str, pa.Table]) -> list[str]:
+    """What to select from: all files at once, and each part in memory with the columns that `sql` names."""
     files = [part.path for part in parts if part.path is not None]
     relations = [f"read_parquet({parameters.add(tuple(files))})"] if files else []
     for part in parts:
         if part.path is None:
             name = f"hot{len(tables)}"
-            tables[name] = part.read(range(len(part.row_groups())))
+            tables[name] = part.read(range(len(part.row_groups())), _named_in(sql, part))
             relations.append(name)
     return relations
+
+
+def _named_in(sql: str, part: Part) -> list[str]:
+    words = set(_WORD.findall(sql))
+    return [
+        name for name in part.facts.columns if (name in words if name.isidentifier() else quoted(name) in sql)
+    ]
 
 
 def _hours_sql(hours: frozenset[int] | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from backports import zstd
 
 from benchmarks import crash, ingest, report
-from benchmarks.generate import Variant, write_files
+from benchmarks.generate import Variant, generation, write_files
 from benchmarks.measure import machine
 from benchmarks.queries import questions, some_trace_id
 
@@ -37,7 +37,7 @@ def measure_corpus(name: str, work: Path) -> Figures:
     """All figures of one corpus, the yardstick's first."""
     variant, records, files = CORPORA[name]
     say(f"{name}: records")
-    paths = write_files(work / "corpora", name, records, variant=variant, files=files)
+    paths = write_files(work / f"corpora-{generation()}", name, records, variant=variant, files=files)
     runs = RUNS if records == MILLION else 1
     figures: Figures = {"records": records, "bytes": sum(path.stat().st_size for path in paths)}
     figures["zstd_bytes"] = sum(map(zstd_bytes, paths))
@@ -78,7 +78,7 @@ def profiles(results: Figures, work: Path) -> Figures:
     for name in ("uniform-1m", "mixed-1m"):
         if ("ingest", name) in missed:
             variant, records, files = CORPORA[name]
-            paths = write_files(work / "corpora", name, records, variant=variant, files=files)
+            paths = write_files(work / f"corpora-{generation()}", name, records, variant=variant, files=files)
             found[f"taking in {name}"] = run_module("benchmarks.profiles", "--paths", *paths)
     for name in ASKED:
         slow = [asked for kind, asked in missed if kind == name]

@@ -15,7 +15,7 @@ from benchmarks.clients import INGEST
 from benchmarks.process import HEADERS, Reader, ServerProcess, free_port
 
 KILLS = 50
-SECONDS_MAX = 150.0
+SECONDS_MAX = 180.0
 BODY_RECORDS = (1, 400)
 """A body has so many records, at random between these."""
 SETTLED = {
@@ -24,7 +24,7 @@ SETTLED = {
     "TAMIS_STORE_MERGE_COUNT": "3",
 }
 """Small segments, so that kills also hit sealing and merging."""
-RETRY_S = 0.01
+RETRY_S = 0.05
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Records like those of real systems, the same for the same seed, as files of JSON lines."""
 
 import argparse
+import hashlib
 import itertools
 import json
 import mmap
@@ -53,6 +54,13 @@ class Corpus:
     cumulated: np.ndarray
 
 
+def generation() -> str:
+    """A name for what this generator makes: it changes with the generator."""
+    folder = Path(__file__).parent
+    sources = (folder / "generate.py").read_bytes() + (folder / "sentences.py").read_bytes()
+    return hashlib.sha256(sources).hexdigest()[:8]
+
+
 def write_files(
     folder: Path, name: str, records: int, *, variant: Variant = "uniform", files: int = 1
 ) -> list[Path]:
@@ -93,21 +101,21 @@ def bodies(paths: Sequence[Path], bytes_max: int) -> Iterator[memoryview]:
 def block(first: int, count: int, *, records: int, variant: Variant = "uniform") -> bytes:
     """JSON lines `first` to `first` + `count` of a corpus of `records`, a pure function of its arguments."""
     rng = np.random.default_rng([SEED, first, count, records])
-    sentences, messages = _messages(_corpus(variant), count, rng)
+    said, messages = _messages(_corpus(variant), count, rng)
     rows = np.arange(first, first + count)
     columns = (
         np.datetime_as_string(_times(rows, records, rng).astype("datetime64[ms]")).tolist(),
-        sentences,
+        said,
         rng.integers(1, 4, count).tolist(),
         messages,
         _traces(rows, rng),
         np.round(rng.lognormal(3.0, 1.3, count), 3).tolist(),
-        _statuses(sentences, rng),
+        _statuses(said, rng),
     )
     lines = [
-        f'{{"timestamp":"{at}Z","level":"{said.level}","service":"{said.service}","host":"{said.service}-{host:02}",'
-        f'"logger":"{said.logger}","message":"{message}","trace_id":"{trace}","duration_ms":{duration},"status":{status}}}'
-        for at, said, host, message, trace, duration, status in zip(*columns, strict=True)
+        f'{{"timestamp":"{at}Z","level":"{one.level}","service":"{one.service}","host":"{one.service}-{host:02}",'
+        f'"logger":"{one.logger}","message":"{message}","trace_id":"{trace}","duration_ms":{duration},"status":{status}}}'
+        for at, one, host, message, trace, duration, status in zip(*columns, strict=True)
     ]
     if variant == "mixed":
         lines = _mix(lines, rng)
@@ -319,7 +327,7 @@ def _mix(lines: list[str], rng: np.random.Generator) -> list[str]:
     for number, line in enumerate(lines):
         mixed = f'{line[:-1]},"detail":{_MIXED[number % len(_MIXED)]}}}'
         if number in spoilt:
-            mixed = (mixed[: len(mixed) // 2], "plain words, no JSON at all", mixed + "}", f"[{mixed}]")[
+            mixed = (mixed[: len(mixed) // 2], "plain words, no JSON at all", mixed + "}", json.dumps(mixed))[
                 number % 4
             ]
         result.append(mixed)

@@ -17,7 +17,7 @@ help:  ## print these lines
 	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
 
 run: .venv/ready  ## take in this machine's own logs, show what is in them, stay up until Ctrl-C
-	@exec $(BIN)/python tools/run.py
+	@exec $(BIN)/python -m tamis.cli.first_run
 
 serve: .venv/ready  ## start the server on the folder tmp/data
 	@exec $(BIN)/tamis serve --data tmp/data

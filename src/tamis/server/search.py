@@ -14,6 +14,7 @@ from tamis.query.resolve import narrow, resolve
 from tamis.query.times import parse_duration, parse_instant, print_instant
 from tamis.server import answers, stages
 from tamis.server.params import Asked
+from tamis.server.place import read_place
 from tamis.server.problems import ParameterError, ProblemError
 from tamis.store.base import Answer, Budget, Order, Page, Question, Store
 
@@ -35,25 +36,6 @@ class Read:
 
     question: Question
     stages: stages.Stages
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a reader is: the store's cursor, and the instant from which relative times count on every page."""
-
-    now_ns: int
-    cursor: str | None = None
-
-    @classmethod
-    def of(cls, text: str) -> "_Place":
-        head, _, cursor = text.partition(".")
-        try:
-            return cls(int(head, 36), cursor)
-        except ValueError:
-            raise ParameterError("cursor", text, "the next_cursor of an earlier answer") from None
-
-    def following(self, cursor: str | None) -> str | None:
-        return None if cursor is None else f"{_base36(self.now_ns)}.{cursor}"
 
 
 class Searcher:
@@ -103,7 +85,7 @@ class Searcher:
     ) -> answers.Found:
         """Records; `| sort`, `| limit` and `| fields` work. `| limit` says how many there are in all: what it
         gives is one page, of `limit` records at most when both are given."""
-        place = _Place(self._clock.now_ns()) if cursor is None else _Place.of(cursor)
+        place = read_place(cursor, self._clock.now_ns())
         allowed = (ast.Sort, ast.Limit, ast.Fields)
         read = self.read(asked, "/api/v1/search", allowed, now_ns=place.now_ns)
         kept, question = read.stages, read.question
@@ -115,7 +97,10 @@ class Searcher:
             page = self.store.sorted(question, budget, sort=kept.sort, limit=ast.Limit(count))
         else:
             page = self._page(question, budget, count, order=order, cursor=place.cursor)
-        following = None if kept.limit else place.following(page.next_cursor)
+        following = None
+        if page.next_cursor is not None and not kept.limit:
+            later = self.read(asked, "/api/v1/search", allowed, now_ns=place.now_ns + NS_PER_S)
+            following = place.following(page.next_cursor, is_relative=later.question != question)
         if kept.fields:
             records = stages.project(page.records, kept.fields.names, self.store.store_id)
         else:
@@ -241,14 +226,6 @@ def timed(answer: A, began_s: float) -> A:
     """The answer with the time since `began_s` (`time.perf_counter`)."""
     answer.took_ms = round((time.perf_counter() - began_s) * 1_000, 3)
     return answer
-
-
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
-    return digits or "0"
 
 
 def _instant(name: str, text: str | None, now_ns: int) -> int | None:

@@ -10,7 +10,7 @@ from tamis.server.app import create_app
 from tamis.settings import Settings, load_settings
 from tamis.store.memory import MemoryStore
 
-TOKEN = "a-chosen-token"
+TOKEN = "tamis_" + "t" * 43
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ def texts(name: str, number: int) -> list[str]:
 def main(folder: str, *first: str) -> None:
     """Append until somebody ends it."""
     store = open_store(Path(folder), OPTIONS)
-    print("open", flush=True)
+    sys.stdout.write("open\n")
+    sys.stdout.flush()
     threads = [
         threading.Thread(target=_append, args=(store, name, int(number)))
         for name, number in zip("ab", first, strict=True)

@@ -8,6 +8,7 @@ from typing import Any
 from tamis.clock import NS_PER_S
 from tamis.disk.base import Disk
 from tamis.query.ast import All, Filter
+from tamis.record.attributes import Value
 from tamis.record.model import Columns, Record, StoredRecord
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.options import StoreOptions
@@ -15,6 +16,7 @@ from tamis.store.embedded.store import EmbeddedStore, open_store
 
 NOON = 1_795_262_400 * NS_PER_S
 """2026-11-21T12:00:00Z."""
+MIXED: list[dict[str, Value]] = [{"mixed": 1}, {"mixed": "a"}, {"mixed": 2.5}, {}]
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
 
@@ -60,7 +62,7 @@ def batch(*messages: str, level: str = "INFO", timestamp: int | None = None) -> 
             message=message,
             level=level,
             service="shop",
-            attributes={"place": place, "mixed": [1, "a", 2.5, None][place % 4]},
+            attributes={"place": place, **MIXED[place % len(MIXED)]},
         )
         for place, message in enumerate(messages)
     )

@@ -6,7 +6,11 @@ from pathlib import Path
 
 from tamis.clock import Clock
 from tamis.store.base import Store
+from tamis.store.embedded.options import StoreOptions
+from tamis.store.embedded.store import EmbeddedStore, create_store
 from tamis.store.memory import MemoryStore
+
+FEW_TO_MERGE = 3
 
 
 @dataclass
@@ -51,4 +55,17 @@ def _memory(_: Path, clock: Clock) -> Store:
     return MemoryStore(clock)
 
 
-MEMBERS = (Member("memory", _memory),)
+def _embedded(folder: Path, clock: Clock) -> Store:
+    options = StoreOptions(background=False, merge_count=FEW_TO_MERGE, query_memory_bytes=64 << 20)
+    return create_store(folder, options, clock=clock)
+
+
+def _seal_and_merge(store: Store) -> None:
+    assert isinstance(store, EmbeddedStore)
+    store.seal_now()
+    store.merge_now()
+
+
+REFERENCE = Member("memory", _memory)
+OTHERS = (Member("embedded", _embedded, _seal_and_merge),)
+MEMBERS = (REFERENCE, *OTHERS)

@@ -12,7 +12,7 @@ from tamis.query.resolve import resolve
 from tamis.store.base import Budget, Question
 from tamis.store.memory import MemoryStore
 from tests.contracts.agreement import Ask, Pair, assert_agreement
-from tests.contracts.members import MEMBERS, Member, StillClock
+from tests.contracts.members import OTHERS, Member, StillClock
 from tests.support.strategies import BASE_NS, FIELDS, batches, filters, sorts, stats
 
 NOW_NS = StillClock().wall_ns
@@ -73,7 +73,7 @@ def live(member: Member, steps: list[tuple[str, object]], folder: Path) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
+@pytest.mark.parametrize("member", OTHERS, ids=lambda member: member.name)
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

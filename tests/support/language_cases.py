@@ -23,12 +23,12 @@ class Case:
         return Record(**{"timestamp": NOW_NS, **self.fields})
 
 
-def yes(query: str, message: str = "", **attributes: Any) -> Case:
+def yes(query: str, message: str = "", /, **attributes: Any) -> Case:
     """The query finds a record with this message and these attributes."""
     return Case(query, True, {"message": message, "attributes": attributes})
 
 
-def no(query: str, message: str = "", **attributes: Any) -> Case:
+def no(query: str, message: str = "", /, **attributes: Any) -> Case:
     """The query does not find it."""
     return Case(query, False, {"message": message, "attributes": attributes})
 

@@ -1,5 +1,6 @@
 """Random records with nasty attributes, and random queries of the whole language about what they hold."""
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -111,18 +112,21 @@ PREFIXES = ("time", "check", "conn", "4", "40", "10.0.0.1", "blk_", "stra", "con
 PARTS = ("ion", "out aft", "4", "ß", "\n", " ", "", "SHOP", "<*>", "e", "true", "í")
 
 
+@cache
 def timestamps() -> st.SearchStrategy[int]:
     """Instants that fall together, next to each other and on both sides of an hour; some before 1970."""
     near = st.sampled_from(OFFSETS_NS).map(lambda offset: BASE_NS + offset)
     return st.one_of(near, near, near, st.sampled_from(SMALL_TIMES))
 
 
+@cache
 def messages() -> st.SearchStrategy[str]:
     """Sentences that queries of `filters` speak of, some thrown together."""
     mixed = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
     return st.one_of(st.sampled_from(MESSAGES), st.sampled_from(MESSAGES), mixed)
 
 
+@cache
 def values(depth: int = 2) -> st.SearchStrategy[Any]:
     """What an attribute may hold."""
     scalars = st.sampled_from(SCALARS)
@@ -133,6 +137,7 @@ def values(depth: int = 2) -> st.SearchStrategy[Any]:
     return st.one_of(scalars, scalars, scalars, st.lists(inner, max_size=3), objects)
 
 
+@cache
 def attributes() -> st.SearchStrategy[dict[str, Any]]:
     """Attributes of one record: the same names with other types from record to record."""
     return st.dictionaries(st.sampled_from(NAMES), values(), max_size=5)
@@ -154,11 +159,13 @@ def records(draw: st.DrawFn) -> Record:
     )
 
 
+@cache
 def batches() -> st.SearchStrategy[list[list[Record]]]:
     """Some batches, empty ones among them."""
     return st.lists(st.lists(records(), max_size=8), min_size=1, max_size=4)
 
 
+@cache
 def _texts() -> st.SearchStrategy[str]:
     """What conditions are about: values as text, words, whole messages."""
     known = st.sampled_from([canonical_text(value) for value in SCALARS])
@@ -167,6 +174,7 @@ def _texts() -> st.SearchStrategy[str]:
     )
 
 
+@cache
 def _wild_texts() -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
@@ -174,6 +182,7 @@ def _wild_texts() -> st.SearchStrategy[str]:
 OPERATORS: tuple[ast.Operator, ...] = (">", ">=", "<", "<=")
 
 
+@cache
 def _instants() -> st.SearchStrategy[str]:
     absolute = (
         "2025-11-21T10:00:00Z",
@@ -185,6 +194,7 @@ def _instants() -> st.SearchStrategy[str]:
     return st.sampled_from((*absolute, "-1h", "now", "-15m"))
 
 
+@cache
 def _bounds(field: str) -> st.SearchStrategy[str]:
     if field == "level":
         return st.sampled_from((*level_names(), "warn", "error", "0", "13", "12.5", "24"))
@@ -211,6 +221,7 @@ def _ranges(draw: st.DrawFn, field: str) -> ast.Filter:
     )
 
 
+@cache
 def _times() -> st.SearchStrategy[ast.Filter]:
     ends = st.one_of(st.none(), _instants())
     ranges = st.tuples(ends, ends).map(lambda pair: ast.Time(*pair))
@@ -219,11 +230,13 @@ def _times() -> st.SearchStrategy[ast.Filter]:
     return st.one_of(ranges, compares, field.flatmap(_ranges), field.map(ast.Exists))
 
 
+@cache
 def _patterns() -> st.SearchStrategy[ast.Filter]:
     ids = [pattern_id(shape_id(shape(message))) for message in MESSAGES]
     return st.sampled_from([*ids, "p_3f9a"]).map(ast.Pattern)
 
 
+@cache
 def leaves(*, wild: bool = False) -> st.SearchStrategy[ast.Filter]:
     """Conditions. `wild`: about any text in any field, for the printer."""
     field = st.one_of(st.sampled_from(FIELDS), st.sampled_from(FIELDS[:3]))
@@ -257,11 +270,12 @@ def _joined(kind: Any) -> Any:
         flat: list[ast.Filter] = []
         for item in items:
             flat.extend(item.items if isinstance(item, kind) else [item])
-        return kind(tuple(flat))  # type: ignore[no-any-return]  # And or Or
+        return kind(tuple(flat))
 
     return join
 
 
+@cache
 def filters(*, wild: bool = False) -> st.SearchStrategy[ast.Filter]:
     """Filters as the parser makes them: no And inside an And."""
     return st.recursive(
@@ -317,6 +331,7 @@ def stats(draw: st.DrawFn) -> ast.Stats:
     return ast.Stats(tuple(aggregates) or (ast.Aggregate("count", None, "how many"),), tuple(by))
 
 
+@cache
 def sorts(names: tuple[str, ...] = STATS_FIELDS) -> st.SearchStrategy[ast.Sort]:
     """By one to three keys."""
     key = st.builds(ast.SortKey, st.sampled_from(names), st.booleans())

@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import Any
 
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
-from tamis.errors import StoreError
+from tamis.errors import JournalClosedError
 from tamis.query.aggregate import frequent_values, histogram, place, stats_columns, stats_rows
 from tamis.query.ast import Limit, Sort, Stats
 from tamis.query.fields import query_name, value_of
@@ -65,7 +65,7 @@ class MemoryStore:
         """Store a batch, unless one of this id was stored before."""
         with self._lock:
             if self._closed:
-                raise StoreError("the store is closed")
+                raise JournalClosedError("the store takes nothing more: it was closed")
             earlier = None if batch_id is None else self.find_batch(batch_id)
             if earlier is not None:
                 return replace(earlier, duplicate=True)

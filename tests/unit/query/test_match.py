@@ -49,7 +49,7 @@ def test_unresolved_filters_are_refused() -> None:
 
 def test_none_inside_attributes_is_absent() -> None:
     """None does not exist, wherever it stands."""
-    record = Record(timestamp=0, attributes={"x": None, "y": [None, "a"]})  # type: ignore[dict-item]
+    record = Record(timestamp=0, attributes={"x": None, "y": [None, "a"]})  # type: ignore[dict-item, list-item]
     assert not match(ast.Exists("x"), record)
     assert match(ast.Phrase("y", "a"), record)
 

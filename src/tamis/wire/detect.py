@@ -33,7 +33,8 @@ class Format:
     """A format: how to decode whole lines of it, how to know one, and what of the end may not be whole yet.
 
     `hold` gives, for a text of whole lines, where its last record begins; what comes later may belong to it.
-    `whole_only`: half a record cannot be decoded, so that it is held until the stream ends.
+    `whole_only`: half a record cannot be decoded, so that it is held until the stream ends. `document`: the
+    whole text is one value (up to `stream.DOCUMENT_BYTES_MAX`).
     """
 
     name: str
@@ -41,6 +42,7 @@ class Format:
     knows: Callable[[bytes], bool]
     hold: Callable[[bytes, WireLimits], int]
     whole_only: bool = False
+    document: bool = False
 
 
 def detect(sample: bytes, name: str | None = None) -> str:
@@ -50,6 +52,8 @@ def detect(sample: bytes, name: str | None = None) -> str:
     """
     if _is_journal(sample):
         return "journal"
+    if _is_document(sample):
+        return "json"
     if sample.lstrip().startswith((b"Start-Date: ", b"Log started: ")):
         return "apt"
     lines = _sample_lines(sample)
@@ -77,6 +81,22 @@ def _is_journal(sample: bytes) -> bool:
     return sample.startswith((b"__CURSOR=", b"__REALTIME_TIMESTAMP="))
 
 
+def looks_binary(sample: bytes) -> bool:
+    """Whether a file's first bytes are no text: NUL bytes among them, unless all of it is NUL or lines of text
+    follow (a log that was truncated while it was written begins with NUL)."""
+    text = sample[:SAMPLE_BYTES].strip(b"\0")
+    return text.count(b"\0") > len(text) // 100
+
+
+def _is_document(sample: bytes) -> bool:
+    """An array of objects, over many lines or on a long one."""
+    text = sample.removeprefix(jsonlines.BOM).lstrip()
+    if not text.startswith(b"[") or not text[1:].lstrip().startswith(b"{"):
+        return False
+    first = text.split(b"\n", 1)[0]
+    return not (first.rstrip().endswith(b"]") and text[len(first) :].strip())
+
+
 def _is_object(line: bytes) -> bool:
     if not line.startswith(b"{"):
         return False
@@ -94,7 +114,7 @@ def _is_logfmt(line: bytes) -> bool:
 def _decode_inner(sample: bytes) -> Callable[[Bytes, DecodeOptions], Decoded]:
     """How to read the text inside a container's lines."""
     found = detect(sample + b"\n")
-    return FORMATS["plain" if found in ("container", "journal") else found].decode
+    return FORMATS["plain" if found in ("container", "journal", "json") else found].decode
 
 
 def _hold_nothing(data: bytes, limits: WireLimits) -> int:
@@ -150,6 +170,9 @@ FORMATS: dict[str, Format] = {
             lambda data, limits: _from_tail(data, lambda lines: container.open_line(lines, limits)),
         ),
         Format("jsonlines", jsonlines.decode, _is_object, _hold_nothing),
+        Format(
+            "json", jsonlines.decode, _is_document, lambda data, limits: 0, whole_only=True, document=True
+        ),
         Format("journal", journal_export.decode, _is_journal, _hold_entry, whole_only=True),
         _of_text(ACCESS),
         _of_text(SYSLOG),
@@ -163,4 +186,4 @@ FORMATS: dict[str, Format] = {
 }
 """Every format by its name; of formats that know as many lines, the first is taken."""
 
-_BY_LINES = [name for name in FORMATS if name not in ("journal", "apt", "plain")]
+_BY_LINES = [name for name in FORMATS if name not in ("json", "journal", "apt", "plain")]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tamis.wire.base import NO_FIELDS, FieldNames
+from tamis.wire.base import NO_FIELDS, NOTE_FIELD, FieldNames
 
 TIME = (
     "timestamp", "@timestamp", "ts", "time", "datetime", "_time", "eventTime", "event_time", "timestamp_ns",
@@ -73,6 +73,8 @@ class Names:
             "span_id": SPAN,
             "correlation_id": CORRELATION,
         }
+        flat = {name for names in self.families.values() for name in names}
+        self.relevant = flat | {name.partition(".")[0] for name in flat} | {NOTE_FIELD}
         self.asked = frozenset((*extra.time, *extra.level, *extra.message))
 
     def plan(self, keys: tuple[str, ...]) -> Plan:

@@ -3,23 +3,27 @@
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
 from tamis.record.model import Columns
 from tamis.record.severity import LEVEL_CHARS_MAX, canonical_level, level_of_number, severity
 from tamis.wire.base import NOTE_FIELD, REST_FIELD, DecodeOptions, FieldNames, with_defaults
-from tamis.wire.names import OWN_DROPPED, OWN_ID, WEAK_LEVEL, WEAK_TIME, WEAK_TIME_MIN, Names, Plan
+from tamis.wire.names import BUNYAN, OWN_DROPPED, OWN_ID, WEAK_LEVEL, WEAK_TIME, WEAK_TIME_MIN, Names, Plan
 from tamis.wire.times import Times
 
 Row = dict[str, Any]
 Index = Sequence[int] | None
 """Places of a group's rows among all rows; None is all of them."""
 
-CELLS_MAX = 1 << 24
+CELLS_MAX = 1 << 25
 NAMES_MIN = 16
 NAMES_LIMIT = 2_000
 PLANS_MAX = 1_024
+GROUPS_MAX = 8
+"""Rows of more kinds than this are not grouped by their keys."""
+WIDE_KEYS = 64
 TIME_NOTE = "time not understood: the instant of receipt stands in"
 
 _OWN_ID = re.compile(OWN_ID)
@@ -45,9 +49,12 @@ class RowReader:
     def columns(self, rows: Sequence[Row], texts: Callable[[int], str] | None = None) -> Columns:
         """Columns of the rows. `texts` gives a row's own line, for a message where there is none."""
         batch = Batch(len(rows), self._known, self._names_max)
-        for signature, index in _groups(rows):
-            group = rows if index is None else [rows[at] for at in index]
-            self._group(batch, group, index, plan=self._plan(signature))
+        groups = _groups(rows)
+        if len(groups) <= GROUPS_MAX or not self._all_at_once(batch, rows):
+            for signature, index in groups:
+                group = rows if index is None else [rows[at] for at in index]
+                plan = self._plan(signature)
+                self._put(batch, {key: [row[key] for row in group] for key in signature}, index, plan=plan)
         fill_messages(batch.core, len(rows), texts)
         core = with_defaults(batch.core, len(rows), self.options)
         timestamp = core.pop("timestamp", None)
@@ -66,8 +73,20 @@ class RowReader:
             plan = self._plans[signature] = self._names.plan(signature)
         return plan
 
-    def _group(self, batch: "Batch", group: Sequence[Row], index: Index, *, plan: Plan) -> None:
-        raw: dict[str, list[Any]] = {key: [row[key] for row in group] for key in plan.keys}
+    def _all_at_once(self, batch: "Batch", rows: Sequence[Row]) -> bool:
+        """Rows of many kinds as if each had every key: absent is as null. False: their kinds matter."""
+        union = dict.fromkeys(chain.from_iterable(rows))
+        plan = self._names.plan(tuple(union))
+        wide = len(union) > WIDE_KEYS
+        if plan.maybe_own or union.keys() >= BUNYAN or (wide and "attributes" in union):
+            return False
+        keys = [key for key in union if not wide or key in self._names.relevant]
+        self._put(batch, {key: [row.get(key) for row in rows] for key in keys}, None, plan=plan)
+        if wide:
+            _scatter(batch, rows, frozenset(keys))
+        return True
+
+    def _put(self, batch: "Batch", raw: dict[str, list[Any]], index: Index, *, plan: Plan) -> None:
         for family, sources in plan.core.items():
             taken = self._take(family, sources, raw) if sources else None
             if taken is not None:
@@ -92,9 +111,12 @@ class RowReader:
                 continue
             values = raw[key] if isinstance(source, str) else _inner(raw[key], source[1])
             found = self._convert(family, key, values)
-            if isinstance(source, str) and taken is None and None not in found:
+            if isinstance(source, str) and taken is None and found.count(None) == values.count(None):
                 del raw[key]
-                return found
+                taken = found
+                if None not in found:
+                    break
+                continue
             taken = [None] * len(values) if taken is None else taken
             raw[key] = _merge(taken, found, raw[key], inner=None if isinstance(source, str) else source[1])
             if None not in taken:
@@ -127,6 +149,18 @@ class RowReader:
                 batch.put_attribute(name, where, _safe_values([row[name] for row in rows]))
         if any(value is not None for value in left):
             batch.put_attribute("attributes", index, _safe_values(left))
+
+
+def _scatter(batch: "Batch", rows: Sequence[Row], put: frozenset[str]) -> None:
+    """The other keys of rows that have many between them, each in few rows."""
+    sparse: dict[str, tuple[list[int], list[Any]]] = {}
+    for at, row in enumerate(rows):
+        for key in row.keys() - put:
+            places, values = sparse.setdefault(key, ([], []))
+            places.append(at)
+            values.append(row[key])
+    for key, (places, values) in sparse.items():
+        batch.put_attribute(key, places, _safe_values(values))
 
 
 class Batch:

@@ -7,6 +7,8 @@ from tamis.wire.base import Decoded, DecodeOptions, Rejection
 from tamis.wire.detect import FORMATS, SAMPLE_BYTES, Format, detect
 
 BATCH_BYTES = 1 << 20
+DOCUMENT_BYTES_MAX = 1 << 26
+"""A JSON array over many lines is held up to here; a longer one is read as plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,12 @@ class LineDecoder:
         limits = self._options.limits
         if not whole:
             return 0
-        held_from = self._chosen(whole).hold(whole, limits)
+        chosen = self._chosen(whole)
+        if chosen.document:
+            if len(self._buffer) <= DOCUMENT_BYTES_MAX:
+                return 0
+            chosen = self._format = FORMATS["plain"]
+        held_from = chosen.hold(whole, limits)
         over = len(self._buffer) > self._batch_bytes + max(limits.record_bytes_max, limits.line_bytes_max)
         return len(whole) if held_from == 0 and over else held_from
 
@@ -91,7 +98,8 @@ class LineDecoder:
     def _shorten(self) -> None:
         """Keep of a line that is far too long only so much that the decoder rejects it."""
         keep = self._options.limits.line_bytes_max + 1
-        if len(self._buffer) > 2 * keep:
+        limit = DOCUMENT_BYTES_MAX if self._buffer.startswith(b"[") else 2 * keep
+        if len(self._buffer) > limit and b"\n" not in self._buffer:
             self._dropped += len(self._buffer) - keep
             del self._buffer[keep:]
 

@@ -256,6 +256,25 @@ def test_only_our_own_export_loses_the_numbers_of_its_store():
     assert one({**own, "id": "17"}).attributes == {"id": "17", "received": "x", "shape": "m", "a": 1}
 
 
+def test_rows_of_many_kinds_are_read_as_each_alone():
+    """Many rows with other keys each: every record is what its line alone gives."""
+    names = ["ts", "time", "msg", "text", "level", "severity", "host", "service", "a", "b", "attributes"]
+    for width in (4, 100):
+        rows = []
+        for n in range(200):
+            row: dict[str, object] = {
+                name: f"{name}{n}" for at, name in enumerate(names[:-1]) if n >> (at % 7) & 1
+            }
+            row |= {
+                f"k{n % width}": n,
+                "ts": 1795255200 + n,
+                "host": {"name": "h", "ip": n} if n % 3 else None,
+            }
+            rows.append(row | ({"attributes": {"a": n}} if width == 4 else {}))
+        together, _ = read(b"\n".join(json.dumps(row).encode() for row in rows))
+        assert together == [one(row) for row in rows]
+
+
 LEAVES = st.one_of(
     st.text(max_size=8), st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)
 )

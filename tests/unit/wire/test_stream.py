@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tamis.record.tokens import tokens
 from tamis.wire.base import DecodeOptions
-from tamis.wire.detect import FORMATS, detect
+from tamis.wire.detect import FORMATS, detect, looks_binary
 from tamis.wire.stream import LineBatch, LineDecoder
 from tamis.wire.times import print_time
 
@@ -168,6 +168,24 @@ def test_a_file_of_json_keeps_what_is_no_json():
     assert [record.message for record in records] == ["a", "starting up", "b", '{"msg":"c']
     _, batches, _ = run(cut(body, 3), format="jsonlines", batch_bytes=4)
     assert [one.line for batch in batches for one in batch.decoded.rejected] == [2, 4]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_file_that_is_one_array_is_read_as_its_objects(indent):
+    """A JSON document over many lines, or on one longer than a line may be, is not taken line by line."""
+    rows = [{"msg": f"m{n}", "pad": "x" * 1000} for n in range(3000)]
+    body = json.dumps(rows, indent=indent).encode()
+    records, _, decoder = run(cut(body, 1 << 16))
+    assert [record.message for record in records] == [row["msg"] for row in rows]
+    assert (decoder.format_name, decoder.safe_offset) == ("json", len(body))
+
+
+def test_binary_files_are_told_from_text():
+    """What is no log is not taken in; a log that begins with NULs is one."""
+    assert looks_binary(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\x03\0>\0\x01\0\0\0")
+    assert not looks_binary(b"\0" * 5000 + TRACE)
+    assert not looks_binary(b"\0" * 100)
+    assert not looks_binary("Grüße\n".encode("latin-1"))
 
 
 def test_a_line_without_end_is_bounded():

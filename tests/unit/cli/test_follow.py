@@ -184,6 +184,18 @@ def test_rotation_while_nobody_looks_loses_nothing(house: House, pattern: str) -
     assert house.stored() == lines(0, 20)
 
 
+def test_a_file_that_lost_its_name_while_nobody_looked_is_finished(house: House) -> None:
+    """Its rest is read although nothing has taken its name yet."""
+    first = house.follower("app.log")
+    house.write("app.log", *lines(0, 5))
+    house.look(first)
+    first.stop()
+    house.write("app.log", *lines(5, 9))
+    rotate(house.logs)
+    house.look(house.follower("app.log"))
+    assert house.stored() == lines(0, 9)
+
+
 @pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
 def test_a_compressed_rotation_is_finished(house: House, pattern: str) -> None:
     """The old file is only there as .gz when we come back: its rest is read out of that, nothing twice."""

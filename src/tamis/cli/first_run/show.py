@@ -128,7 +128,9 @@ def _show(target: Target, tally: Tally) -> None:
         Panel(histogram_text(by_service, inner, by_level=False), title="by service", title_align="left")
     )
     patterns = target.patterns(Ask(), limit=PATTERNS_SHOWN)["patterns"]
-    console.print(Panel(patterns_table(patterns, count, one_line=True), title="top patterns", title_align="left"))
+    console.print(
+        Panel(patterns_table(patterns, count, one_line=True), title="top patterns", title_align="left")
+    )
     _show_search(target)
 
 

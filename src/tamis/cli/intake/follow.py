@@ -44,6 +44,7 @@ class Follower:
         self._files: dict[Place, FollowedFile] = {}
         self._passed_over: set[Place] = set()
         self._discovered_s = float("-inf")
+        self._began = False
 
     def run(self, on_idle: Callable[[], bool]) -> None:
         """Follow until interrupted, or until `on_idle` (called when nothing was new) returns True."""
@@ -90,6 +91,9 @@ class Follower:
 
     def _discover(self) -> None:
         """Open what is new among the files that are meant."""
+        if not self._began:
+            self._find_renamed()
+            self._began = True
         for source in find_sources(self._arguments, strict=False):
             try:
                 place = place_of(source.path.stat())
@@ -97,6 +101,12 @@ class Follower:
                     self._meet(source.path, place)
             except OSError as error:  # it may be gone again, or never have been readable
                 self._tell(f"{source.path}: {error.strerror or error}")
+
+    def _find_renamed(self) -> None:
+        """Files that were followed before and have lost their name since, with no other file under it yet."""
+        for path in map(Path, self._arguments):
+            if not path.exists():
+                self._read_left_behind(path)
 
     def _meet(self, path: Path, place: Place) -> None:
         """A file that is not open: pass it over, or go on with it where it stands."""

@@ -27,10 +27,10 @@ def groups_to_merge(
             tier = int(math.log(max(entry.facts.records, 1), options.merge_count)) if day >= today else 0
             kinds.setdefault((day, entry.retention, tier), []).append(entry)
     for (day, _, _), members in kinds.items():
-        enough = options.merge_count if day >= today else 2
-        for group in _packed(members, options):
-            if len(group) >= enough:
-                yield group
+        *full, last = _packed(members, options)
+        yield from (group for group in full if len(group) > 1)
+        if len(last) >= (options.merge_count if day >= today else 2):
+            yield last
 
 
 def groups_to_shrink(

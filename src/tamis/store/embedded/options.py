@@ -35,13 +35,13 @@ class StoreOptions:
 
     segment_records: int = 500_000
     """A segment is sealed when the hot part has so many records …"""
-    segment_bytes: int = 160 * MIB
+    segment_bytes: int = 96 * MIB
     """… or takes so much memory …"""
     segment_age_s: float = 300.0
     """… or is so old …"""
     segment_batches: int = 50_000
     """… or has so many batches with an id."""
-    hot_bytes_max: int = 448 * MIB
+    hot_bytes_max: int = 256 * MIB
     """Memory for records that are not yet in a segment; beyond it the store pushes back."""
     journal_bytes_max: int = 64 * MIB
     """A journal file of this size is followed by another."""

@@ -130,7 +130,7 @@ def test_patterns_add_up(place: Place) -> None:
     """The counts of all patterns are the number of records."""
     (answer,) = place.json("patterns", *mine(place))
     counts = [one["count"] for one in answer["patterns"]]  # type: ignore[attr-defined]
-    assert sum(counts) + answer["unmatched"] == 4  # type: ignore[operator]
+    assert sum(counts) + answer["unmatched"] == 4
     done = place.run("patterns", *mine(place), "--limit", "1")
     assert done.out.splitlines()[-1] == "3\t\t(further patterns)"
 

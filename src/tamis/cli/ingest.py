@@ -61,7 +61,8 @@ def ingest(
     _check_names(files)
     if follow and (not files or STANDARD_INPUT in files):
         raise UsageError("--follow takes files, folders or globs")
-    sources = list(find_sources(name for name in files if name != STANDARD_INPUT))
+    named = (name for name in files if name != STANDARD_INPUT)
+    sources = [] if follow else list(find_sources(named))
     target = open_target(where, create=True)
     tally = Tally()
     failures: list[str] = []
@@ -136,6 +137,9 @@ def _follow(
     from tamis.cli.intake.follow import Follower
     from tamis.cli.intake.state import open_positions
 
+    for name in files:
+        if not any(find_sources([name], strict=False)):
+            say(f"{name}: not there yet; waiting for it")
     with open_positions(target, state) as positions, Progress(sender.tally, None) as progress:
         follower = Follower(files, sender, positions, file_format=file_format, tell=say)
 

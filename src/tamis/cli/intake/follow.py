@@ -39,7 +39,8 @@ class Follower:
         tell: Callable[[str], None],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._arguments, self._sender, self._positions = tuple(arguments), sender, positions
+        self._arguments = tuple(str(Path(one).expanduser().absolute()) for one in arguments)
+        self._sender, self._positions = sender, positions
         self._format, self._tell, self._clock = file_format, tell, clock
         self._files: dict[Place, FollowedFile] = {}
         self._passed_over: set[Place] = set()

@@ -76,28 +76,29 @@ class Asker:
     async def _run(self, request: Request, work: Callable[[], T], budget: Budget) -> T:
         """`work` in a thread; QueryCancelledError when the caller goes away, QueryTimeoutError when it is late."""
         running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        done, _ = await asyncio.wait({running}, timeout=PATIENCE_S)
-        if done:
-            return running.result()
-        gone = asyncio.ensure_future(_gone(request))
         try:
-            waited_for: set[asyncio.Future[Any]] = {running, gone}
-            await asyncio.wait(
-                waited_for,
-                timeout=self._timeout_s + OVERDUE_S,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if running.done():
-                return running.result()
-            budget.cancel()
-            if gone.done():
-                raise QueryCancelledError("the caller did not wait for the answer")
-            raise QueryTimeoutError(f"the query ran longer than {self._timeout_s:g} s")
+            done, _ = await asyncio.wait({running}, timeout=PATIENCE_S)
+            return running.result() if done else await self._watched(request, running)
         finally:
             if not running.done():
                 budget.cancel()
                 running.add_done_callback(_forget)
+
+    async def _watched(self, request: Request, running: "asyncio.Future[T]") -> T:
+        """The result, unless the caller goes away or the time is over before."""
+        gone = asyncio.ensure_future(_gone(request))
+        waited_for: set[asyncio.Future[Any]] = {running, gone}
+        try:
+            await asyncio.wait(
+                waited_for, timeout=self._timeout_s + OVERDUE_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
             gone.cancel()
+        if running.done():
+            return running.result()
+        if gone.done() and not gone.cancelled():
+            raise QueryCancelledError("the caller did not wait for the answer")
+        raise QueryTimeoutError(f"the query ran longer than {self._timeout_s:g} s")
 
 
 async def _gone(request: Request) -> None:

@@ -52,7 +52,7 @@ class AnswerHeaders:
         began = time.perf_counter()
         self._metrics.add("tamis_http_open_requests", 1)
         try:
-            inner = {**scope, "method": "GET"} if answer.is_head else scope
+            inner = {**scope, "method": "GET", "tamis.head": True} if answer.is_head else scope
             await self._app(inner, receive, answer.send)
         except Exception as error:  # the edge: whatever a route let through becomes a problem, never a trace
             if not isinstance(error, ProblemError):
@@ -155,11 +155,9 @@ def _unauthorized(headers: Headers) -> str:
 def _is_open(scope: Scope) -> bool:
     if scope["path"] in OPEN_PATHS:
         return True
-    return (
-        scope["path"] == "/"
-        and scope["method"] == "GET"
-        and "token" in parse_qs(scope["query_string"].decode("latin-1"))
-    )
+    if scope["path"] != "/" or scope["method"] != "GET" or "tamis.head" in scope:
+        return False  # HEAD would use the code up and show nothing for it
+    return "token" in parse_qs(scope["query_string"].decode("latin-1"))
 
 
 def is_own_host(host: str) -> bool:

@@ -238,7 +238,7 @@ async def test_export_csv_quotes(caller: httpx2.AsyncClient, store: MemoryStore)
 async def test_export_parquet_is_a_table(caller: httpx2.AsyncClient) -> None:
     """Times are timestamps, attributes JSON; any tool reads the file."""
     answer = await caller.get("/api/v1/export", params={"format": "parquet", "order": "desc"})
-    rows = pq.read_table(io.BytesIO(answer.content)).to_pylist()  # type: ignore[no-untyped-call]  # pyarrow
+    rows = pq.read_table(io.BytesIO(answer.content)).to_pylist()
     assert len(rows) == 12
     assert json.loads(rows[0]["attributes"])["n"] == 11
     assert rows[0]["timestamp"].isoformat() == "2026-11-21T12:11:00+00:00"
@@ -250,7 +250,7 @@ async def test_an_export_of_nothing_is_a_file(caller: httpx2.AsyncClient, file_f
     answer = await caller.get("/api/v1/export", params={"q": "absent", "format": file_format})
     assert answer.status_code == 200
     if file_format == "parquet":
-        assert pq.read_table(io.BytesIO(answer.content)).num_rows == 0  # type: ignore[no-untyped-call]  # pyarrow
+        assert pq.read_table(io.BytesIO(answer.content)).num_rows == 0
 
 
 async def test_export_takes_a_limit(caller: httpx2.AsyncClient) -> None:

@@ -19,6 +19,8 @@ from tamis.wire.text import TextFormat
 from tamis.wire.timed import TIMED
 
 SAMPLE_BYTES = 1 << 16
+DOCUMENT_BYTES_MAX = 1 << 26
+"""How much of a document (`Format.document`) may be held."""
 SAMPLE_LINES = 200
 SCORE_MIN = 0.3
 """The share of first lines that a format must know; what it does not know is kept as plain text anyway."""
@@ -34,7 +36,7 @@ class Format:
 
     `hold` gives, for a text of whole lines, where its last record begins; what comes later may belong to it.
     `whole_only`: half a record cannot be decoded, so that it is held until the stream ends. `document`: the
-    whole text is one value (up to `stream.DOCUMENT_BYTES_MAX`).
+    whole text is one value (hold up to `DOCUMENT_BYTES_MAX` of it).
     """
 
     name: str
@@ -79,13 +81,6 @@ def _sample_lines(sample: bytes) -> list[bytes]:
 
 def _is_journal(sample: bytes) -> bool:
     return sample.startswith((b"__CURSOR=", b"__REALTIME_TIMESTAMP="))
-
-
-def looks_binary(sample: bytes) -> bool:
-    """Whether a file's first bytes are no text: NUL bytes among them, unless all of it is NUL or lines of text
-    follow (a log that was truncated while it was written begins with NUL)."""
-    text = sample[:SAMPLE_BYTES].strip(b"\0")
-    return text.count(b"\0") > len(text) // 100
 
 
 def _is_document(sample: bytes) -> bool:

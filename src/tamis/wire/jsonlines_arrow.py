@@ -14,7 +14,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -29,7 +28,7 @@ from tamis.wire import jsonlines
 from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
 from tamis.wire.names import BUNYAN, WEAK_LEVEL, WEAK_TIME, WEAK_TIME_MIN, Names
 from tamis.wire.rows import names_of, read_level
-from tamis.wire.times import INT64_MAX, INT64_MIN, Times, epoch_unit
+from tamis.wire.times import INT64_MAX, INT64_MIN, Times, epoch_unit, is_utc
 
 BODY_BYTES_MIN = 1 << 15
 """A smaller body is decoded sooner the general way."""
@@ -347,7 +346,7 @@ class _Mapper:
                 return pc.cast(column, pa.timestamp("ns", "UTC")).cast(pa.int64())
             except pa.ArrowInvalid:
                 pass
-        elif self._options.zone is UTC and pc.min(pc.binary_length(column)).as_py() == TIME_CHARS_MIN - 1:
+        elif is_utc(self._options.zone) and pc.min(pc.binary_length(column)).as_py() == TIME_CHARS_MIN - 1:
             try:
                 return pc.cast(column, pa.timestamp("ns")).cast(pa.int64())
             except pa.ArrowInvalid:

@@ -65,7 +65,7 @@ class Times:
     """
 
     def __init__(self, zone: tzinfo = UTC, now_ns: int = 0) -> None:
-        self._zone = zone
+        self._zone = UTC if is_utc(zone) else zone
         self._now_ns = now_ns
         self._heads: dict[str, int | None] = {}
         self._tails: dict[str, tuple[int, int | None] | None] = {}
@@ -104,25 +104,24 @@ class Times:
         return [None if value is None else read(value) for value in values]
 
     def _texts(self, texts: Sequence[str]) -> list[int | None]:
-        if self._zone is UTC:
-            heads = [text[:19] for text in texts]
-            head_ns = {head: self._head(head) for head in set(heads)}
-            tails = None if None in head_ns.values() else self._tails_ns(texts)
-            if tails is not None:
-                sums: Any = zip(map(head_ns.get, heads), tails, strict=True)
-                stamps: list[Any] = [a + b for a, b in sums]
-                if all(map(_is_stamp, (min(stamps), max(stamps)))):
-                    return stamps
+        heads = [text[:19] for text in texts]
+        head_ns = {head: self._head(head) for head in set(heads)}
+        tails = None if None in head_ns.values() else self._tails_ns(texts)
+        if tails is not None:
+            sums: Any = zip(map(head_ns.get, heads), tails, strict=True)
+            stamps: list[Any] = [a + b for a, b in sums]
+            if all(map(_is_stamp, (min(stamps), max(stamps)))):
+                return stamps
         known = {text: self.read_text(text) for text in set(texts)}
         return [known[text] for text in texts]
 
     def _tails_ns(self, texts: Sequence[str]) -> list[int] | None:
-        """What stands after the seconds, as nanoseconds to add (no zone is UTC); None: not all can be read.
+        """What stands after the seconds, as nanoseconds to add; None: not all can be read so.
 
         Usually all are alike, a fraction of so many digits and one zone: then they are read together.
         """
         shape = _TAIL.fullmatch(texts[0][19:])
-        if shape is not None and shape[1] and len(shape[1]) <= 9:
+        if shape is not None and shape[1] and len(shape[1]) <= 9 and (shape["z"] or self._zone is UTC):
             end = 20 + len(shape[1])
             fractions = [text[20:end] for text in texts]
             digits = "".join(fractions)
@@ -140,7 +139,9 @@ class Times:
 
     def _shift(self, tail: str) -> int | None:
         found = self._tail(tail)
-        return None if found is None else found[0] - (found[1] or 0) * NS
+        if found is None or (found[1] is None and self._zone is not UTC):
+            return None
+        return found[0] - (found[1] or 0) * NS
 
     def _head(self, head: str) -> int | None:
         """``2026-11-21T10:00:00`` as if it were UTC."""
@@ -207,6 +208,11 @@ class Times:
         except (OverflowError, ValueError):
             offset = None
         return naive_ns + fraction - (0 if offset is None else round(offset.total_seconds())) * NS
+
+
+def is_utc(zone: tzinfo) -> bool:
+    """Whether a zone is UTC, under whatever name."""
+    return str(zone) in ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu")
 
 
 def from_number(number: int) -> int | None:

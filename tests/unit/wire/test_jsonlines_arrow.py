@@ -71,7 +71,7 @@ USUAL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Asia/Tokyo")])
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo")])
 @pytest.mark.parametrize(
     "stamp", ["2026-11-21T10:00:00Z", "2026-11-21T10:00:00.123456789+02:00", "2026-11-21 10:00:00",
     1795255200, 1795255200123]

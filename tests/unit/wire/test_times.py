@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tamis.wire.times import INT64_MAX, INT64_MIN, Times, print_time, time_printer
 
+BERLIN = ZoneInfo("Europe/Berlin")
 NOW = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()) * 10**9
 AT = int(datetime(2026, 11, 21, 10, tzinfo=UTC).timestamp()) * 10**9
 MS, US = 123_000_000, 123_456_000
@@ -94,7 +95,7 @@ def test_what_is_no_time_is_none(written):
 
 def test_a_time_without_zone_is_in_the_zone_of_the_setting():
     """Summer and winter time of the setting's zone hold."""
-    times = Times(ZoneInfo("Europe/Berlin"), NOW)
+    times = Times(BERLIN, NOW)
     assert times.column(["2026-11-21 11:00:00", "2026-07-01 12:00:00"]) == [
         AT,
         int(datetime(2026, 7, 1, 10, tzinfo=UTC).timestamp()) * 10**9,
@@ -138,8 +139,11 @@ def test_any_value_is_read_without_error(value):
     assert times.column([value]) == [instant]
 
 
-@given(st.lists(st.sampled_from([form for form, _ in FORMS] + ["nonsense", None]), max_size=6))
-def test_a_column_is_read_as_its_values_are(values):
+@given(
+    st.lists(st.sampled_from([form for form, _ in FORMS] + ["nonsense", None]), max_size=6),
+    st.sampled_from([UTC, ZoneInfo("UTC"), BERLIN]),
+)
+def test_a_column_is_read_as_its_values_are(values, zone):
     """Reading in bulk is reading one by one."""
-    times = Times(UTC, NOW)
+    times = Times(zone, NOW)
     assert times.column(values) == [times.read(value) for value in values]

@@ -1,18 +1,19 @@
-"""Streams in pieces: the same records as in one, with offsets to resume at."""
+"""Text in pieces: the same records as in one, whatever is held back and wherever reading goes on."""
 
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tamis.record.model import Record
 from tamis.record.tokens import tokens
-from tamis.wire.base import DecodeOptions
-from tamis.wire.detect import FORMATS, detect, looks_binary
-from tamis.wire.stream import LineBatch, LineDecoder
+from tamis.wire.base import DEFAULT_LIMITS, DecodeOptions
+from tamis.wire.detect import FORMATS, detect
 from tamis.wire.times import print_time
 
 NOW = 1_795_305_600 * 10**9
@@ -47,12 +48,26 @@ JOURNAL = (
 )
 
 
-def run(pieces, **settings):
-    """All records, and the batches they came in."""
-    decoder = LineDecoder(settings.pop("options", OPTIONS), **settings)
-    batches = [batch for piece in pieces for batch in decoder.feed(piece)]
-    batches += decoder.flush(final=True)
-    return [record for batch in batches for record in batch.decoded.columns.records(0)], batches, decoder
+def run(pieces, name="auto"):
+    """All records, and where each block of whole records ended: pieces are put together as a reader of files
+    does, which holds back what may go on."""
+    form = FORMATS[detect(b"".join(pieces)) if name == "auto" else name]
+    options = replace(OPTIONS, keep_unparsed=name == "auto", line_as_message=True)
+    held, offset = b"", 0
+    records: list[Record] = []
+    ends: list[tuple[int, int]] = []
+    for place, piece in enumerate(pieces):
+        held += piece
+        whole = held[: held.rfind(b"\n") + 1]
+        ready = len(held) if place == len(pieces) - 1 else form.hold(whole, DEFAULT_LIMITS)
+        if ready:
+            assert ready == len(held) or held[ready - 1 : ready] == b"\n"
+            decoded = form.decode(held[:ready], options)
+            assert decoded.received == decoded.columns.length + decoded.rejected_count
+            records += decoded.columns.records(0)
+            held, offset = held[ready:], offset + ready
+            ends.append((offset, len(records)))
+    return records, ends, form.name
 
 
 def cut(body, size):
@@ -72,38 +87,21 @@ def cut(body, size):
 def test_pieces_make_no_difference(body, name):
     """Cut anywhere, fed in any size: the same records as at once, and the offset at the end."""
     assert detect(body) == name
-    whole, _, decoder = run([body], format=name)
-    assert decoder.safe_offset == len(body)
+    whole, _, _ = run([body], name)
     for size in (1, 7, 64):
-        records, batches, decoder = run(cut(body, size), format=name, batch_bytes=16)
+        records, ends, _ = run(cut(body, size), name)
         assert records == whole
-        assert decoder.safe_offset == len(body)
-        assert [batch.offset for batch in batches] == sorted({batch.offset for batch in batches})
+        assert ends[-1][0] == len(body)
 
 
 @pytest.mark.parametrize("body", [TRACE * 3, b"a\nb\n  c\nd"])
-def test_reading_can_go_on_from_any_batch(body):
-    """What was safe up to a batch's offset and what is read from there make the whole."""
-    whole, batches, _ = run(cut(body, 5), format="auto", batch_bytes=8)
-    seen = 0
-    for batch in batches:
-        seen += batch.decoded.columns.length
-        rest, _, _ = run([body[batch.offset :]], format=batch.format, offset=batch.offset)
-        assert [record.message for record in whole[seen:]] == [record.message for record in rest]
-
-
-def test_a_follower_gets_lines_when_it_asks():
-    """flush gives whole lines, holds back the one that is being written, and goes on."""
-    decoder = LineDecoder(OPTIONS)
-    assert list(decoder.feed(TRACE + b"2026-11-21 10:00:02,000 INFO shop.cart: half")) == []
-    (batch,) = decoder.flush()
-    assert batch.decoded.columns.length == 2
-    assert decoder.safe_offset == batch.offset == len(TRACE)
-    assert list(decoder.flush()) == []
-    list(decoder.feed(b" a line\n"))
-    (batch,) = decoder.flush()
-    (record,) = batch.decoded.columns.records(0)
-    assert record.message == "INFO shop.cart: half a line"
+def test_reading_can_go_on_from_any_block(body):
+    """What was whole up to a place and what is read from there make the whole."""
+    whole, ends, name = run(cut(body, 5))
+    assert len(ends) > 1
+    for offset, count in ends:
+        rest, _, _ = run([body[offset:]], name)
+        assert [record.message for record in whole[count:]] == [record.message for record in rest]
 
 
 def test_a_trace_stays_with_its_line():
@@ -156,8 +154,8 @@ def test_a_damaged_journal_entry_is_rejected_alone():
 def test_journalctl_json_is_json_lines():
     """`journalctl -o json` needs no format of its own."""
     body = b'{"__REALTIME_TIMESTAMP":"1795255200000000","PRIORITY":"6","MESSAGE":"hi","_HOSTNAME":"h","_PID":"1"}\n'
-    (record,), _, decoder = run([body])
-    assert decoder.format_name == "jsonlines"
+    (record,), _, name = run([body])
+    assert name == "jsonlines"
     assert (record.level, record.host, record.message) == ("INFO", "h", "hi")
 
 
@@ -166,8 +164,8 @@ def test_a_file_of_json_keeps_what_is_no_json():
     body = b'{"msg":"a"}\nstarting up\n{"msg":"b"}\n{"msg":"c\n'
     records, _, _ = run([body])
     assert [record.message for record in records] == ["a", "starting up", "b", '{"msg":"c']
-    _, batches, _ = run(cut(body, 3), format="jsonlines", batch_bytes=4)
-    assert [one.line for batch in batches for one in batch.decoded.rejected] == [2, 4]
+    strict = FORMATS["jsonlines"].decode(body, OPTIONS)
+    assert [one.line for one in strict.rejected] == [2, 4]
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -175,32 +173,9 @@ def test_a_file_that_is_one_array_is_read_as_its_objects(indent):
     """A JSON document over many lines, or on one longer than a line may be, is not taken line by line."""
     rows = [{"msg": f"m{n}", "pad": "x" * 1000} for n in range(3000)]
     body = json.dumps(rows, indent=indent).encode()
-    records, _, decoder = run(cut(body, 1 << 16))
+    records, _, name = run(cut(body, 1 << 16))
     assert [record.message for record in records] == [row["msg"] for row in rows]
-    assert (decoder.format_name, decoder.safe_offset) == ("json", len(body))
-
-
-def test_binary_files_are_told_from_text():
-    """What is no log is not taken in; a log that begins with NULs is one."""
-    assert looks_binary(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\x03\0>\0\x01\0\0\0")
-    assert not looks_binary(b"\0" * 5000 + TRACE)
-    assert not looks_binary(b"\0" * 100)
-    assert not looks_binary("Grüße\n".encode("latin-1"))
-
-
-def test_a_line_without_end_is_bounded():
-    """Megabytes without a newline are not held, are rejected once, and what follows is read."""
-    pieces = [b"first\n", *[b"x" * (1 << 20)] * 9, b"\nlast\n"]
-    for format_name in ("plain", "jsonlines"):
-        decoder = LineDecoder(OPTIONS, format=format_name)
-        batches: list[LineBatch] = []
-        for piece in pieces:
-            batches += decoder.feed(piece)
-            assert len(decoder._buffer) <= 5 << 20
-        batches += decoder.flush(final=True)
-        assert sum(batch.decoded.received for batch in batches) == 3
-        assert decoder.safe_offset == sum(map(len, pieces))
-        assert any("line_bytes_max" in one.reason for batch in batches for one in batch.decoded.rejected)
+    assert name == "json"
 
 
 NOISE = st.one_of(
@@ -213,21 +188,16 @@ NOISE = st.one_of(
 
 
 @given(NOISE, st.sampled_from(["auto", *FORMATS]), st.integers(1, 40))
-def test_any_bytes_are_kept_or_counted(body, format_name, size):
-    """Whatever comes, in whatever pieces: no error, and received is kept and rejected."""
-    decoder = LineDecoder(OPTIONS, format=format_name, batch_bytes=32)
-    batches = [batch for piece in cut(body, size) for batch in decoder.feed(piece)]
-    batches += decoder.flush()
-    batches += decoder.flush(final=True)
-    assert decoder.safe_offset == len(body)
-    for batch in batches:
-        assert batch.decoded.received == batch.decoded.columns.length + batch.decoded.rejected_count
+def test_any_bytes_are_kept_or_counted(body, name, size):
+    """Whatever comes, in whatever pieces: no error, received is kept and rejected, and all of it is read."""
+    _, ends, _ = run(cut(body, size), name)
+    assert not body or ends[-1][0] == len(body)
 
 
 @given(st.lists(st.text(max_size=12), max_size=8).map("\n".join))
 def test_no_word_of_plain_text_is_lost(text):
     """Every word of a text is in the message of some record."""
-    records, _, _ = run([text.encode("utf-8", "replace")], format="plain")
+    records, _, _ = run([text.encode("utf-8", "replace")], "plain")
     kept = {word for record in records for word in tokens(record.message)}
     assert kept >= set(tokens(re.sub("[\r\0]", "\n", text.encode("utf-8", "replace").decode())))
 
@@ -241,9 +211,8 @@ def test_real_logs_are_kept_whole(name):
     if not path.exists():
         pytest.skip("the collection of real logs is not beside this folder")
     body = gzip.decompress(path.read_bytes())
-    records, batches, _ = run(cut(body, 1 << 16))
+    records, _, _ = run(cut(body, 1 << 16))
     lines = [line for line in body.decode("utf-8", "replace").splitlines() if line.strip()]
-    assert sum(batch.decoded.rejected_count for batch in batches) == 0
     assert len(records) == len(lines)
     assert all(record.timestamp for record in records)
     for line, record in zip(lines, records, strict=True):

@@ -414,6 +414,14 @@ def test_a_histogram_counts_by_interval_and_value(bench: Bench, arrive: Callable
     assert plain.buckets == ((-minute, {"": 1}), (T0, {"": 2}), (T0 + 3 * minute, {"": 1}))
 
 
+def test_intervals_may_be_tiny_beside_the_time_they_span(bench: Bench, arrive: Callable[..., int]) -> None:
+    """Memory goes by the records, not by the number of intervals between them."""
+    arrive(at(0, level="INFO"), Record(timestamp=0, level="INFO"))
+    for by in (None, "level", "x"):
+        buckets = bench.store.histogram(bench.question(), Budget(), interval_ns=1, by=by).buckets
+        assert [start for start, _ in buckets] == [0, T0]
+
+
 def test_a_histogram_counts_by_any_field(bench: Bench, arrive: Callable[..., int]) -> None:
     """By the text of the value: 1, 1.0 and "1" are one text."""
     arrive(*with_values(1, 1.0, "1", True, [1, 2], None))
@@ -430,6 +438,23 @@ def test_facets_are_the_most_frequent_values(bench: Bench, arrive: Callable[...,
     assert (answer.other, answer.missing) == (4, 1)
     whole = bench.store.facets(bench.question("x:b"), Budget(), field="x")
     assert (whole.values, whole.other, whole.missing) == ((("b", 2),), 0, 0)
+
+
+@pytest.mark.parametrize("text", ["", "a", "NOT level:/x/", "level:INFO", "nowhere:*"])
+def test_a_field_that_no_record_has_is_missing_everywhere(
+    bench: Bench, arrive: Callable[..., int], text: str
+) -> None:
+    """Whatever is asked about it, and whatever the filter looks at."""
+    arrive(at(0, "a", level="INFO"), at(1, "a", level="INFO"))
+    question, many = bench.question(text), 0 if "nowhere" in text else 2
+    answer = bench.store.facets(question, Budget(), field="nowhere")
+    assert (answer.values, answer.other, answer.missing) == ((), 0, many)
+    buckets = bench.store.histogram(question, Budget(), interval_ns=60 * S, by="nowhere").buckets
+    assert buckets == (((T0, {"": many}),) if many else ())
+    groups = bench.stats(f"{text} | stats count(), count(nowhere), sum(nowhere) by nowhere")
+    assert groups == ([(None, many, 0, None)] if many else [])
+    sort = ast.Sort((ast.SortKey("nowhere", False),))
+    assert len(bench.store.sorted(question, Budget(), sort=sort, limit=ast.Limit(9)).records) == many
 
 
 def test_an_object_has_no_value_of_its_own(bench: Bench, arrive: Callable[..., int]) -> None:

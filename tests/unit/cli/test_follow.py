@@ -3,10 +3,13 @@
 import gzip
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tamis.cli.embedded import EmbeddedTarget
 from tamis.cli.intake.follow import Follower
@@ -196,6 +199,23 @@ def test_a_file_that_lost_its_name_while_nobody_looked_is_finished(house: House)
     assert house.stored() == lines(0, 9)
 
 
+def test_a_death_while_an_old_file_is_finished_leaves_nothing_out(house: House) -> None:
+    """The new file under its name is known already; the rest of the old one is still looked for."""
+    first = house.follower("app.log")
+    house.write("app.log", *lines(0, 5))
+    house.look(first)
+    first.stop()
+    house.write("app.log", *lines(5, 9))
+    rotate(house.logs)
+    house.write("app.log", *lines(9, 12))
+    second = house.follower("app.log")
+    second.poll()
+    house.bury()
+    assert house.stored() == [*lines(0, 8), *lines(9, 11)]
+    house.look(house.follower("app.log"))
+    assert house.stored() == lines(0, 12)
+
+
 @pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
 def test_a_compressed_rotation_is_finished(house: House, pattern: str) -> None:
     """The old file is only there as .gz when we come back: its rest is read out of that, nothing twice."""
@@ -318,9 +338,48 @@ def test_binary_files_are_passed_over_with_a_word(house: House) -> None:
     assert [Path(text.partition(":")[0]).name for text in house.told] == ["data.bin"]
 
 
+@pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
+@given(actions=st.lists(st.sampled_from(["write", "half", "rotate", "look", "restart", "die"]), max_size=14))
+@settings(max_examples=60, deadline=None)
+def test_any_course_of_events_ends_with_every_line_once(pattern: str, actions: list[str]) -> None:
+    """Writes, halves of lines, rotations, looks, restarts and deaths in any order: nothing is lost or doubled."""
+    with tempfile.TemporaryDirectory() as folder:
+        house = House(Path(folder))
+        try:
+            follower = house.follower(pattern)
+            written = 1
+            house.write("app.log", *lines(0, 1), f"kept in place: {folder}")
+            house.look(follower)
+            for action in [*actions, "write"]:
+                match action:
+                    case "write":
+                        house.write("app.log", *lines(written, written + 3))
+                        written += 3
+                    case "half":
+                        (line,) = lines(written, written + 1)
+                        house.write("app.log", line[:7], end="")
+                        follower.poll()
+                        house.write("app.log", line[7:])
+                        written += 1
+                    case "rotate" if (house.logs / "app.log").exists():
+                        rotate(house.logs)
+                    case "look":
+                        house.look(follower, 2)
+                    case "restart":
+                        follower.stop()
+                        follower = house.follower(pattern)
+                    case "die":
+                        house.bury()
+                        follower = house.follower(pattern)
+            house.look(follower, 40)
+            assert [line for line in house.stored() if line.startswith("line")] == lines(0, written)
+        finally:
+            house.bury()
+
+
 def rotate(folder: Path) -> None:
     """What logrotate does: app.log.1 becomes app.log.2, app.log becomes app.log.1."""
-    for at in range(5, 0, -1):
+    for at in range(20, 0, -1):
         if (folder / f"app.log.{at}").exists():
             (folder / f"app.log.{at}").rename(folder / f"app.log.{at + 1}")
     (folder / "app.log").rename(folder / "app.log.1")

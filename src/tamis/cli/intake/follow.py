@@ -104,10 +104,10 @@ class Follower:
                 self._tell(f"{source.path}: {error.strerror or error}")
 
     def _find_renamed(self) -> None:
-        """Files that were followed before and have lost their name since, with no other file under it yet."""
-        for path in map(Path, self._arguments):
-            if not path.exists():
-                self._read_left_behind(path)
+        """Files that were followed before and have lost their name since: they may not be read to their end."""
+        meant = {*self._arguments, *(str(one.path) for one in find_sources(self._arguments, strict=False))}
+        for name in meant.intersection(position.path for position in self._positions.all()):
+            self._read_left_behind(Path(name))
 
     def _meet(self, path: Path, place: Place) -> None:
         """A file that is not open: pass it over, or go on with it where it stands."""
@@ -175,17 +175,18 @@ class Follower:
         return new_position(Place(position.device, position.inode), Path(position.path))
 
     def _read_left_behind(self, path: Path) -> None:
-        """A new file under a known name: finish the one that had the name, and those between the two."""
+        """Finish the files that had this name before, and those that came and went between two looks."""
+        now = place_of(path.stat()) if path.exists() else None
         for position in list(self._positions.all()):
             place = Place(position.device, position.inode)
-            if position.path != str(path) or place in self._files or position.done:
+            if position.path != str(path) or position.done or place == now:
                 continue
             remains = find_remains(position, path, moved=True)
             if remains is None:
                 continue
             if remains.place != place:
                 self._read_remains(remains, position)
-            elif remains.path.stat().st_size > position.offset:
+            elif place not in self._files and remains.path.stat().st_size > position.offset:
                 self._files[place] = self._followed(remains.path, position, fading=True)
             for unseen in find_unseen(remains, path, self._positions):
                 self._read_remains(unseen, new_position(unseen.place, path))

@@ -27,7 +27,11 @@ WIDE_KEYS = 64
 TIME_NOTE = "time not understood: the instant of receipt stands in"
 
 _OWN_ID = re.compile(OWN_ID)
+SMALL_ITEMS_MAX = 30
+"""Two levels of so many items are within the limits of `record.attributes`."""
+SMALL_KEY_MAX = 128
 _CONTAINERS = {dict, list}
+_SCALARS = {str, int, float, bool}
 _PLAIN_LEVELS = ({str}, {int}, {str, type(None)}, {int, type(None)})
 
 
@@ -300,7 +304,26 @@ def _safe_values(values: list[Any]) -> list[Any]:
     """Values with the objects and lists among them made safe (nulls out, depth and size bounded)."""
     if _CONTAINERS.isdisjoint(map(type, values)):
         return values
-    return [safe_attributes({"": value})[""] if type(value) in _CONTAINERS else value for value in values]
+    return [_safe(value) if type(value) in _CONTAINERS else value for value in values]
+
+
+def _safe(value: Any) -> Any:
+    """An object or list made safe; a small one without nulls is safe as it is (its texts came from UTF-8)."""
+    return value if _is_small_and_whole(value, 1) else safe_attributes({"": value})[""]
+
+
+def _is_small_and_whole(value: Any, levels_below: int) -> bool:
+    inner = value.values() if type(value) is dict else value
+    if len(value) > SMALL_ITEMS_MAX or (
+        type(value) is dict and any(len(key) > SMALL_KEY_MAX for key in value)
+    ):
+        return False
+    kinds = set(map(type, inner))
+    if kinds <= _SCALARS:
+        return True
+    if type(None) in kinds or not levels_below:
+        return False
+    return all(_is_small_and_whole(one, levels_below - 1) for one in inner if type(one) in _CONTAINERS)
 
 
 def _drop_own(raw: dict[str, list[Any]]) -> None:

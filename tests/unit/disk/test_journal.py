@@ -302,6 +302,19 @@ def test_the_search_after_damage_is_linear(path: Path, rubbish: bytes) -> None:
     assert calls.bytes_read < 2 * len(rubbish) + 2 * headers + 10_000
 
 
+@pytest.mark.parametrize("before_end", range(-1, 10))
+def test_the_search_misses_no_marker_at_a_windows_edge(path: Path, before_end: int) -> None:
+    """The next whole frame is found also where its marker lies across two reads of the search."""
+    journal = Journal.create_journal(DISK, path)
+    damaged = journal.append(1, [bytes((1 << 20) - 39 - before_end)])
+    journal.append(1, [b"found"])
+    journal.close()
+    with path.open("r+b") as file:
+        file.seek(damaged)
+        file.write(b"?")
+    assert payloads(path) == [b"found"]
+
+
 def bad_block(path: Path, block: int) -> RealDisk:
     return RealDisk(CountingCalls(range(block * 4096, block * 4096 + 4096)))
 

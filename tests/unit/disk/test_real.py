@@ -140,16 +140,37 @@ def test_a_file_in_the_way_of_a_folder_is_an_error(tmp_path: Path) -> None:
 def test_what_was_removed_stays_away(tmp_path: Path) -> None:
     """Removal is safe on return, and removing what is not there is nothing."""
     (tmp_path / "day").mkdir()
-    (tmp_path / "day" / "a").write_bytes(b"x")
+    (tmp_path / "file").write_bytes(b"x")
     disk = FragileDisk(tmp_path)
-    with pytest.raises(DiskError, match="move away what is still"):
-        disk.remove_folder(tmp_path / "day")
-    disk.remove(tmp_path / "day" / "a")
-    disk.remove(tmp_path / "day" / "a")
     disk.remove_folder(tmp_path / "day")
     disk.remove_folder(tmp_path / "day")
     disk.after_power_cut("forget")
+    assert DISK.names(tmp_path) == ["file"]
+    disk = FragileDisk(tmp_path)
+    disk.remove(tmp_path / "file")
+    disk.remove(tmp_path / "file")
+    disk.after_power_cut("forget")
     assert DISK.names(tmp_path) == []
+
+
+def test_a_removal_is_made_safe_for_a_process_that_was_killed(tmp_path: Path) -> None:
+    """Removing what another process had removed before its death makes that removal safe."""
+    (tmp_path / "file").write_bytes(b"x")
+    disk = FragileDisk(tmp_path)
+    disk.calls.unlink(tmp_path / "file")
+    disk.restart()
+    disk.remove(tmp_path / "file")
+    disk.after_power_cut("forget")
+    assert DISK.names(tmp_path) == []
+
+
+def test_a_folder_with_something_in_it_is_not_removed(tmp_path: Path) -> None:
+    """DiskError, and everything stays."""
+    DISK.create_folder(tmp_path / "day")
+    DISK.write_whole(tmp_path / "day" / "a", [b"x"])
+    with pytest.raises(DiskError, match="move away what is still"):
+        DISK.remove_folder(tmp_path / "day")
+    assert DISK.names(tmp_path / "day") == ["a"]
 
 
 @pytest.mark.parametrize("step", ["remove", "remove_folder"])
@@ -195,6 +216,17 @@ def test_the_name_of_an_opened_file_is_safe(tmp_path: Path) -> None:
     disk.open_append(tmp_path / "a")
     disk.after_power_cut("forget")
     assert DISK.read(tmp_path / "a") == b""
+
+
+def test_what_is_read_of_an_opened_file_is_safe(tmp_path: Path) -> None:
+    """Bytes that a killed process had not synced are safe once the file was opened again."""
+    disk = FragileDisk(tmp_path)
+    disk.open_append(tmp_path / "a").append([b"by a process that was killed"])
+    disk.restart()
+    disk.open_append(tmp_path / "a")
+    shown = disk.read(tmp_path / "a")
+    disk.after_power_cut("forget")
+    assert DISK.read(tmp_path / "a") == shown == b"by a process that was killed"
 
 
 def test_pieces_are_read_from_anywhere(tmp_path: Path) -> None:

@@ -26,8 +26,19 @@ DOORS = {
 }
 """A call, and the only layer that may make it."""
 
+OUTSIDE = {
+    "src/tamis/cli/export.py": "a file of the user's, wherever they want it",
+    "src/tamis/cli/first_run/": "a folder that goes away with the run",
+}
+"""Files that do not belong to a store, with the reason why they may be written without its door."""
+
 WRITING_METHODS = {"write_text", "write_bytes", "rename"}
 BANNED_MODULES = {"pickle", "cPickle", "shelve", "marshal", "dill", "cloudpickle", "joblib"}
+
+
+def outside(item: Source) -> bool:
+    """Whether it writes files of its own, outside any store."""
+    return str(item.path).startswith(tuple(OUTSIDE))
 
 
 def wrong_calls(item: Source) -> Iterator[str]:
@@ -37,9 +48,9 @@ def wrong_calls(item: Source) -> Iterator[str]:
             head, _, rest = dotted(node).partition(".")
             full = names.get(head, head) + (f".{rest}" if rest else "")
             door = DOORS.get(full)
-            if door and door != item.layer:
+            if door and door != item.layer and not (door == "disk" and outside(item)):
                 yield f"{item.path}:{node.lineno}: {full} is for tamis.{door} alone"
-        if isinstance(node, ast.Call) and item.layer != "disk":
+        if isinstance(node, ast.Call) and item.layer != "disk" and not outside(item):
             yield from _writing(item, node)
 
 
@@ -141,6 +152,8 @@ def test_the_call_rule_can_fail() -> None:
     for text in bad:
         assert list(wrong_calls(source(text))), text
     assert list(wrong_calls(source("open('wax')\npath.open('rb')\nopen('x')"))) == []
+    assert list(wrong_calls(source("import time\ntime.time()", "src/tamis/cli/export.py")))
+    assert list(wrong_calls(source("open('x', 'w')", "src/tamis/cli/export.py"))) == []
     assert list(wrong_calls(source("print('x')", "src/tamis/cli/search.py"))) == []
     assert list(wrong_calls(source("import os\nos.replace(a, b)", "src/tamis/disk/real.py"))) == []
 

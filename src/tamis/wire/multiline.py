@@ -14,19 +14,29 @@ _CONTINUES = re.compile(
     r"|--- End of |---> |End-Date: "
 )
 _INDENTED = re.compile(r"[ \t]")
+_FRAME = re.compile(
+    r"[ \t]+(?:at [\w.$<>\[\]/`]|from \S+:\d+:|File \"|\.\.\. \d+ (?:more|common)|Suppressed: |Caused by: "
+    r"|---> |--- End of |\+ Exception Group )"
+)
 _ERROR = re.compile(r"(?:[\w$]+[./])*[\w$]+(?:: |:?$)")
 _ERROR_NAMED = re.compile(
     r"(?:[\w$]+\.)*[\w$]*(?:Exception|Error|Exit|Interrupt|Failure|Throwable)(?:: |:?$)"
 )
 _GO_FRAME = re.compile(r"[\w./*()\[\]{}·-]+\(.*\)$|created by ")
-_TRACES = (("Traceback (", "python"), ("goroutine ", "go"), ("Start-Date: ", "apt"))
+_TRACES = (
+    ("Traceback (", "python"),
+    ("Exception Group Traceback (", "group"),
+    ("goroutine ", "go"),
+    ("Start-Date: ", "apt"),
+)
 """What begins a block of lines, and whose rules hold in it; a block of apt's history ends with a blank line."""
 
 
 def spans(lines: Sequence[str], begins: Callable[[str], object] | None, limits: WireLimits) -> list[Span]:
     """The records of some lines. Blank lines are in none, but for those inside a record.
 
-    `begins` tells the lines that certainly begin a record (they have the format's prefix); None: no format.
+    `begins` tells the lines that certainly begin a record (they have the format's prefix): then indented lines
+    belong to the record above. None: plain text, where only the lines of stack traces do.
     """
     continues = _CONTINUES.match
     if not any(map(continues, lines)):
@@ -66,7 +76,9 @@ class _Joiner:
             self.spans.append((at, at))
             self._chars = len(line)
             self._trace = ""
-        self._trace = next((kind for text, kind in _TRACES if line.lstrip().startswith(text)), self._trace)
+        self._trace = next(
+            (kind for text, kind in _TRACES if line.lstrip(" \t+").startswith(text)), self._trace
+        )
         self._blank = False
 
     def _fits(self, at: int, line: str) -> bool:
@@ -79,6 +91,8 @@ class _Joiner:
         if self._trace == "apt":
             return not self._blank
         if _INDENTED.match(line):
+            if self._begins is None:
+                return self._trace in ("python", "group", "go") or _FRAME.match(line) is not None
             return bool(self._trace) or not self._blank
         if _CONTINUES.match(line):
             return True

@@ -94,7 +94,7 @@ def test_pieces_make_no_difference(body, name):
         assert ends[-1][0] == len(body)
 
 
-@pytest.mark.parametrize("body", [TRACE * 3, b"a\nb\n  c\nd"])
+@pytest.mark.parametrize("body", [TRACE * 3, b"a\nb\n  at c(d.js:1)\nd"])
 def test_reading_can_go_on_from_any_block(body):
     """What was whole up to a place and what is read from there make the whole."""
     whole, ends, name = run(cut(body, 5))

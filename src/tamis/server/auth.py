@@ -26,6 +26,7 @@ RELOAD_S = 1.0
 KNOWN_MAX = 1_000
 FAILURES_PER_S = 100 / 60
 FAILURES_BURST = 20
+STARTING_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,10 @@ class Authenticator:
         """Whose token this is. A chosen (not random) one costs scrypt once, then is remembered by its digest."""
         key = digest(token)
         known = self._known.get(key)
-        if known is not None or self._admin is None:
+        if known is not None:
             return known
+        if self._admin is None:  # the first start: a shipper shall wait, not give up its token
+            raise OverloadedError("the server is starting for the first time", STARTING_RETRY_S)
         if is_cheap(self._admin):
             good = verify_token(token, self._admin)
         else:

@@ -93,7 +93,7 @@ class StoreSettings:
         "disk", "When a batch is acknowledged: safe on disk, or in memory and soon on disk.", "disk", "memory"
     )
     sync_interval_s: float = seconds("1s", "With durability memory: how often to fsync.", least=0.01)
-    segment_records: int = whole(500_000, "A segment is sealed at so many records.", least=1)
+    segment_records: int = whole(250_000, "A segment is sealed at so many records.", least=1)
     segment_bytes: int = size("160MiB", "A segment is sealed when its records take so much memory.", least=1)
     segment_age_s: float = seconds(
         "5m", "A segment is sealed when its oldest batch is this old.", least=0.001
@@ -110,7 +110,7 @@ class StoreSettings:
         "Rules that keep some records for another time; the first that fits decides."
     )
     merge_count: int = whole(8, "So many segments of about one size are merged into one.", least=2)
-    merge_records_max: int = whole(1_000_000, "A merge never makes a segment larger than this.", least=1)
+    merge_records_max: int = whole(500_000, "A merge never makes a segment larger than this.", least=1)
     merge_bytes_max: int = size("256MiB", "Memory that the records of one merge may take.", least=1)
     batch_ids_max: int = whole(1_000_000, "Batch keys remembered, so that a batch sent again is stored once.")
     batch_ids_age_s: float = seconds("24h", "How long batch keys are remembered.")

@@ -33,7 +33,7 @@ class StoreOptions:
     durability: Literal["disk", "memory"] = "disk"
     sync_interval_s: float = 1.0
 
-    segment_records: int = 500_000
+    segment_records: int = 250_000
     """A segment is sealed when the hot part has so many records …"""
     segment_bytes: int = 96 * MIB
     """… or takes so much memory …"""
@@ -60,7 +60,7 @@ class StoreOptions:
 
     merge_count: int = 8
     """So many segments of about one size are merged into one."""
-    merge_records_max: int = 1_000_000
+    merge_records_max: int = 500_000
     merge_bytes_max: int = 256 * MIB
     """Memory that the records of one merge may take."""
 

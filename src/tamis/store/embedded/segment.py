@@ -70,7 +70,10 @@ def in_time_order(table: pa.Table) -> pa.Table:
     later = stamps[1:] > stamps[:-1]
     if np.all(later | ((stamps[1:] == stamps[:-1]) & (seqs[1:] > seqs[:-1]))):
         return table
-    return table.combine_chunks().take(pa.array(np.lexsort((seqs, stamps))))
+    order = pa.array(np.lexsort((seqs, stamps)))
+    # Column by column: whole tables would be in memory three times.
+    columns = {name: table[name].combine_chunks().take(order) for name in table.column_names}
+    return pa.table(columns)
 
 
 def _is_many_valued(table: pa.Table, name: str) -> bool:

@@ -43,6 +43,7 @@ def write_segment(
     disk.create_folder(path.parent)
     disk.write_whole(path, [encoded.parquet])
     disk.write_whole(layout.tally(name), [encoded.tally])
+    pa.default_memory_pool().release_unused()
     return SegmentEntry(
         name=name,
         bytes=encoded.parquet.size,

@@ -47,7 +47,7 @@ def build_app(command: str) -> "App":
         near = get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "`tamis --help` lists them"
         raise UsageError(f"there is no command {command!r}; {hint}")
-    path, purpose = COMMANDS[command]
+    path, _ = COMMANDS[command]
     app = App(name="tamis", help=HELP, help_format="plaintext", help_epilogue=EXIT_CODES, version_flags=[])
-    app.command(f"tamis.cli.{path}", name=command, help=purpose)
+    app.command(f"tamis.cli.{path}", name=command)
     return app

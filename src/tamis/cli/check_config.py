@@ -1,11 +1,10 @@
 """``tamis check-config``: what the settings come to, and from where."""
 
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
 
+from tamis.cli.options import Flag
 from tamis.cli.show.tables import print_table
 from tamis.cli.terminal import print_json, warn
 from tamis.settings import load_settings
@@ -14,8 +13,8 @@ from tamis.settings import load_settings
 def check_config(
     *,
     config: Path | None = None,
-    changed: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    changed: Flag = False,
+    json: Flag = False,
 ) -> None:
     """Show every setting with its value and where that came from. A wrong one is named, with exit code 2.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tamis.cli.failure import CommandError, UsageError
-from tamis.cli.options import When, Where, ask_of
+from tamis.cli.options import Flag, When, Where, ask_of
 from tamis.cli.question import pointing_at, read_query
 from tamis.cli.reach import open_target
 from tamis.cli.target import Ask, Target
@@ -15,8 +15,8 @@ from tamis.cli.terminal import print_json
 
 def delete(
     *query: str,
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    yes: Annotated[Flag, Parameter(alias="-y")] = False,
+    json: Flag = False,
     when: When = When(),
     where: Where = Where(),
 ) -> None:
@@ -25,7 +25,7 @@ def delete(
     Parameters
     ----------
     query
-        Which records; ``*`` is all of them.
+        Which records; * is all of them.
     yes
         Do not ask.
     json

@@ -1,10 +1,8 @@
 """``tamis doctor``: what is wrong on this machine, and what to do about it."""
 
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
 
 from tamis.cli.failure import Exit
 from tamis.cli.health.base import Check, Finding, Patient
@@ -16,6 +14,7 @@ from tamis.cli.health.machine import (
     check_open_files,
     check_python,
 )
+from tamis.cli.options import Flag
 from tamis.cli.terminal import out, print_json, visible
 from tamis.errors import ConfigError
 from tamis.settings import Settings, load_settings
@@ -39,7 +38,7 @@ def doctor(
     *,
     data: Path | None = None,
     config: Path | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> int:
     """Look for what is wrong on this machine. Exits with 1 when anything is bad.
 

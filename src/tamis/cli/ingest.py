@@ -15,7 +15,7 @@ from tamis.cli.intake.progress import Progress
 from tamis.cli.intake.reading import check_format
 from tamis.cli.intake.sending import REJECTIONS_LISTED_MAX, Sender, Tally
 from tamis.cli.intake.sources import STANDARD_INPUT, Source, find_sources, service_of, why_not
-from tamis.cli.options import Where
+from tamis.cli.options import Flag, Where
 from tamis.cli.reach import open_target
 from tamis.cli.stopping import stop_on_signals
 from tamis.cli.target import Target
@@ -30,15 +30,15 @@ def ingest(
     format: str = "auto",
     service: str | None = None,
     host: str | None = None,
-    follow: Annotated[bool, Parameter(alias="-f", negative="")] = False,
+    follow: Annotated[Flag, Parameter(alias="-f")] = False,
     state: Path | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
     where: Where = Where(),
 ) -> int:
     """Take in files, folders (with all below them), globs, or standard input (-).
 
-    Compressed files (gzip, zstd, xz, bzip2) are taken as they are. The last line says what was received, stored
-    and rejected.
+    Compressed files (gzip, zstd, xz, bzip2) are taken as they are.
+    The last line says how many records were received, stored and rejected.
 
     Parameters
     ----------

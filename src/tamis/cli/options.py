@@ -13,6 +13,9 @@ from tamis.settings.kinds import parse_seconds
 _WHERE = Group("Where", sort_key=2)
 _WHEN = Group("When", sort_key=1)
 
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+"""An option without a value."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)

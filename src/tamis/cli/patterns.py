@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tamis.cli.failure import UsageError
-from tamis.cli.options import When, Where, ask_of
+from tamis.cli.options import Flag, When, Where, ask_of
 from tamis.cli.question import pointing_at, read_query
 from tamis.cli.reach import open_target
 from tamis.cli.show.patterns import print_patterns
@@ -17,7 +17,7 @@ LIMIT_DEFAULT = 50
 def patterns(
     *query: str,
     limit: Annotated[int | None, Parameter(alias="-n")] = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
     when: When = When(),
     where: Where = Where(),
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tamis.cli.failure import UsageError
-from tamis.cli.options import When, Where, ask_of
+from tamis.cli.options import Flag, When, Where, ask_of
 from tamis.cli.question import pointing_at, read_query
 from tamis.cli.reach import open_target
 from tamis.cli.show.patterns import print_patterns
@@ -25,16 +25,18 @@ def search(
     limit: Annotated[int | None, Parameter(alias="-n")] = None,
     order: Order = "desc",
     fields: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
     when: When = When(),
     where: Where = Where(),
 ) -> None:
     """Find records, newest first.
 
+    For example: tamis search 'level>=warning "connection refused" NOT service:shop' --since 1h
+
     Parameters
     ----------
     query
-        What to find, for example: level>=warning "connection refused". Everything when it is empty.
+        What to find; everything when it is empty.
     limit
         How many records at most (100); 0 is all of them.
     order

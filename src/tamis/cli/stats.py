@@ -1,10 +1,6 @@
 """``tamis stats``: counts and measures of what a query finds."""
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
-from tamis.cli.options import When, Where, ask_of
+from tamis.cli.options import Flag, When, Where, ask_of
 from tamis.cli.question import pointing_at, read_query
 from tamis.cli.reach import open_target
 from tamis.cli.search import show_made
@@ -15,17 +11,18 @@ DEFAULT_STAGE = "| stats count() by level | sort count desc"
 
 def stats(
     *query: str,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
     when: When = When(),
     where: Where = Where(),
 ) -> None:
     """Count and measure what a query finds.
 
+    For example: tamis stats 'level:error | stats count(), p95(duration_ms) by service, bin(5m)'
+
     Parameters
     ----------
     query
-        For example: level:error | stats count(), p95(duration_ms) by service, bin(5m). Without a stats
-        stage: how many records of each level.
+        Without a stats stage: how many records of each level.
     json
         The answer as JSON.
     """

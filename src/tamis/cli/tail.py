@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tamis.cli.failure import UsageError
-from tamis.cli.options import Where
+from tamis.cli.options import Flag, Where
 from tamis.cli.question import pointing_at, read_query
 from tamis.cli.reach import open_target
 from tamis.cli.show.records import line_of
@@ -33,7 +33,7 @@ PAGE_MAX = 10_000
 def tail(
     *query: str,
     lines: Annotated[int, Parameter(alias="-n")] = 10,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
     where: Where = Where(),
 ) -> None:
     """Show records as they come in, until Ctrl-C.

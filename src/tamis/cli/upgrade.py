@@ -2,16 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
 
 from tamis.cli.failure import UsageError
+from tamis.cli.options import Flag
 from tamis.cli.terminal import print_json
 
 
-def upgrade(folder: Path, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def upgrade(folder: Path, /, *, json: Flag = False) -> None:
     """Rewrite a data folder in the newest format. Can be stopped at any moment and started again.
 
     Parameters

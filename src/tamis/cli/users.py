@@ -1,11 +1,11 @@
 """``tamis users``: help for who lost their token."""
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from tamis.cli.failure import UsageError
+from tamis.cli.options import Flag
 from tamis.cli.terminal import print_json, say
 from tamis.settings import load_settings
 
@@ -13,7 +13,7 @@ users = App(name="users", help="Help who lost their token.", help_format="plaint
 
 
 @users.command(name="reset-admin")
-def reset_admin(*, data: Path | None = None, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def reset_admin(*, data: Path | None = None, json: Flag = False) -> None:
     """Give the admin a new token and print it; the old one and its sessions end. A server may be running.
 
     Parameters

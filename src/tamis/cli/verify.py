@@ -1,12 +1,12 @@
 """``tamis verify``: whether a data folder is whole. It looks and changes nothing."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
-from cyclopts import Parameter
 
 from tamis.cli.failure import Exit, UsageError
+from tamis.cli.options import Flag
 from tamis.cli.terminal import print_json, visible
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 def verify(
     folder: Path,
+    /,
     *,
-    quick: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    quick: Flag = False,
+    json: Flag = False,
 ) -> int:
     """Check that a data folder is whole: manifest, segments, journal. A server may be running on it.
 

@@ -5,9 +5,17 @@ from collections.abc import Iterator
 
 from tests.tidy.sources import Source, dotted, python_sources, source
 
+MOCKS = {"Mock", "MagicMock", "AsyncMock", "create_autospec"}
+
 
 def wrong_tests(item: Source) -> Iterator[str]:
     names = item.qualified()
+    polling = {
+        id(inner)
+        for loop in ast.walk(item.tree)
+        if isinstance(loop, ast.While | ast.For)
+        for inner in ast.walk(loop)
+    }
     for node in ast.walk(item.tree):
         place = f"{item.path}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -18,11 +26,13 @@ def wrong_tests(item: Source) -> Iterator[str]:
         elif isinstance(node, ast.Call):
             head, _, rest = dotted(node.func).partition(".")
             full = names.get(head, head) + (f".{rest}" if rest else "")
-            if full in ("time.sleep", "asyncio.sleep") and not _waits_no_time(node):
-                yield f"{place}: sleeps and hopes"
-        elif isinstance(node, ast.ImportFrom | ast.Import):
-            modules = [getattr(node, "module", "") or "", *(alias.name for alias in node.names)]
-            if any(module.split(".")[-1] in ("mock", "Mock", "MagicMock") for module in modules):
+            if (
+                full in ("time.sleep", "asyncio.sleep")
+                and id(node) not in polling
+                and not _waits_no_time(node)
+            ):
+                yield f"{place}: sleeps and hopes; look again and again until a deadline"
+            if full.rpartition(".")[2] in MOCKS:
                 yield f"{place}: a mock where a real part would show more"
 
 
@@ -46,8 +56,9 @@ def test_the_rule_can_fail() -> None:
         "import time\ntime.sleep(1)",
         "from time import sleep\nsleep(n)",
         "import asyncio\nasync def f():\n    await asyncio.sleep(0.1)",
-        "from unittest.mock import Mock",
-        "from unittest import mock",
+        "from unittest.mock import Mock\nMock()",
+        "from unittest import mock\nmock.MagicMock()",
     ):
         assert list(wrong_tests(source(text, path))), text
     assert not list(wrong_tests(source("import asyncio\nasync def f():\n    await asyncio.sleep(0)", path)))
+    assert not list(wrong_tests(source("import time\nwhile not done():\n    time.sleep(0.01)", path)))

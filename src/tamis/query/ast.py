@@ -5,8 +5,6 @@ from typing import Literal, TypeAlias
 
 Operator: TypeAlias = Literal[">", ">=", "<", "<="]
 
-# ---- filters --------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class All:
@@ -152,8 +150,6 @@ Leaf: TypeAlias = (
     | Shapes
 )
 Filter: TypeAlias = And | Or | Not | Leaf
-
-# ---- stages ---------------------------------------------------------------------------------------
 
 AGGREGATES = ("count", "sum", "min", "max", "avg", "count_distinct", "first", "last", "rate")
 """Names of aggregates beside the percentiles p1 … p99 (also p99.9: any ``p`` with a number under 100)."""

@@ -41,17 +41,20 @@ def safe_text(text: str, chars_max: int = DEFAULT_LIMITS.text_chars_max) -> str:
     return text
 
 
-def safe_attributes(given: Mapping[object, object], limits: AttributeLimits = DEFAULT_LIMITS) -> dict[str, Value]:
+def safe_attributes(
+    given: Mapping[object, object], limits: AttributeLimits = DEFAULT_LIMITS
+) -> dict[str, Value]:
     """Any mapping as attributes: keys as text, values as `Value`, bounded; never raises.
 
     NaN and infinities become text; bytes are decoded with replacement; other objects become their `str`,
     or a mark when that fails; cycles and depth end in a mark.
     """
-    result = _safe_mapping(given, limits, _Budget(limits.items_max), depth=0)
-    return result
+    return _safe_mapping(given, limits, _Budget(limits.items_max), depth=0)
 
 
-def _safe_mapping(given: Mapping[object, object], limits: AttributeLimits, budget: _Budget, *, depth: int) -> dict[str, Value]:
+def _safe_mapping(
+    given: Mapping[object, object], limits: AttributeLimits, budget: _Budget, *, depth: int
+) -> dict[str, Value]:
     result: dict[str, Value] = {}
     for key, value in given.items():
         if value is None:
@@ -75,7 +78,9 @@ def _safe_value(value: object, limits: AttributeLimits, budget: _Budget, *, dept
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, (bytes, bytearray)):
-        return safe_text(bytes(value[: limits.text_chars_max]).decode("utf-8", "replace"), limits.text_chars_max)
+        return safe_text(
+            bytes(value[: limits.text_chars_max]).decode("utf-8", "replace"), limits.text_chars_max
+        )
     return _safe_container(value, limits, budget, depth=depth)
 
 

@@ -82,7 +82,9 @@ class Columns:
             stamp = stamps[row]
             yield Record(
                 timestamp=now_ns if stamp is None else stamp,
-                attributes={name: column[row] for name, column in attributes.items() if column[row] is not None},
+                attributes={
+                    name: column[row] for name, column in attributes.items() if column[row] is not None
+                },
                 **texts,
             )
 

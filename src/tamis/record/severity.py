@@ -3,7 +3,11 @@
 _BANDS = (("TRACE", 1), ("DEBUG", 5), ("INFO", 9), ("WARNING", 13), ("ERROR", 17), ("CRITICAL", 21))
 
 _NUMBERS: dict[str, int] = {
-    **{name if step == 0 else f"{name}{step + 1}": number + step for name, number in _BANDS for step in range(4)},
+    **{
+        name if step == 0 else f"{name}{step + 1}": number + step
+        for name, number in _BANDS
+        for step in range(4)
+    },
     "NOTICE": 10,
     "ALERT": 22,
     "EMERGENCY": 24,
@@ -26,7 +30,16 @@ _ALIASES: dict[str, str] = {
 }  # fmt: skip
 
 _SYSLOG = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
-_PYTHON = {5: "TRACE", 10: "DEBUG", 20: "INFO", 25: "NOTICE", 30: "WARNING", 40: "ERROR", 50: "CRITICAL", 60: "CRITICAL"}
+_PYTHON = {
+    5: "TRACE",
+    10: "DEBUG",
+    20: "INFO",
+    25: "NOTICE",
+    30: "WARNING",
+    40: "ERROR",
+    50: "CRITICAL",
+    60: "CRITICAL",
+}
 
 LEVEL_CHARS_MAX = 32
 """A level longer than this is cut: it is a name, not a text."""

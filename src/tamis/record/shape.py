@@ -10,6 +10,7 @@ MASK = "<*>"
 _ASCII_SHAPE = re.compile("[0-9A-Za-z_]+")
 _DIGIT = re.compile("[0-9]")
 
+
 def _mask(match: re.Match[str]) -> str:
     token = match[0]
     return MASK if _DIGIT.search(token) else token
@@ -26,7 +27,10 @@ def shape(message: str) -> str:
 
 def shape_id(text: str) -> int:
     """A number for a shape: the first 63 bits of its BLAKE2b hash (so that it fits every signed column)."""
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1
+    return (
+        int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+        >> 1
+    )
 
 
 def pattern_id(shape_number: int) -> str:

@@ -36,6 +36,9 @@ SECURITY_HEADERS = {
 }
 
 
+_SECURITY_RAW = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
 class AnswerHeaders:
     """Outermost: security headers on every answer, HEAD answered as GET without its body, errors as problems,
     requests counted."""
@@ -86,8 +89,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(raw=message.setdefault("headers", []))
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
+            headers.raw.extend(_SECURITY_RAW)
             headers.setdefault("cache-control", "no-store")
             if self._is_tls:
                 headers.setdefault("strict-transport-security", "max-age=31536000")

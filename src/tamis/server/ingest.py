@@ -20,7 +20,7 @@ from tamis.telemetry.metrics import Metrics
 from tamis.wire.base import Decoded, DecodeOptions, FieldNames, WireLimits
 from tamis.wire.compressed import inflate
 from tamis.wire.jsonlines import decode
-from tamis.wire.jsonlines_arrow import LearnedSchemas, decode_fast
+from tamis.wire.jsonlines_arrow import BODY_BYTES_MIN, LearnedSchemas, decode_fast
 
 BODIES_BYTES_MAX = 256 << 20
 """Memory for the bodies under way, all together; one alone may be larger."""
@@ -74,6 +74,11 @@ class Ingester:
             level=settings.ingest.level_fields,
             message=settings.ingest.message_fields,
         )
+
+    def warm_up(self) -> None:
+        """Decode a little, so that the first body does not wait for what is loaded on first use."""
+        line = b'{"timestamp":"2026-11-21T10:00:00Z","level":"info","message":"a line to begin with"}\n'
+        self._decode(line * (1 + BODY_BYTES_MIN // len(line)), Body(()))
 
     def take(self, body: Body, claim: BodyClaim) -> Ingested:
         """Store what the body holds. ConflictError: another body came under its key before.

@@ -96,6 +96,8 @@ class _Starting:
         self._service.set_store(store)
         write_local(folder, LocalServer(self._url, self._service.auth.local_token, os.getpid()))
         self._announce(new_token)
+        opened = self._service.ready()
+        await asyncio.to_thread(opened.ingester.warm_up)
 
     def _announce(self, new_token: str | None) -> None:
         if new_token is not None:

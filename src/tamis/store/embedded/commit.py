@@ -66,7 +66,8 @@ class Committer:
         self._journals, self._visible, self._sync_each = journals, visible, sync_each
         self._next_seq = next_seq
         self._changed = threading.Condition(threading.Lock())
-        self._waiting: list[Pending] = []
+        self.waiting: list[Pending] = []
+        """Batches that no leader has taken yet."""
         self._leading = False
         self._closed_because: str | None = None
         self.groups = 0
@@ -87,7 +88,7 @@ class Committer:
             self.require_open()
             pending.first_seq = self._next_seq
             self._next_seq += pending.count
-            self._waiting.append(pending)
+            self.waiting.append(pending)
             while not pending.done:
                 self.require_open()
                 if self._leading:
@@ -135,7 +136,7 @@ class Committer:
 
     def _lead(self) -> None:
         """Write what waits. Called, and returns, with the lock held."""
-        group, self._waiting = self._waiting, []
+        group, self.waiting = self.waiting, []
         self._leading = True
         self._changed.release()
         try:

@@ -1,6 +1,7 @@
 """An export that goes around damage it meets on its way."""
 
 from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import duckdb
@@ -10,24 +11,24 @@ from tamis.record.model import StoredRecord
 from tamis.store.base import Budget, Order, Question
 from tamis.store.embedded.around import Around
 from tamis.store.embedded.ask.export import export
+from tamis.store.embedded.part import Snapshot
 from tamis.store.embedded.workshop import Workshop
 
 _Key = tuple[int, int]
 
 
 def exported(
-    shop: Workshop, around: Around, question: Question, budget: Budget, *, order: Order
+    shop: Workshop, around: Around, first: Snapshot, question: Question, budget: Budget, *, order: Order
 ) -> Generator[list[StoredRecord], None, None]:
-    """Lists of records in order. After damage it begins again behind the last record given out, with the same
-    `as_of`."""
+    """Lists of records of a snapshot, in order. After damage it begins again behind the last record given out,
+    over a new snapshot as of the first."""
+    asked = replace(question, as_of=first.last_seq if question.as_of is None else question.as_of)
+    source: AbstractContextManager[Snapshot] = nullcontext(first)
     last: _Key | None = None
     while True:
         try:
-            with shop.catalog.snapshot(question) as snapshot:
-                if question.as_of is None:
-                    question = replace(question, as_of=snapshot.last_seq)
-                rest = question if last is None else _from(question, last, order)
-                for records in export(snapshot, rest, budget, shop.engine, order=order):
+            with source as snapshot:
+                for records in export(snapshot, _from(asked, last, order), budget, shop.engine, order=order):
                     following = _behind(records, last, order)
                     if following:
                         last = _key(following[-1])
@@ -36,14 +37,17 @@ def exported(
         except (DamageError, duckdb.Error) as error:
             if not around.set_aside(error):
                 raise
+            source = shop.catalog.snapshot(question)
 
 
 def _key(stored: StoredRecord) -> _Key:
     return stored.record.timestamp, stored.seq
 
 
-def _from(question: Question, last: _Key, order: Order) -> Question:
+def _from(question: Question, last: _Key | None, order: Order) -> Question:
     """The question, less what lies before the instant of the last record."""
+    if last is None:
+        return question
     if order == "asc":
         return replace(question, start_ns=last[0])
     return replace(question, end_ns=last[0] + 1)

@@ -120,7 +120,10 @@ class EmbeddedStore:
         """All records, in lists. Files stay while it lasts; a segment that turns out to be damaged on the way
         is set aside, and the export goes on without it."""
         parts = self.parts
-        with closing(exported(parts.shop, parts.around, question, budget, order=order)) as lists:
+        with (
+            self._catalog.snapshot(question) as snapshot,
+            closing(exported(parts.shop, parts.around, snapshot, question, budget, order=order)) as lists,
+        ):
             yield lists
 
     def delete(self, question: Question, budget: Budget) -> base.Hidden:

@@ -155,6 +155,7 @@ class Hot:
 
 
 def _run(tables: Iterable[pa.Table]) -> HotRun:
-    table = concat(list(tables))
+    # Copied together: thousands of small buffers would take many times their content.
+    table = concat(list(tables)).combine_chunks()
     first, last = table["seq"][0].as_py(), table["seq"][table.num_rows - 1].as_py()
     return HotRun(HotPart(f"hot-{first}-{last}", table), table, first, last)

@@ -23,17 +23,17 @@ class Upkeep:
 
     def __init__(self, shop: Workshop, committer: Committer, journals: Journals) -> None:
         self._shop, self._committer, self._journals = shop, committer, journals
-        self._sealer = Sealer(shop, committer, journals)
+        self.sealer = Sealer(shop, committer, journals)
         self._merger, self._expirer = Merger(shop), Expirer(shop, journals)
-        self._eraser = Eraser(shop, self._sealer.seal)
+        self._eraser = Eraser(shop, self.sealer.seal)
         self._house = threading.RLock()
         self._synced = shop.clock.monotonic_s()
-        sealing = [Job("sealing", self._seal_due, self.seal)]
+        sealing = [Job("sealing", self.seal_due, self.seal)]
         if shop.options.durability == "memory":
             sealing.insert(0, Job("syncing the journal", self._sync_due, self._sync))
         house = [
             Job("expiry", self._expire_due, self.expire),
-            Job("erasing", lambda: bool(self._eraser.due()), self._erase_due),
+            Job("erasing", self.erase_due, self._erase),
             Job("merging", self._merge_due, self.merge),
             Job("shrinking", self._shrink_due, self.shrink),
             Job("removing old files", lambda: bool(shop.catalog.retired), shop.catalog.sweep),
@@ -67,7 +67,7 @@ class Upkeep:
 
     def seal(self) -> int:
         """Seal what is hot; return how many segments that made."""
-        return self._sealer.seal()
+        return self.sealer.seal()
 
     def merge(self) -> int:
         """Merge what should be merged; return how many segments went into others."""
@@ -98,7 +98,11 @@ class Upkeep:
             self._shop.catalog.sweep()
             return erased
 
-    def _erase_due(self) -> int:
+    def erase_due(self) -> bool:
+        """Whether a deletion is old enough to be erased."""
+        return bool(self._eraser.due())
+
+    def _erase(self) -> int:
         with self._house:
             return self._eraser.erase(self._eraser.due())
 
@@ -110,7 +114,8 @@ class Upkeep:
             or hot.open_entries >= options.segment_batches
         )
 
-    def _seal_due(self) -> bool:
+    def seal_due(self) -> bool:
+        """Whether the hot part has reached a limit."""
         if self._hot_is_full():
             return True
         first = self._shop.catalog.hot.first_received

@@ -2,7 +2,8 @@
 
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -58,33 +59,41 @@ def ingest(
         The last line as JSON.
     """
     check_format(format)
-    _check_names(files)
-    if follow and (not files or STANDARD_INPUT in files):
-        raise UsageError("--follow takes files, folders or globs")
-    named = (name for name in files if name != STANDARD_INPUT)
-    sources = [] if follow else list(find_sources(named))
+    _check_names(files, follow=follow)
+    sources = [] if follow else list(find_sources(name for name in files if name != STANDARD_INPUT))
     target = open_target(where, create=True)
-    tally = Tally()
+    sender = Sender(target, decode_options(service, host or socket.gethostname()), Tally())
     failures: list[str] = []
-    sender = Sender(target, decode_options(service, host or socket.gethostname()), tally)
     try:
-        with stop_on_signals():
+        with _ended_by_signals(failures, follow=follow):
             if follow:
                 _follow(files, sender, target, file_format=format, state=state)
             else:
-                standard_input = not files or STANDARD_INPUT in files
-                _once(sources, sender, file_format=format, standard_input=standard_input, failures=failures)
-    except KeyboardInterrupt:
-        failures.extend([] if follow else ["interrupted; what was not sent yet is not stored"])
+                piped = not files or STANDARD_INPUT in files
+                _once(sources, sender, file_format=format, standard_input=piped, failures=failures)
     finally:
-        _report(tally, json=json)
+        _report(sender.tally, json=json)
         target.close()
     for failure in failures:
         say(f"tamis: {failure}")
-    return int(Exit.FAILED if failures or (tally.received and not tally.stored) else Exit.DONE)
+    nothing_stored = sender.tally.received and not sender.tally.stored
+    return int(Exit.FAILED if failures or nothing_stored else Exit.DONE)
 
 
-def _check_names(files: Sequence[str]) -> None:
+@contextmanager
+def _ended_by_signals(failures: list[str], *, follow: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end what is inside; a failure, unless it would never end by itself."""
+    try:
+        with stop_on_signals():
+            yield
+    except KeyboardInterrupt:
+        if not follow:
+            failures.append("interrupted; what was not sent yet is not stored")
+
+
+def _check_names(files: Sequence[str], *, follow: bool) -> None:
+    if follow and (not files or STANDARD_INPUT in files):
+        raise UsageError("--follow takes files, folders or globs")
     for name in files:
         if name.startswith("-") and name != STANDARD_INPUT and not Path(name).exists():
             raise UsageError(f"there is no option {name}; `tamis ingest --help` lists them")

@@ -1,6 +1,5 @@
 """A server as target."""
 
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tamis.cli.target import Answer, Ask, Order, Receipt
+from tamis.clock import SYSTEM_CLOCK
 from tamis.http_client import HttpClient
 from tamis.http_client.problem import error_of
 from tamis.record.model import Columns
@@ -69,7 +69,7 @@ class RemoteTarget:
 
     def append(self, batch: Columns, key: str) -> Receipt:
         """Store a batch, once however often it is sent under its key."""
-        body = encode_records(batch.records(time.time_ns()))
+        body = encode_records(batch.records(SYSTEM_CLOCK.now_ns()))
         headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": key}
         if not self._client.address.loopback and len(body) >= COMPRESS_FROM_BYTES:
             body = _compress(body)

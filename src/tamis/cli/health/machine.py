@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 from tamis.cli.health.base import Finding, Patient
+from tamis.clock import NS_PER_S, SYSTEM_CLOCK
 
 PYTHON_MIN = (3, 11)
 LIBRARIES = {
@@ -52,7 +53,7 @@ def check_libraries(patient: Patient) -> Iterator[Finding]:
 
 def check_clock(patient: Patient) -> Iterator[Finding]:
     """The clock was set, and is not behind what the data folder has seen."""
-    now_s = time.time()
+    now_s = SYSTEM_CLOCK.now_ns() / NS_PER_S
     shown = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s))
     newest_s = max(
         (

@@ -69,15 +69,13 @@ def ingest(
             if follow:
                 _follow(files, sender, target, file_format=format, state=state)
             else:
-                piped = not files or STANDARD_INPUT in files
-                _once(sources, sender, file_format=format, standard_input=piped, failures=failures)
+                _once(sources, sender, file_format=format, piped=_is_piped(files), failures=failures)
     finally:
         _report(sender.tally, json=json)
         target.close()
     for failure in failures:
         say(f"tamis: {failure}")
-    nothing_stored = sender.tally.received and not sender.tally.stored
-    return int(Exit.FAILED if failures or nothing_stored else Exit.DONE)
+    return int(Exit.FAILED if failures or sender.tally.nothing_stored else Exit.DONE)
 
 
 @contextmanager
@@ -91,8 +89,12 @@ def _ended_by_signals(failures: list[str], *, follow: bool) -> Iterator[None]:
             failures.append("interrupted; what was not sent yet is not stored")
 
 
+def _is_piped(files: Sequence[str]) -> bool:
+    return not files or STANDARD_INPUT in files
+
+
 def _check_names(files: Sequence[str], *, follow: bool) -> None:
-    if follow and (not files or STANDARD_INPUT in files):
+    if follow and _is_piped(files):
         raise UsageError("--follow takes files, folders or globs")
     for name in files:
         if name.startswith("-") and name != STANDARD_INPUT and not Path(name).exists():
@@ -111,14 +113,14 @@ def decode_options(service: str | None, host: str | None) -> DecodeOptions:
 
 
 def _once(
-    sources: Sequence[Source], sender: Sender, *, file_format: str, standard_input: bool, failures: list[str]
+    sources: Sequence[Source], sender: Sender, *, file_format: str, piped: bool, failures: list[str]
 ) -> None:
-    total = None if standard_input else sum(one.path.stat().st_size for one in sources if one.path.is_file())
+    total = None if piped else sum(one.path.stat().st_size for one in sources if one.path.is_file())
     with (
         Progress(sender.tally, total) as progress,
         OncePass(sender, file_format, progress.update) as once,
     ):
-        if standard_input:
+        if piped:
             once.read_descriptor(sys.stdin.fileno(), None)
         for source in sources:
             progress.update(source.path.name)

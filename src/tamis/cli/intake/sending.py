@@ -24,6 +24,11 @@ class Tally:
     bytes_read: int = 0
     rejections: list[str] = field(default_factory=list)
 
+    @property
+    def nothing_stored(self) -> bool:
+        """Whether there were records and none of them could be kept."""
+        return self.received > 0 and self.stored == 0
+
     def line(self) -> str:
         """The last line of a command."""
         return f"received {self.received:,}, stored {self.stored:,}, rejected {self.rejected:,}"

@@ -50,7 +50,7 @@ class Format:
 def detect(sample: bytes, name: str | None = None) -> str:
     """The name of the format (a key of `FORMATS`) that knows most of the sample's lines; ``plain`` when none does.
 
-    `name` is the file's: it only breaks the tie for ``.json`` and its like.
+    `name` is the file's: one that ends as JSON's do needs only one line that is.
     """
     if _is_journal(sample):
         return "journal"
@@ -64,10 +64,10 @@ def detect(sample: bytes, name: str | None = None) -> str:
         score = sum(map(FORMATS[candidate].knows, lines)) / len(lines) if lines else 0.0
         if score > best_score:
             best, best_score = candidate, score
-    if best_score < SCORE_MIN:
-        named_json = name is not None and name.endswith((".jsonl", ".ndjson"))
-        return "jsonlines" if named_json and best_score == 0 and not lines else "plain"
-    return best
+    if best_score >= SCORE_MIN:
+        return best
+    named_so = best == "jsonlines" and name is not None and name.endswith((".jsonl", ".ndjson", ".json"))
+    return best if named_so else "plain"
 
 
 def _sample_lines(sample: bytes) -> list[bytes]:

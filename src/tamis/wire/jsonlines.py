@@ -224,8 +224,6 @@ def _decode_pretty(data: bytes, options: DecodeOptions) -> Decoded | None:
     return _decode_array([value], options, len(data), rejections=Rejections(1))
 
 
-# ---- our own format: what export writes, and what decode reads back whole ----
-
 _encode_json = msgspec.json.Encoder().encode
 _OPTIONAL = ("level", "service", "logger", "host")
 _IDS = ("trace_id", "span_id", "correlation_id")

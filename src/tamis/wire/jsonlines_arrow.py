@@ -146,9 +146,6 @@ def _check_utf8(data: bytes) -> None:
             raise _UnlikeError from None
 
 
-# ---- lines ----
-
-
 @dataclass(frozen=True, slots=True)
 class _Lines:
     """Text of which every line begins with ``{`` and ends with ``}``; `starts` and `ends` are where."""
@@ -221,9 +218,6 @@ def _sample(lines: _Lines, places: Iterable[int]) -> list[dict[str, Any]]:
     return [row for row in rows if type(row) is dict]
 
 
-# ---- types ----
-
-
 def _learn(lines: _Lines, known: Mapping[str, Any] | None, count: int) -> dict[str, Any]:
     """The type of each field in some lines; _UnlikeError where one has several, or an object or list."""
     step = 1 if known is None else max(1, len(lines.starts) // count)
@@ -268,9 +262,6 @@ def _parse(lines: _Lines, types: Mapping[str, Any]) -> Any:
     if table.num_rows != len(lines.starts):
         raise _UnlikeError
     return table
-
-
-# ---- fields ----
 
 
 class _Mapper:

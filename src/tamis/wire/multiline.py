@@ -8,6 +8,9 @@ from tamis.wire.base import WireLimits
 Span = tuple[int, int]
 """First and last line of a record (both included)."""
 
+FRAME_CHARS_MAX = 4_096
+"""A longer line is none of a stack trace."""
+
 _CONTINUES = re.compile(
     r"[ \t]+\S|Traceback \(most recent call last\)|Caused by: |Suppressed: |\.\.\. \d+ (?:more|common)|at [\w.$<>/]+\("
     r"|During handling of the above exception|The above exception was the direct cause|goroutine \d+ \["
@@ -90,6 +93,8 @@ class _Joiner:
             return False
         if self._trace == "apt":
             return not self._blank
+        if len(line) > FRAME_CHARS_MAX:
+            return self._begins is not None and line[0] in " \t"
         if _INDENTED.match(line):
             if self._begins is None:
                 return self._trace in ("python", "group", "go") or _FRAME.match(line) is not None

@@ -20,7 +20,7 @@ _ANY = f"(?:{ISO}|{SLASHED}|{_CTIME}|{SYSLOG_TIME}|{_EPOCH}|{_COMPACT}|{_CLF})"
 
 _ANDROID = (
     r"(?P<cut>(?P<time>\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) +)(?P<pid>\d+) +(?P<thread>\d+) "
-    r"(?P<level>[VDIWEFA]) (?P<logger>[^:]*?) *: "
+    r"(?P<level>[VDIWEFA]) (?P<logger>[^:]{1,200}?) {0,100}: "
 )
 _KLOG = r"(?P<cut>(?P<time>(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d{6})) +(?P<pid>\d+) (?P<source>[\w./-]+:\d+)\] "
 _BLUE_GENE = (

@@ -94,7 +94,7 @@ class StoreSettings:
     )
     sync_interval_s: float = seconds("1s", "With durability memory: how often to fsync.", least=0.01)
     segment_records: int = whole(250_000, "A segment is sealed at so many records.", least=1)
-    segment_bytes: int = size("160MiB", "A segment is sealed when its records take so much memory.", least=1)
+    segment_bytes: int = size("96MiB", "A segment is sealed when its records take so much memory.", least=1)
     segment_age_s: float = seconds(
         "5m", "A segment is sealed when its oldest batch is this old.", least=0.001
     )

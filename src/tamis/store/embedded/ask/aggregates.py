@@ -1,7 +1,7 @@
 """Aggregates as SQL expressions, and their values from what SQL gives back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tamis.clock import NS_PER_S
@@ -58,35 +58,38 @@ def _integers(field: FieldSql) -> str:
 
 
 def _fractions(field: FieldSql) -> str:
-    """Numbers that are not in the integer column, as DOUBLE."""
-    others = FieldSql(
-        field.field, field.alias, tuple(kind for kind in field.kinds if kind != "i"), field.core
-    )
-    return others.number()
+    """Numbers that are in no column of integers, as DOUBLE."""
+    return replace(field, kinds=tuple(kind for kind in field.kinds if kind not in "in")).number()
+
+
+def _huge(field: FieldSql) -> str:
+    """Integers over 64 bits, all of them as texts: SQL has no exact type for their sum or order."""
+    return f"list({field.alias}_n) FILTER ({field.alias}_n IS NOT NULL)" if "n" in field.kinds else "NULL"
 
 
 def _sum(field: FieldSql) -> AggregateSql:
-    integers, fractions = _integers(field), _fractions(field)
-    sql = (f"sum(CAST({integers} AS HUGEINT))", f"sum({fractions})")
+    sql = (f"sum(CAST({_integers(field)} AS HUGEINT))", f"sum({_fractions(field)})", _huge(field))
     return AggregateSql(sql, _read_sum)
 
 
 def _read_sum(row: Sequence[Any]) -> Any:
-    whole = None if row[0] is None else int(row[0])
-    if row[1] is None:
-        return whole
-    return row[1] + (whole or 0)
+    whole, fraction, huge = row
+    if whole is None and huge is None:
+        return fraction
+    total = int(whole or 0) + sum(map(int, huge or ()))
+    return total if fraction is None else fraction + total
 
 
 def _extreme(function: str, field: FieldSql) -> AggregateSql:
-    texts = [f"{field.alias}_s"] if "s" in field.kinds else []
-    text = f"{function}({texts[0]}) FILTER ({text_as_double(texts[0])} IS NULL)" if texts else "NULL"
-    sql = (f"{function}({_integers(field)})", f"{function}({_fractions(field)})", text)
+    text = f"{field.alias}_s"
+    texts = f"{function}({text}) FILTER ({text_as_double(text)} IS NULL)" if "s" in field.kinds else "NULL"
+    sql = (f"{function}({_integers(field)})", f"{function}({_fractions(field)})", _huge(field), texts)
     pick = min if function == "min" else max
 
     def read(row: Sequence[Any]) -> Any:
         numbers = [number for number in row[:2] if number is not None]
-        return pick(numbers) if numbers else row[2]
+        numbers.extend(map(int, row[2] or ()))
+        return pick(numbers) if numbers else row[3]
 
     return AggregateSql(sql, read)
 

@@ -27,12 +27,17 @@ class Condition:
 
 def condition_of(question: Question, snapshot: Snapshot, part: Part) -> Condition:
     """The question as it concerns one part."""
-    upto = question.as_of if question.as_of is not None else snapshot.last_seq
+    upto = seen_up_to(question, snapshot)
     start, end = bounds(question)
     wanted = Clause(question.filter, start, end, upto)
     deletions = snapshot.tombstones.get(part.name, ())
     without = tuple(Clause(t.filter, t.start_ns, t.end_ns, t.upto_seq) for t in deletions)
     return Condition(wanted, without)
+
+
+def seen_up_to(question: Question, snapshot: Snapshot) -> int:
+    """The ingest sequence that an answer sees up to; nothing lies beyond the snapshot."""
+    return snapshot.last_seq if question.as_of is None else min(question.as_of, snapshot.last_seq)
 
 
 def bounds(question: Question) -> tuple[int | None, int | None]:

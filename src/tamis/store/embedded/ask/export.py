@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tamis.record.model import StoredRecord
 from tamis.store.base import Budget, Order, Question
+from tamis.store.embedded.ask.condition import seen_up_to
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.page import candidates
 from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, fetch, located
@@ -25,7 +26,7 @@ def export(
     Row groups are looked through in order of time for where their matching rows are; rows that come before
     everything in the groups that follow are fetched and given out. What waits is four numbers a row.
     """
-    as_of = question.as_of if question.as_of is not None else snapshot.last_seq
+    as_of = seen_up_to(question, snapshot)
     plan = plan_of(snapshot, replace(question, as_of=as_of), engine, budget)
     parts = [decided.part for decided in plan.parts]
     groups = candidates(plan, order)

@@ -7,6 +7,7 @@ import numpy as np
 
 from tamis.store.base import Budget, Order, Page, Question
 from tamis.store.cursor import Cursor, decode_cursor, encode_cursor
+from tamis.store.embedded.ask.condition import seen_up_to
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, fetch, located, whole
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
@@ -40,7 +41,7 @@ def search(
 ) -> Page:
     """One page of records."""
     position = None if cursor is None else decode_cursor(cursor, question, order)
-    as_of = question.as_of if question.as_of is not None else snapshot.last_seq
+    as_of = seen_up_to(question, snapshot)
     if position is not None:
         as_of = position.as_of
     pinned = replace(question, as_of=as_of)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tamis.query.match import compile_match
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.ask.bound import FALSE, TRUE, quoted
 from tamis.store.embedded.ask.compile import Compiler, Parameters, joined
-from tamis.store.embedded.ask.condition import Condition, condition_of, out_of_reach
+from tamis.store.embedded.ask.condition import Condition, condition_of, out_of_reach, seen_up_to
 from tamis.store.embedded.ask.decide import hour_start_ns, undecided_hours
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, States, is_message_leaf
@@ -46,7 +47,7 @@ class Plan:
     @property
     def as_of(self) -> int:
         """The ingest sequence that the answer sees up to."""
-        return self.question.as_of if self.question.as_of is not None else self.snapshot.last_seq
+        return seen_up_to(self.question, self.snapshot)
 
 
 def plan_of(snapshot: Snapshot, question: Question, engine: Engine, budget: Budget) -> Plan:
@@ -154,10 +155,10 @@ def _relations(parts: list[Part], sql: str, parameters: Parameters, tables: dict
 
 
 def _named_in(sql: str, part: Part) -> list[str]:
+    """The part's columns that the SQL names, one at least: SQL has no rows without columns."""
     words = set(_WORD.findall(sql))
-    return [
-        name for name in part.facts.columns if (name in words if name.isidentifier() else quoted(name) in sql)
-    ]
+    named = (name in words if name.isidentifier() else quoted(name) in sql for name in part.facts.columns)
+    return list(compress(part.facts.columns, named)) or ["seq"]
 
 
 def _hours_sql(hours: frozenset[int] | None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from tamis.query.ast import Limit, Sort
 from tamis.store.base import Budget, Page, Question
 from tamis.store.embedded.ask.compile import Parameters
+from tamis.store.embedded.ask.condition import seen_up_to
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.rows import LOCATION, fetch, located, whole
 from tamis.store.embedded.ask.scan import Decided, plan_of, select
@@ -16,7 +17,7 @@ def sorted_page(
     snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, sort: Sort, limit: Limit
 ) -> Page:
     """The first records by the keys of `sort`, then newest first."""
-    as_of = question.as_of if question.as_of is not None else snapshot.last_seq
+    as_of = seen_up_to(question, snapshot)
     plan = plan_of(snapshot, replace(question, as_of=as_of), engine, budget)
     parts = [Decided(whole(d.part), d.condition, d.states) for d in plan.parts]
     keys = [field_sql(key.name, f"k{place}", [d.part for d in parts]) for place, key in enumerate(sort.keys)]

@@ -3,7 +3,7 @@
 import hashlib
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ from tamis.wire.compressed import inflate
 from tamis.wire.jsonlines import decode
 from tamis.wire.jsonlines_arrow import BODY_BYTES_MIN, LearnedSchemas, decode_fast
 
-BODIES_BYTES_MAX = 256 << 20
+BODIES_BYTES_MAX = 128 << 20
 """Memory for the bodies under way, all together; one alone may be larger."""
 RECEIPT_PLAIN_BYTES = 2_048
 """A longer receipt is compressed."""
@@ -32,9 +32,9 @@ NO_FIELDS = FieldNames()
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request's body as it came, and what its URL and headers say of it."""
+    """A request's body as it came, and what its URL and headers say of it. Who reads the pieces empties them."""
 
-    pieces: Sequence[bytes]
+    pieces: list[bytes]
     encoding: str = ""
     service: str | None = None
     host: str | None = None
@@ -78,7 +78,7 @@ class Ingester:
     def warm_up(self) -> None:
         """Decode a little, so that the first body does not wait for what is loaded on first use."""
         line = b'{"timestamp":"2026-11-21T10:00:00Z","level":"info","message":"a line to begin with"}\n'
-        self._decode(line * (1 + BODY_BYTES_MIN // len(line)), Body(()))
+        self._decode(line * (1 + BODY_BYTES_MIN // len(line)), Body([]))
 
     def take(self, body: Body, claim: BodyClaim) -> Ingested:
         """Store what the body holds. ConflictError: another body came under its key before.
@@ -86,11 +86,16 @@ class Ingester:
         Raises what `wire.compressed.inflate` and `Store.append` raise; then nothing was stored.
         """
         began = time.perf_counter()
-        data = self._plain(body, claim)
         batch_id = body.batch_id()
+        data = self._plain(body, claim)
         digest = "" if batch_id is None else _digest(data, body)
         earlier = None if batch_id is None else self._store.find_batch(batch_id)
-        answer = self._repeat(earlier, digest) if earlier else self._store_new(data, body, digest)
+        if earlier is None:
+            decoded = self._decode(data, body)
+            del data  # what is in columns now need not be in memory twice
+            answer = self._stored(decoded, batch_id, digest)
+        else:
+            answer = self._repeat(earlier, digest)
         self._count(answer, time.perf_counter() - began)
         return answer
 
@@ -98,6 +103,7 @@ class Ingester:
         wire_bytes = sum(map(len, body.pieces))
         self._metrics.add("tamis_ingest_bytes_total", wire_bytes, "wire")
         data = b"".join(self._inflated(body, claim) if body.encoding else body.pieces)
+        body.pieces.clear()
         self._metrics.add("tamis_ingest_bytes_total", len(data), "plain")
         return data
 
@@ -107,8 +113,7 @@ class Ingester:
             claim.grow(len(piece))
             yield piece
 
-    def _store_new(self, data: bytes, body: Body, digest: str) -> Ingested:
-        decoded = self._decode(data, body)
+    def _stored(self, decoded: Decoded, batch_id: str | None, digest: str) -> Ingested:
         answer = Ingested(
             received=decoded.received,
             stored=decoded.columns.length,
@@ -117,7 +122,6 @@ class Ingester:
         )
         if decoded.columns.length == 0:
             return answer
-        batch_id = body.batch_id()
         if batch_id is None:
             self._store.append(decoded.columns)
             return answer

@@ -149,7 +149,7 @@ class Searcher:
                 return question, 60 * NS_PER_S
             start = first.records[0].record.timestamp if start is None else start
             end = last.records[0].record.timestamp + 1 if end is None else end
-        wanted_s = (end - start) / NS_PER_S / BUCKETS_AIM
+        wanted_s = (end - start) / NS_PER_S / BUCKETS_AIM if end - start > 1 else 1
         step_s = next((step for step in STEPS_S if step >= wanted_s), STEPS_S[-1])
         return question, int(step_s * NS_PER_S)
 

@@ -13,11 +13,12 @@ export function quoted(text) {
 
 const name = (field) => (PLAIN_NAME.test(field) ? field : quoted(field));
 
-/** The condition that a field has exactly this value; a missing one is asked for as missing. */
+/** The condition that a field has exactly this value; a missing one is asked for as missing, a list by its first. */
 export function condition(field, value) {
   if (value === null || value === undefined) return `NOT ${name(field)}:*`;
   if (typeof value === "number" || typeof value === "boolean") return `${name(field)}:=${quoted(String(value))}`;
-  if (field === "level") return `level:${value}`;
+  if (field === "level" && /^[A-Z]+[234]?$/.test(value)) return `level:${value}`;
+  if (Array.isArray(value)) return value.length ? condition(field, value[0]) : `${name(field)}:*`;
   const text = typeof value === "string" ? value : JSON.stringify(value);
   return `${name(field)}:=${/^[\w-]+$/.test(text) ? text : quoted(text)}`;
 }

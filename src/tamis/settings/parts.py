@@ -100,7 +100,7 @@ class StoreSettings:
     )
     segment_batches: int = whole(50_000, "A segment is sealed at so many batches with a key.", least=1)
     hot_bytes_max: int = size(
-        "448MiB", "Memory for records not yet in a segment; beyond it, ingest pushes back."
+        "256MiB", "Memory for records not yet in a segment; beyond it, ingest pushes back."
     )
     journal_bytes_max: int = size("64MiB", "A journal file of this size is followed by another.", least=1)
     disk_bytes_max: int = size("off", "The disk budget: over it the oldest segments go; off is no budget.")

@@ -38,11 +38,13 @@ def answer_over_http(server: ServerProcess, asked: Question) -> dict[str, Any]:
     }
 
 
-def answers_in_process(data: Path, asked: tuple[Question, ...]) -> list[dict[str, Any]]:
-    """All questions' times, asked of the store itself: from text to the store's values."""
+def answers_in_process(data: Path, asked: tuple[Question, ...]) -> dict[str, Any]:
+    """All questions' times, asked of the store itself: from text to the store's values; and what the store says
+    of itself afterwards."""
     store = open_folder(data)
     try:
-        return [_answer_in_process(store, one) for one in asked]
+        answers = [_answer_in_process(store, one) for one in asked]
+        return {"questions": answers, "facts": store.health().facts}
     finally:
         store.close()
 

@@ -75,7 +75,7 @@ def _ingest_goals(corpora: Figures) -> Iterable[Goal]:
 def ratios(figures: Figures) -> dict[str, float]:
     """Our time beside chDB's, question by question; both warm and in their own process."""
     theirs = {one["name"]: one["warm_s"] for one in figures["chdb"]["questions"]}
-    return {one["name"]: one["warm_s"] / theirs[one["name"]] for one in figures["store"]}
+    return {one["name"]: one["warm_s"] / theirs[one["name"]] for one in figures["store"]["questions"]}
 
 
 def geometric_mean(found: dict[str, float]) -> float:
@@ -207,7 +207,7 @@ def _ms(seconds: float) -> str:
 
 def _questions(name: str, figures: Figures) -> str:
     theirs = {one["name"]: one for one in figures["chdb"]["questions"]}
-    ours = {one["name"]: one for one in figures["store"]}
+    ours = {one["name"]: one for one in figures["store"]["questions"]}
     http = {one["name"]: one for one in figures["read"]["questions"]}
     found = ratios(figures)
     rows = []
@@ -222,7 +222,14 @@ def _questions(name: str, figures: Figures) -> str:
     head = (
         "| question | text | Tamis ms | chDB ms | ratio | Tamis cold | chDB cold | over HTTP | same answer |"
     )
-    return f"## Questions of {name}\n\n" + _table(head, rows)
+    return f"## Questions of {name}\n\n" + _table(head, rows) + "\n\n" + _fallbacks(figures["store"]["facts"])
+
+
+def _fallbacks(facts: Figures) -> str:
+    return (
+        f"{facts['segments']} segments. One with more shapes than `query.shapes_max` is searched by its messages"
+        f" instead: that happened {facts['shape_fallbacks']:,} times."
+    )
 
 
 def _ingest(results: Figures) -> str:

@@ -73,12 +73,26 @@ def live(member: Member, steps: list[tuple[str, object]], folder: Path) -> None:
         store.close()
 
 
+SHORT, LONG = 25, 500
+QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("member", OTHERS, ids=lambda member: member.name)
-@settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(deadline=None, max_examples=SHORT, suppress_health_check=QUIET)
 @given(steps=lives())
 def test_every_answer_is_that_of_the_reference(member: Member, steps: list[tuple[str, object]]) -> None:
     """Search, count, histogram, facets, fields, stats, patterns, sorted, export, context and delete agree."""
+    with tempfile.TemporaryDirectory() as folder:
+        live(member, steps, Path(folder))
+
+
+@pytest.mark.full
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("member", OTHERS, ids=lambda member: member.name)
+@settings(deadline=None, max_examples=LONG, suppress_health_check=QUIET)
+@given(steps=lives())
+def test_many_lives_agree_with_the_reference(member: Member, steps: list[tuple[str, object]]) -> None:
+    """The same, for many more lives."""
     with tempfile.TemporaryDirectory() as folder:
         live(member, steps, Path(folder))

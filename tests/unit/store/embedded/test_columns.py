@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from tamis.errors import WireError
-from tamis.record.attributes import safe_text
+from tamis.record.attributes import Value, safe_text
 from tamis.record.model import Columns, Record
 from tamis.store.embedded.columns import (
     COLUMNS_MAX,
@@ -21,7 +21,8 @@ from tamis.store.embedded.columns import (
 )
 from tests.support import strategies
 
-MIXED = [1, "a", 2.5, True, 2**70, -(2**63) - 1, {"b": {"c": 1}}, {}, [1, "x", {"y": 2}], "1", 1.0, "é\n\x00"]
+MIXED: list[Value] = [1, "a", 2.5, True, 2**70, -(2**63) - 1, {"b": {"c": 1}}, {}, "1", 1.0, "é\n\x00"]
+MIXED.append([1, "x", {"y": 2}])
 
 
 def stored(records: list[Record]) -> list[Record]:
@@ -41,7 +42,7 @@ def test_one_field_keeps_every_type() -> None:
 
 def test_names_with_separators_stay_apart() -> None:
     """Dots, slashes, tildes and number signs in names are not taken for the table's own separators."""
-    attributes = {"a.b": 1, "a": {"b": 2}, "a/b": 3, "a~b": {"c/d": 4}, "a#i": 5, "": 6}
+    attributes: dict[str, Value] = {"a.b": 1, "a": {"b": 2}, "a/b": 3, "a~b": {"c/d": 4}, "a#i": 5, "": 6}
     assert stored([Record(timestamp=1, attributes=attributes)])[0].attributes == attributes
 
 
@@ -61,8 +62,8 @@ def test_any_records_come_back(batches: list[list[Record]]) -> None:
 
 def test_too_many_names_share_one_column() -> None:
     """Beyond the limit, the rarest names move into one JSON column, and come back from it exactly."""
-    common = {f"k{place}": place for place in range(COLUMNS_MAX - 1)}
-    rare = {f"rare{place}": value for place, value in enumerate(MIXED)}
+    common: dict[str, Value] = {f"k{place}": place for place in range(COLUMNS_MAX - 1)}
+    rare: dict[str, Value] = {f"rare{place}": value for place, value in enumerate(MIXED)}
     records = [Record(timestamp=1, attributes={**common, **rare}), Record(timestamp=2, attributes=common)]
     table = to_table(Columns.of(records), received_ns=1)
     assert sum(is_attribute(name) for name in table.column_names) == COLUMNS_MAX

@@ -56,9 +56,11 @@ def _short_time(text: str) -> str:
 
 
 def _value(value: Any) -> str:
-    text = value if isinstance(value, str) else as_json(value)
-    text = visible(text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "…")
-    return as_json(text) if not text or any(c in text for c in ' "\n\t') else text
+    """A value after its name: text is quoted where its end would not show."""
+    whole = value if isinstance(value, str) else as_json(value)
+    text = visible(whole if len(whole) <= VALUE_CHARS_MAX else whole[:VALUE_CHARS_MAX] + "…")
+    plain = bool(text) and not any(char in text for char in ' "\n\t')
+    return text if plain or not isinstance(value, str) else as_json(text)
 
 
 def fields_line(record: dict[str, Any], names: Sequence[str]) -> str:

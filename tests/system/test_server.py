@@ -85,6 +85,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, how: signal.Signals) -> None:
             assert reader.recv(10)
             server.process.send_signal(how)
             assert server.process.wait(WAIT_S) == 0
+    assert "Traceback" not in server.output.read_text()
     assert not (server.data / "local.json").exists()
     assert list(server.data.glob("segments/*/*.parquet"))
     assert list(server.data.glob("journal/*")) == []

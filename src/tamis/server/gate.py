@@ -5,6 +5,7 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,6 +58,8 @@ class AnswerHeaders:
         try:
             inner = {**scope, "method": "GET", "tamis.head": True} if answer.is_head else scope
             await self._app(inner, receive, answer.send)
+        except ClientDisconnect:
+            return  # there is nobody left to answer
         except Exception as error:  # the edge: whatever a route let through becomes a problem, never a trace
             if not isinstance(error, ProblemError):
                 _LOG.error("%s %s failed", scope["method"], scope["path"], exc_info=error)

@@ -1,5 +1,6 @@
 """How the server listens: where it may, with which TLS, and how long a head may be and take."""
 
+import logging
 import math
 import signal
 import socket
@@ -86,7 +87,9 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def server_for(app: Any, settings: Settings) -> "Server":
-    """uvicorn with our limits. It says nothing by itself."""
+    """uvicorn with our limits. It says nothing by itself: broken requests and cancelled ones are no news, and
+    what routes let through is in our own log."""
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     context = tls_context(settings)
     config = uvicorn.Config(
         app,

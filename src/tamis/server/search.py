@@ -105,7 +105,12 @@ class Searcher:
             records = stages.project(page.records, kept.fields.names, self.store.store_id)
         else:
             records = answers.public_records(page.records, self.store.store_id)
-        return self._with(page, answers.Found, records=records, next_cursor=following)
+        found = self._with(page, answers.Found, records=records, next_cursor=following)
+        if kept.limit and kept.limit.count > self._rows_max:
+            found.warnings.append(
+                f"an answer has at most {self._rows_max:,} records (query.rows_max); export has no such limit"
+            )
+        return found
 
     def _page(
         self, question: Question, budget: Budget, limit: int, *, order: Order, cursor: str | None

@@ -85,7 +85,7 @@ def test_any_parameters_have_an_answer(what: str, params: dict[str, str]) -> Non
     body=st.binary(max_size=30) | st.dictionaries(st.sampled_from(NAMES), ANY_JSON, max_size=3),
 )
 def test_any_body_has_an_answer(what: str, body: Any) -> None:
-    """Every read and deletion, with any JSON or bytes. (A deletion here deletes nothing that later tests need.)"""
+    """Every read and deletion, with any JSON or bytes."""
     options = {"content": body} if isinstance(body, bytes) else {"json": body}
     check(ask("POST", f"/api/v1/{what}", **options))
 

@@ -1,7 +1,9 @@
-"""Every read of the HTTP interface, over the reference store."""
+"""Every read of the HTTP interface, over the reference store and the embedded one."""
 
 import io
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tamis.record.model import Columns, Record
-from tamis.store.memory import MemoryStore
+from tamis.settings import load_settings
+from tamis.store.base import Store
+from tamis.store.open import open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -18,10 +22,11 @@ T0 = 1_795_262_400 * 10**9  # 2026-11-21T12:00:00Z
 READS = ("search", "count", "histogram", "facets", "fields", "stats", "patterns", "context", "export")
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    """Twelve records, one a minute."""
-    filled = MemoryStore()
+@pytest.fixture(params=["memory", "embedded"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Twelve records, one a minute, in either store."""
+    place = "memory:" if request.param == "memory" else tmp_path
+    filled = open_store(place, load_settings({}, {}))
     rows = [
         Record(
             timestamp=T0 + n * MINUTE,
@@ -34,7 +39,8 @@ def store() -> MemoryStore:
         for n in range(12)
     ]
     filled.append(Columns.of(rows))
-    return filled
+    yield filled
+    filled.close()
 
 
 async def get(client: httpx2.AsyncClient, what: str, **params: Any) -> dict[str, Any]:
@@ -68,7 +74,7 @@ async def test_search_gives_records_newest_first(caller: httpx2.AsyncClient) -> 
 
 @pytest.mark.parametrize("order", ["desc", "asc"])
 async def test_pages_go_on_where_the_last_one_ended(
-    caller: httpx2.AsyncClient, store: MemoryStore, order: str
+    caller: httpx2.AsyncClient, store: Store, order: str
 ) -> None:
     """Through all pages each record comes once, although others arrive meanwhile."""
     seen: list[int] = []
@@ -84,7 +90,7 @@ async def test_pages_go_on_where_the_last_one_ended(
     assert seen == sorted(range(12), reverse=order == "desc")
 
 
-async def test_relative_times_stay_where_they_were(caller: httpx2.AsyncClient, store: MemoryStore) -> None:
+async def test_relative_times_stay_where_they_were(caller: httpx2.AsyncClient, store: Store) -> None:
     """The pages of a search of the last days have the range of the first page."""
     page = await get(caller, "search", limit=1, end="now+3650d")
     assert "." in page["next_cursor"]
@@ -93,7 +99,7 @@ async def test_relative_times_stay_where_they_were(caller: httpx2.AsyncClient, s
     assert (await problem(caller, "search", cursor="$$.abc"))["parameter"] == "cursor"
 
 
-async def test_as_of_repeats_a_read(caller: httpx2.AsyncClient, store: MemoryStore) -> None:
+async def test_as_of_repeats_a_read(caller: httpx2.AsyncClient, store: Store) -> None:
     """The same question as of the same moment has the same answer."""
     before = await get(caller, "count")
     store.append(Columns.of([Record(timestamp=T0)]))
@@ -168,7 +174,7 @@ async def test_stats_make_a_table(caller: httpx2.AsyncClient) -> None:
     assert (less["columns"], less["rows"]) == (["most", "service"], [[11, "shop"]])
 
 
-async def test_sorted_missing_values_stand_last(caller: httpx2.AsyncClient, store: MemoryStore) -> None:
+async def test_sorted_missing_values_stand_last(caller: httpx2.AsyncClient, store: Store) -> None:
     """In both directions."""
     store.append(Columns.of([Record(timestamp=T0)]))
     for direction in ("asc", "desc"):
@@ -209,6 +215,13 @@ async def test_sort_limit_and_fields_work_in_search(caller: httpx2.AsyncClient) 
     assert len((await get(caller, "search", q="* | limit 7"))["records"]) == 7
 
 
+async def test_a_limit_over_what_an_answer_may_have_is_told(caller: httpx2.AsyncClient) -> None:
+    """The answer says that it is cut, and where there is no such limit."""
+    found = await get(caller, "search", q="* | limit 10001")
+    assert "rows_max" in found["warnings"][0]
+    assert "export" in found["warnings"][0]
+
+
 async def test_export_ndjson_can_be_taken_in_again(caller: httpx2.AsyncClient) -> None:
     """Every record, oldest first, in the format that ingest reads."""
     answer = await caller.get("/api/v1/export", params={"q": "level:info"})
@@ -220,7 +233,7 @@ async def test_export_ndjson_can_be_taken_in_again(caller: httpx2.AsyncClient) -
     assert (await get(caller, "count", q="level:info big:1180591620717411303424"))["count"] == 16
 
 
-async def test_export_csv_quotes(caller: httpx2.AsyncClient, store: MemoryStore) -> None:
+async def test_export_csv_quotes(caller: httpx2.AsyncClient, store: Store) -> None:
     """A header, then rows; commas, quotes and newlines inside values survive."""
     import csv
 

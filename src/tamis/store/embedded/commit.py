@@ -141,7 +141,7 @@ class Committer:
         self._changed.release()
         try:
             self._write(group)
-        except BaseException as error:
+        except BaseException as error:  # whatever it was: those who wait must not wait for ever
             self._fail(error)
             if not isinstance(error, Exception):
                 raise

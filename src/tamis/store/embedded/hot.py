@@ -49,8 +49,8 @@ class Frozen:
 
 
 class Hot:
-    """Batches since the last seal, as few parts as reads need. Not thread-safe: `catalog` holds a lock over
-    it."""
+    """Batches since the last seal, as few parts as reads need. `catalog` holds a lock over it; only the figures
+    may be read without."""
 
     def __init__(self, last_seq: int) -> None:
         self.last_seq = last_seq
@@ -67,12 +67,14 @@ class Hot:
     @property
     def records(self) -> int:
         """Records, those being sealed included."""
-        return self._records + (self.frozen.records if self.frozen else 0)
+        frozen = self.frozen  # read once: others may drop it meanwhile
+        return self._records + (frozen.records if frozen else 0)
 
     @property
     def memory_bytes(self) -> int:
         """Bytes of memory, those being sealed included."""
-        return self._memory_bytes + (self.frozen.memory_bytes if self.frozen else 0)
+        frozen = self.frozen
+        return self._memory_bytes + (frozen.memory_bytes if frozen else 0)
 
     @property
     def open_records(self) -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tamis.clock import Clock
 
-_TICK_S = 0.25
 _RETRY_S = 5.0
 
 
@@ -25,8 +24,8 @@ class Job:
 class Lane:
     """A thread for some jobs. A job that fails is tried again some seconds later; its error stays visible."""
 
-    def __init__(self, name: str, jobs: Sequence[Job], clock: Clock) -> None:
-        self.jobs, self._clock = tuple(jobs), clock
+    def __init__(self, name: str, jobs: Sequence[Job], *, clock: Clock, tick_s: float = 0.25) -> None:
+        self.jobs, self._clock, self._tick_s = tuple(jobs), clock, tick_s
         self._wake = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._loop, name=f"tamis-store-{name}", daemon=True)
@@ -48,7 +47,7 @@ class Lane:
 
     def _loop(self) -> None:
         while not self._stopped:
-            self._wake.wait(_TICK_S)
+            self._wake.wait(self._tick_s)
             self._wake.clear()
             for job in self.jobs:
                 if not self._stopped:

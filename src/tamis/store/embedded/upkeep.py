@@ -14,6 +14,8 @@ from tamis.store.embedded.retention import expired
 from tamis.store.embedded.seal import Sealer
 from tamis.store.embedded.workshop import Workshop
 
+_HOUSE_TICK_S = 1.0
+
 
 class Upkeep:
     """Runs it in the background when asked to; each kind can be called by hand as well. Thread-safe.
@@ -38,7 +40,10 @@ class Upkeep:
             Job("shrinking", self._shrink_due, self.shrink),
             Job("removing old files", lambda: bool(shop.catalog.retired), shop.catalog.sweep),
         ]
-        self._lanes = (Lane("seal", sealing, shop.clock), Lane("house", house, shop.clock))
+        self._lanes = (
+            Lane("seal", sealing, clock=shop.clock),
+            Lane("house", house, clock=shop.clock, tick_s=_HOUSE_TICK_S),
+        )
 
     @property
     def problems(self) -> tuple[str, ...]:

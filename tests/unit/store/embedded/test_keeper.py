@@ -19,7 +19,7 @@ def test_a_job_that_fails_is_told_and_tried_again_later():
 
     failing = Job("sealing", lambda: True, fail_first)
     other = Job("merging", lambda: True, done.release)
-    lane = Lane("test", [failing, other], clock)
+    lane = Lane("test", [failing, other], clock=clock)
     lane.start()
     for _ in range(3):
         assert done.acquire(timeout=30)
@@ -42,7 +42,7 @@ def test_a_job_that_is_not_due_is_left():
         looked.release()
         return False
 
-    lane = Lane("test", [Job("never", not_due, lambda: ran.append("never"))], HandClock())
+    lane = Lane("test", [Job("never", not_due, lambda: ran.append("never"))], clock=HandClock())
     lane.start()
     assert looked.acquire(timeout=30)
     lane.stop()

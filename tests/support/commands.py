@@ -41,19 +41,16 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
     }
 
 
-def tamis(
-    *arguments: str, home: Path, given: str | bytes | None = None, timeout_s: float = 60, **extra: str
-) -> Ran:
-    """Run `tamis` with these arguments in `home`."""
-    data = given.encode() if isinstance(given, str) else given
+def tamis(*arguments: str, home: Path, given: str = "", **extra: str) -> Ran:
+    """Run `tamis` with these arguments in `home`; `given` is its standard input."""
     done = subprocess.run(
         [sys.executable, "-m", "tamis.cli", *arguments],
-        input=b"" if data is None else data,
+        input=given.encode(),
         capture_output=True,
         check=False,
         cwd=home,
         env=environment(home, **extra),
-        timeout=timeout_s,
+        timeout=60,
     )
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -122,12 +119,12 @@ class Server:
         self.process.wait(30)
 
 
-def start_server(home: Path, *, port: int = 0) -> Server:
+def start_server(home: Path, *, port: str = "0", **extra: str) -> Server:
     """A server on `home`/data that is ready."""
     output = home / "server.log"
     data = home / "data"
-    command = ("serve", "--data", str(data), "--port", str(port))
-    process = start(*command, home=home, output=output, TAMIS_ADMIN_TOKEN=TOKEN)
+    command = ("serve", "--data", str(data), "--port", port)
+    process = start(*command, home=home, output=output, TAMIS_ADMIN_TOKEN=TOKEN, **extra)
     ready = wait_for(lambda: LISTENING in output.read_text() or process.poll() is not None, START_S)
     assert ready, f"the server is not ready: {output.read_text()}"
     assert process.poll() is None, output.read_text()
@@ -136,9 +133,9 @@ def start_server(home: Path, *, port: int = 0) -> Server:
 
 
 @contextlib.contextmanager
-def running_server(home: Path) -> Iterator[Server]:
+def running_server(home: Path, **extra: str) -> Iterator[Server]:
     """A server for as long as the context lasts."""
-    server = start_server(home)
+    server = start_server(home, **extra)
     try:
         yield server
     finally:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -291,6 +292,89 @@ def test_doctor_and_check_config_tell_what_is_wrong(tmp_path: Path) -> None:
     assert "server.port\t4999\tenvironment TAMIS_SERVER_PORT" in told.out.splitlines()
 
 
+def test_a_lost_token_is_replaced(tmp_path: Path) -> None:
+    """`users reset-admin` beside a running server: the new token works, the old one does not."""
+    with running_server(tmp_path) as server:
+        done = tamis("users", "reset-admin", "--data", "data", home=tmp_path)
+        new = done.out.strip()
+        assert done.code == 0
+        assert new
+        where = ("search", "--url", server.url)
+        assert wait_for(lambda: tamis_here(*where, home=tmp_path, TAMIS_TOKEN=TOKEN).code == 3)
+        assert tamis_here(*where, home=tmp_path, TAMIS_TOKEN=new).code == 0
+
+
+def test_a_killed_server_leaves_its_folder_usable(tmp_path: Path) -> None:
+    """Its note of address and token is still there; the commands find the folder free."""
+    with running_server(tmp_path) as server:
+        assert tamis("ingest", "-", "--data", "data", home=tmp_path, given="kept\n").code == 0
+        server.kill()
+        done = tamis_here("search", "kept", "--data", "data", home=tmp_path)
+        assert (done.code, len(done.out.splitlines())) == (0, 1), done.err
+
+
+def test_upgrade_and_verify_leave_a_new_folder_as_it_is(tmp_path: Path) -> None:
+    """A folder in the newest format stays; `--json` says so."""
+    tamis("ingest", "-", "--data", "data", home=tmp_path, given="one\n")
+    done = tamis_here("upgrade", "data", "--json", home=tmp_path)
+    assert done.code == 0
+    told = json.loads(done.out)
+    assert (told["before"], told["segments"]) == (told["after"], 0)
+
+
+def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
+    """`tamis search … | head -1` ends quietly."""
+    tamis("ingest", "-", "--data", "data", home=tmp_path, given="a line of some length\n" * 5_000)
+    command = f"{sys.executable} -m tamis.cli search --limit 0 --data data | head -1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="takes openssl")
+def test_tls_is_verified(tmp_path: Path) -> None:
+    """A certificate that nobody vouches for is refused, one that the user trusts is not; `--data` needs neither."""
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        *names,
+    ]
+    subprocess.run(
+        [*make, "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+    tls = {
+        "TAMIS_SERVER_TLS_CERT": str(tmp_path / "cert.pem"),
+        "TAMIS_SERVER_TLS_KEY": str(tmp_path / "key.pem"),
+    }
+    with running_server(tmp_path, **tls) as server:
+        assert server.url.startswith("https://")
+        url = f"https://localhost:{server.url.rpartition(':')[2]}"
+        refused = tamis("search", "--url", url, home=tmp_path, TAMIS_TOKEN=TOKEN)
+        assert refused.code == 3
+        assert "certificate" in refused.err
+        trusted = {"SSL_CERT_FILE": str(tmp_path / "cert.pem"), "TAMIS_TOKEN": TOKEN}
+        assert tamis("search", "--url", url, home=tmp_path, **trusted).code == 0
+        assert tamis("search", "--data", "data", home=tmp_path).code == 0
+
+
 def test_tail_shows_what_comes(server: Server, tmp_path: Path) -> None:
     """Records of one instant, sent in several batches while tail runs, are all shown, each once."""
     output = tmp_path / "tail.out"
@@ -356,7 +440,7 @@ def test_follow_survives_kill_and_rotation(server: Server, tmp_path: Path) -> No
 def test_follow_waits_for_a_server_that_restarts(tmp_path: Path) -> None:
     """The server is killed while a file is followed; when it is back, every line is there once."""
     server = start_server(tmp_path)
-    port = int(server.url.rpartition(":")[2])
+    port = server.url.rpartition(":")[2]
     (tmp_path / "app.log").write_text("line one\n")
     url = server.url.replace("://", f"://{TOKEN}@")
     output = tmp_path / "follow.out"

@@ -1,5 +1,6 @@
 """The command line. `main` is the one edge where errors become sentences and exit codes."""
 
+import io
 import os
 import sys
 import traceback
@@ -19,6 +20,9 @@ HTTP_WRONG_USE = 400
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; ends the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no character of a log may stop a command
     code = run(sys.argv[1:] if arguments is None else list(arguments))
     _flush()
     sys.exit(code)

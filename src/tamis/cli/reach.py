@@ -1,5 +1,6 @@
 """Find what a command is to talk to."""
 
+import socket
 from pathlib import Path
 
 from tamis.cli.failure import UsageError
@@ -10,6 +11,8 @@ from tamis.http_client import HttpClient
 from tamis.http_client.address import Address, parse_address
 from tamis.server.local import LocalServer, read_local
 from tamis.settings import Settings, load_settings
+
+CONNECT_TIMEOUT_S = 5.0
 
 
 def open_target(where: Where, *, create: bool = False) -> Target:
@@ -24,8 +27,9 @@ def open_target(where: Where, *, create: bool = False) -> Target:
     if where.data is None:
         return _server(settings)
     running = read_local(where.data)
-    if running is not None:
-        return _remote(parse_address(running.url), running.token, settings)
+    if running is not None and _answers(address := parse_address(running.url)):
+        # the note that only we can read says who it is: its certificate is for other names than this machine's
+        return _remote(address, running.token, settings, verify=not address.loopback)
     return _folder(where.data, settings, create=create)
 
 
@@ -46,8 +50,19 @@ def _local_token(address: Address, folder: Path) -> str:
     return running.token if listening.loopback and listening.port == address.port else ""
 
 
-def _remote(address: Address, token: str, settings: Settings) -> Target:
-    return RemoteTarget(HttpClient(address, token, timeout_s=settings.client.timeout_s))
+def _answers(address: Address) -> bool:
+    """Whether anything listens there: a killed server leaves its note behind."""
+    try:
+        with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S):
+            return True
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True
+
+
+def _remote(address: Address, token: str, settings: Settings, *, verify: bool = True) -> Target:
+    return RemoteTarget(HttpClient(address, token, timeout_s=settings.client.timeout_s, verify=verify))
 
 
 def _folder(path: Path, settings: Settings, *, create: bool) -> Target:

@@ -27,7 +27,8 @@ class HttpClient:
 
     A request that may be repeated (GET, or with an Idempotency-Key) is sent again while the server is away or
     pushes back, for `retry_for_s` at most; a server that was never reached is not waited for. Answers of
-    status 400 and more raise what their problem document describes (`problem.error_of`).
+    status 400 and more raise what their problem document describes (`problem.error_of`). `verify` False takes
+    any certificate: for a server on this machine that is known otherwise.
     """
 
     def __init__(
@@ -37,11 +38,11 @@ class HttpClient:
         *,
         timeout_s: float = 60.0,
         retry_for_s: float = 30.0,
-        ca_file: str | None = None,
+        verify: bool = True,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.address = address
-        self._pool = Pool(address, timeout_s, ca_file)
+        self._pool = Pool(address, timeout_s, verify=verify)
         self._retry_for_s, self._clock = retry_for_s, clock
         self._reached = threading.Event()
         self._headers = {"User-Agent": f"tamis/{__version__}", "Accept": "application/json"}

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field, replace
 from tamis.cli.intake.blocks import Block
 from tamis.cli.intake.reading import Reader
 from tamis.cli.target import Receipt, Target
-from tamis.errors import ConflictError
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.errors import ConflictError, OverloadedError
 from tamis.record.model import Columns
 from tamis.wire.base import Decoded, DecodeOptions
 
 REJECTIONS_LISTED_MAX = 20
+PATIENCE_S = 600.0
+"""A target that pushes back is asked again for so long."""
 FILE_FIELD = "file"
 """The attribute that holds the path a record was read from, unless the record has one of this name."""
 
@@ -40,10 +43,13 @@ class Tally:
 
 
 class Sender:
-    """Decodes blocks and sends them; keeps the tally. One thread at a time."""
+    """Decodes blocks and sends them; keeps the tally. A target that pushes back is waited for. One thread at a
+    time."""
 
-    def __init__(self, target: Target, options: DecodeOptions, tally: Tally) -> None:
-        self._target, self._options = target, options
+    def __init__(
+        self, target: Target, options: DecodeOptions, tally: Tally, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._target, self._options, self._clock = target, options, clock
         self.tally = tally
 
     def decode(self, block: Block, reader: Reader, *, path: str | None, service: str | None) -> Decoded:
@@ -68,11 +74,17 @@ class Sender:
     def _append(self, columns: Columns, key: str) -> Receipt:
         if not columns.length:
             return Receipt(0, 0)
-        try:
-            return self._target.append(columns, key)
-        except ConflictError:
-            # the key was used for these very bytes, read under other settings: they are stored
-            return Receipt(columns.length, columns.length, duplicate=True)
+        give_up_s = self._clock.monotonic_s() + PATIENCE_S
+        while True:
+            try:
+                return self._target.append(columns, key)
+            except ConflictError:
+                # the key was used for these very bytes, read under other settings: they are stored
+                return Receipt(columns.length, columns.length, duplicate=True)
+            except OverloadedError as error:
+                if self._clock.monotonic_s() + error.retry_after_s > give_up_s:
+                    raise
+                self._clock.sleep(error.retry_after_s)
 
 
 def _with_file(columns: Columns, path: str) -> Columns:

@@ -2,19 +2,20 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tamis.query.fields import value_of
+from tamis.query.fields import CORE_NAMES, CORE_TIMES, value_of
 from tamis.query.values import canonical_text
 from tamis.record.model import StoredRecord
 
 ROW_GROUP_RECORDS = 20_000
-_TIMES = ("timestamp", "received")
+Getter = Callable[[StoredRecord], Any]
 
 
 class _Pipe(io.RawIOBase):
@@ -48,10 +49,10 @@ class ParquetEncoder:
     """
 
     def __init__(self, store_id: str, fields: tuple[str, ...] | None, columns: tuple[str, ...]) -> None:
-        self._store_id = store_id
-        self._names = fields or columns
+        names = fields or columns
         stamp = pa.timestamp("ns", "UTC")
-        self._schema = pa.schema([(name, stamp if name in _TIMES else pa.string()) for name in self._names])
+        self._schema = pa.schema([(name, stamp if name in CORE_TIMES else pa.string()) for name in names])
+        self._getters = [_getter(name, store_id) for name in names]
         self._sink = _Pipe()
         self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, "w"), self._schema, compression="zstd")
         self._waiting: list[StoredRecord] = []
@@ -75,18 +76,27 @@ class ParquetEncoder:
         return self._sink.drain()
 
     def _write(self) -> None:
-        arrays = [pa.array([self._value(one, name) for one in self._waiting], self._schema.field(name).type)
-                  for name in self._names]  # fmt: skip
+        columns = zip(self._getters, self._schema.types, strict=True)
+        arrays = [pa.array(map(getter, self._waiting), kind) for getter, kind in columns]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self._waiting = []
 
-    def _value(self, stored: StoredRecord, name: str) -> Any:
-        if name == "id":
-            return f"{self._store_id}-{stored.seq}"
-        if name == "attributes":
-            return _json(stored.record.attributes)
-        value = value_of(stored, name)
-        return value if value is None or name in _TIMES else canonical_text(value)
+
+def _getter(name: str, store_id: str) -> Getter:
+    """What gives a column's value of a record."""
+    if name == "id":
+        return lambda stored: f"{store_id}-{stored.seq}"
+    if name == "attributes":
+        return lambda stored: _json(stored.record.attributes)
+    if name == "received":
+        return attrgetter(name)
+    if name in CORE_NAMES:
+        return attrgetter(f"record.{name}")
+    return lambda stored: _text(value_of(stored, name))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else canonical_text(value)
 
 
 def _json(attributes: dict[str, Any]) -> str:

@@ -109,6 +109,21 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     assert again.stop() == 0
 
 
+def test_a_token_that_came_too_late_is_told(tmp_path: Path) -> None:
+    """The token of the environment counts at the first start; at a later one a sentence says so."""
+    first = start_server(tmp_path)
+    assert first.stop() == 0
+    assert "counts at the first start" not in first.output.read_text()
+    output = tmp_path / "out"
+    arguments = ("serve", "--data", str(tmp_path / "data"), "--port", "0")
+    process = start(*arguments, home=tmp_path, output=output, TAMIS_ADMIN_TOKEN="another-token")
+    assert wait_for(lambda: "?token=" in output.read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(WAIT_S) == 0
+    assert "counts at the first start" in output.read_text()
+    assert "another-token" not in output.read_text()
+
+
 def test_it_refuses_to_listen_in_clear_beyond_this_machine(tmp_path: Path) -> None:
     """A sentence with both ways out, and no folder is left locked."""
     done = tamis("serve", "--data", str(tmp_path / "data"), "--host", "0.0.0.0", "--port", "0", home=tmp_path)

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable
+from typing import Annotated as About
 from typing import Any
 
 import msgspec
+from msgspec import Meta
 
 from tamis.record.model import StoredRecord
 from tamis.record.shape import pattern_id, shape, shape_id
@@ -15,25 +17,53 @@ _CORE = ("level", "service", "logger", "host", "message")
 _IDS = ("trace_id", "span_id", "correlation_id")
 
 
+RECORD_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "A record: every core field is there, null when absent; everything else is in `attributes`.",
+    "properties": {
+        "id": {"type": "string", "description": "Its public name, for ever."},
+        "timestamp": {"type": "string", "description": "When it happened."},
+        "received": {"type": "string", "description": "When it came."},
+        "level": {"type": ["string", "null"], "description": "A canonical name, such as WARNING."},
+        **{name: {"type": ["string", "null"]} for name in ("service", "logger", "host")},
+        "message": {"type": "string"},
+        "shape": {"type": "string", "description": "The message with its numbers masked."},
+        "pattern": {"type": "string", "description": "The id of its pattern: `pattern:ID` finds its like."},
+        **{name: {"type": ["string", "null"]} for name in _IDS},
+        "attributes": {
+            "type": "object",
+            "description": "Everything else that the sender said, as it was sent.",
+        },
+    },
+}
+"""What a record looks like, for the API's description."""
+
+RecordObject = About[dict[str, Any], Meta(extra_json_schema={"$ref": "#/components/schemas/Record"})]
+
+
 class Read(msgspec.Struct, kw_only=True):
     """What every read carries: the sequence that it saw up to, its time, and what the reader should know."""
 
-    as_of: str
-    took_ms: float = 0.0
-    warnings: list[str] = []
+    as_of: About[str, Meta(description="The moment that was read; give it back to read the same again.")]
+    took_ms: About[float, Meta(description="Milliseconds in the server.")] = 0.0
+    warnings: About[
+        list[str], Meta(description="What the reader should know: a damaged file, a limit met.")
+    ] = []
 
 
 class Found(Read, kw_only=True):
     """A page of records."""
 
-    records: list[dict[str, Any]]
-    next_cursor: str | None = None
+    records: About[list[RecordObject], Meta(description="The page, in the order asked for.")]
+    next_cursor: About[str | None, Meta(description="Asks for the next page; null when nothing follows.")] = (
+        None
+    )
 
 
 class Count(Read, kw_only=True):
     """How many records."""
 
-    count: int
+    count: About[int, Meta(description="How many records there are.")]
 
 
 class Bucket(msgspec.Struct):
@@ -46,8 +76,8 @@ class Bucket(msgspec.Struct):
 class HistogramAnswer(Read, kw_only=True):
     """Counts over time; intervals without records are left out."""
 
-    interval_s: int | float
-    buckets: list[Bucket]
+    interval_s: About[int | float, Meta(description="How long each interval is, in seconds.")]
+    buckets: About[list[Bucket], Meta(description="Intervals that have records, ascending.")]
 
 
 class FacetValue(msgspec.Struct):
@@ -60,10 +90,10 @@ class FacetValue(msgspec.Struct):
 class FacetsAnswer(Read, kw_only=True):
     """The most frequent values of a field."""
 
-    field: str
-    values: list[FacetValue]
-    other: int = 0
-    missing: int = 0
+    field: About[str, Meta(description="The field that was asked for.")]
+    values: About[list[FacetValue], Meta(description="Most frequent first.")]
+    other: About[int, Meta(description="Records with further values.")] = 0
+    missing: About[int, Meta(description="Records without the field.")] = 0
 
 
 class FieldAnswer(msgspec.Struct):
@@ -77,14 +107,14 @@ class FieldAnswer(msgspec.Struct):
 class FieldsAnswer(Read, kw_only=True):
     """The fields of the records asked for."""
 
-    fields: list[FieldAnswer]
+    fields: About[list[FieldAnswer], Meta(description="By name; each as a query would call it.")]
 
 
 class TableAnswer(Read, kw_only=True):
     """Rows of `stats`."""
 
-    columns: list[str]
-    rows: list[list[Any]]
+    columns: About[list[str], Meta(description="The groups in their order, then the aggregates.")]
+    rows: About[list[list[Any]], Meta(description="One value for each column; times in RFC 3339.")]
 
 
 class PatternAnswer(msgspec.Struct):
@@ -103,22 +133,22 @@ class PatternAnswer(msgspec.Struct):
 class PatternsAnswer(Read, kw_only=True):
     """Patterns, most frequent first; all counts and `unmatched` add up to the count of the question."""
 
-    patterns: list[PatternAnswer]
-    unmatched: int = 0
+    patterns: About[list[PatternAnswer], Meta(description="Most frequent first.")]
+    unmatched: About[int, Meta(description="Records of patterns that `limit` left out.")] = 0
 
 
 class ContextAnswer(Read, kw_only=True):
     """A record with its neighbours in its service and host, ascending."""
 
-    record: dict[str, Any]
-    before: list[dict[str, Any]]
-    after: list[dict[str, Any]]
+    record: About[RecordObject, Meta(description="The record that was asked for.")]
+    before: About[list[RecordObject], Meta(description="What stands before it, oldest first.")]
+    after: About[list[RecordObject], Meta(description="What stands after it, oldest first.")]
 
 
 class Deleted(Read, kw_only=True):
     """How many records were hidden; their bytes are erased within a day."""
 
-    hidden: int
+    hidden: About[int, Meta(description="How many records are not found any more.")]
 
 
 class RejectedLine(msgspec.Struct):
@@ -131,12 +161,14 @@ class RejectedLine(msgspec.Struct):
 class Ingested(msgspec.Struct):
     """What became of a body: `received` = `stored` + `rejected_count`; the first rejections are listed."""
 
-    received: int
-    stored: int
-    rejected: list[RejectedLine] = []
-    rejected_count: int = 0
-    duplicate: bool = False
-    warnings: list[str] = []
+    received: About[int, Meta(description="Records in the body; blank lines are none.")]
+    stored: About[int, Meta(description="Those that are safe now.")]
+    rejected: About[list[RejectedLine], Meta(description="The first of those that were not kept.")] = []
+    rejected_count: About[int, Meta(description="All that were not kept.")] = 0
+    duplicate: About[
+        bool, Meta(description="The body came before under its key; nothing was stored now.")
+    ] = False
+    warnings: About[list[str], Meta(description="What the sender should know.")] = []
 
 
 ANSWERS = (

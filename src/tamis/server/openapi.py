@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from tamis.server.answers import ANSWERS
+from tamis.server.answers import ANSWERS, RECORD_SCHEMA
 from tamis.server.parameters import PARAMETERS
 from tamis.version import __version__
 
@@ -142,7 +142,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         _, schemas = msgspec.json.schema_components(ANSWERS, ref_template=REF)
         components = document.setdefault("components", {})
-        components["schemas"] = {**schemas, "Problem": PROBLEM}
+        components["schemas"] = {**schemas, "Record": RECORD_SCHEMA, "Problem": PROBLEM}
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
         document["paths"]["/api/v1/ingest"] = {"post": INGEST_OPERATION}

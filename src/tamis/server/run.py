@@ -22,6 +22,11 @@ from tamis.store.open import open_store
 
 Say = Callable[[str], None]
 
+OTHER_TOKEN = (
+    "TAMIS_ADMIN_TOKEN is not the admin's token here: it counts at the first start only; "
+    "`tamis users reset-admin --data DIR` makes a new one"
+)
+
 
 def say_line(text: str) -> None:
     """One line on standard output, there at once."""
@@ -95,6 +100,9 @@ class _Starting:
         new_token = ensure_admin(self._service)
         self._service.set_store(store)
         write_local(folder, LocalServer(self._url, self._service.auth.local_token, os.getpid()))
+        given = self._settings.server.admin_token
+        if given and await self._service.auth.by_token(given) is None:
+            self._say(OTHER_TOKEN)
         self._announce(new_token)
         opened = self._service.ready()
         await asyncio.to_thread(opened.ingester.warm_up)

@@ -22,7 +22,7 @@ from tamis.store.open import open_store
 
 Say = Callable[[str], None]
 
-OTHER_TOKEN = (
+LATE_GIVEN = (
     "TAMIS_ADMIN_TOKEN is not the admin's token here: it counts at the first start only; "
     "`tamis users reset-admin --data DIR` makes a new one"
 )
@@ -102,7 +102,7 @@ class _Starting:
         write_local(folder, LocalServer(self._url, self._service.auth.local_token, os.getpid()))
         given = self._settings.server.admin_token
         if given and await self._service.auth.by_token(given) is None:
-            self._say(OTHER_TOKEN)
+            self._say(LATE_GIVEN)
         self._announce(new_token)
         opened = self._service.ready()
         await asyncio.to_thread(opened.ingester.warm_up)

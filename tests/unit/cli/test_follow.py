@@ -265,6 +265,21 @@ def test_a_truncated_file_is_read_from_its_beginning(house: House) -> None:
     assert house.stored() == lines(0, 50)
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_another_content_with_the_same_beginning_is_noticed(house: House, *, running: bool) -> None:
+    """A program that begins its log with a long banner, and starts its log anew: all of the new one is read."""
+    banner = ["banner " + "=" * 100] * 30
+    follower = house.follower("app.log")
+    house.write("app.log", *banner, *lines(0, 5))
+    house.look(follower)
+    if not running:
+        follower.stop()
+        follower = house.follower("app.log")
+    (house.logs / "app.log").write_text("\n".join([*banner, *lines(5, 50)]) + "\n")
+    house.look(follower)
+    assert [line for line in house.stored() if line.startswith("line")] == lines(0, 50)
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("kill_at", [1, 2, 3])
 def test_a_death_at_any_moment_doubles_and_loses_nothing(house: House, moment: str, kill_at: int) -> None:

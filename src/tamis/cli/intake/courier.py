@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from tamis.cli.intake.blocks import Block
-from tamis.cli.intake.identity import PRINT_BYTES, fingerprint
+from tamis.cli.intake.identity import PRINT_BYTES, TAIL_BYTES, UNKNOWN, Fingerprint, fingerprint
 from tamis.cli.intake.positions import Position, Positions
 from tamis.cli.intake.reading import Reader
 from tamis.cli.intake.sending import Sender
@@ -52,7 +52,7 @@ class Courier:
     def _send(self, block: Block, reader: Reader, head: bytes) -> None:
         """Say on disk what is about to be sent, send it, move on."""
         before = self.position
-        known = before.print if before.print.length == PRINT_BYTES else fingerprint(head)
+        known = before.print if before.print.length == PRINT_BYTES else fingerprint(head[:PRINT_BYTES])
         pending = replace(
             before, path=self._path, pending=block.end, print=known, read_ns=self._clock.now_ns()
         )
@@ -61,4 +61,10 @@ class Courier:
         decoded = self._sender.decode(block, reader, path=self._path, service=self._service)
         self._sender.send(block, decoded, path=self._path, key=f"{before.id}-{block.start}-{block.end}")
         line = block.first_line + block.data.count(b"\n")
-        self.put(replace(pending, offset=block.end, pending=0, line=line))
+        self.put(replace(pending, offset=block.end, pending=0, line=line, tail=_tail_of(block)))
+
+
+def _tail_of(block: Block) -> Fingerprint:
+    """Of the last bytes of a block; not known where some of a long line were let go."""
+    whole = len(block.data) == block.end - block.start
+    return fingerprint(block.data[-TAIL_BYTES:]) if whole else UNKNOWN

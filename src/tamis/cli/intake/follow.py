@@ -1,5 +1,6 @@
 """Files read as they grow, through rotation and truncation, across restarts: every line once."""
 
+import os
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from msgspec.structs import replace
 
 from tamis.cli.intake.courier import Courier
 from tamis.cli.intake.followed import FollowedFile
-from tamis.cli.intake.identity import Place, begins_as, head_of_path, place_of
+from tamis.cli.intake.identity import Place, begins_as, head_of_path, place_of, same_content
 from tamis.cli.intake.positions import Position, Positions
 from tamis.cli.intake.remains import Remains, find_original, find_remains, find_unseen
 from tamis.cli.intake.sending import Sender
@@ -138,8 +139,12 @@ class Follower:
 
     def _is_still(self, known: Position, path: Path) -> bool:
         """Whether the file at a known place has the content that is known."""
-        head = head_of_path(path)
-        return begins_as(head, known.print) and (known.done or path.stat().st_size >= known.offset)
+        if known.done:
+            return begins_as(head_of_path(path), known.print)
+        with path.open("rb") as file:
+            handle = file.fileno()
+            long_enough = os.fstat(handle).st_size >= known.offset
+            return long_enough and same_content(handle, known.print, known.tail, offset=known.offset)
 
     def _open(self, path: Path, place: Place, position: Position) -> None:
         file = self._followed(path, position)

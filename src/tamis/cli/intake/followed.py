@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tamis.cli.intake.blocks import RECORD_BYTES_MAX, Block, Cutter
 from tamis.cli.intake.courier import Courier
-from tamis.cli.intake.identity import PRINT_BYTES, begins_as, place_of
+from tamis.cli.intake.identity import PRINT_BYTES, begins_as, place_of, same_content
 from tamis.cli.intake.positions import Position
 from tamis.cli.intake.reading import Reader, make_reader
 from tamis.cli.intake.sample import SAMPLE_BYTES
@@ -113,7 +113,11 @@ class FollowedFile:
 
     def _was_replaced(self, size: int) -> bool:
         offset = self._open[0].offset if self._open else self._courier.position.offset
-        return size < offset or not begins_as(self._bytes_at(0, PRINT_BYTES), self._courier.position.print)
+        known = self._courier.position
+        if self.compressed:
+            return not begins_as(self._head(), known.print)
+        handle = self._file.fileno()
+        return size < offset or not same_content(handle, known.print, known.tail, offset=known.offset)
 
     def _settle(self, quiet_s: float) -> None:
         """Nothing came for a while: take the last record as it is; end when the file has lost its name."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from tamis.cli.intake.identity import Fingerprint, Place
+from tamis.cli.intake.identity import UNKNOWN, Fingerprint, Place
 from tamis.disk.base import Disk
 from tamis.errors import FormatError
 
@@ -22,7 +22,8 @@ FILES_MAX = 20_000
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """One file: bytes before `offset` are acknowledged, those up to `pending` may be.
 
-    `id` is made anew for each content (a truncation begins another), and is part of every key. `done`: it is not
+    `id` is made anew for each content (a truncation begins another), and is part of every key. `print` is how the
+    file begins, `tail` what stands before `offset`: both tell whether it is still the same content. `done`: it is not
     read any more (a copy of what was read, or a compressed file). `read_ns` is when it was last read.
     """
 
@@ -30,7 +31,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     inode: int
     path: str
     id: str
-    print: Fingerprint = Fingerprint(0, "")
+    print: Fingerprint = UNKNOWN
+    tail: Fingerprint = UNKNOWN
     done: bool = False
     offset: int = 0
     line: int = 1

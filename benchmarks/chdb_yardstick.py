@@ -62,6 +62,7 @@ WAYS = (
     Way("one INSERT from the file, not synced", blocks=False, synced=False),
     FASTEST_SYNCED,
 )
+CHOICES = {"all": WAYS, "goals": (SAME_BODIES, FASTEST_SYNCED), "fastest": (FASTEST_SYNCED,)}
 
 
 class Yardstick:
@@ -167,27 +168,15 @@ def answer(yardstick: Yardstick, asked: Question) -> dict[str, Any]:
     return {"name": asked.name, **asdict(timing), "digest": digest(plain), "preview": preview(plain)}
 
 
-def run(folder: Path, paths: list[Path], *, ways: tuple[Way, ...], runs: int) -> dict[str, Any]:
-    """All figures of one corpus: each way of inserting, then the questions, over the last.
-
-    The ways that Tamis is measured against are run `runs` times, for their median; the others once.
-    """
+def run(folder: Path, paths: list[Path], *, ways: tuple[Way, ...], asking: bool) -> dict[str, Any]:
+    """The figures of one corpus: each way of inserting, then the questions, over what the last one inserted."""
     yardstick = Yardstick(folder)
-    inserted = []
-    for way in ways:
-        repeats = runs if way in (SAME_BODIES, FASTEST_SYNCED) else 1
-        inserted.append(_middle([ingest_rate(yardstick, paths, way) for _ in range(repeats)]))
-    yardstick.settle()
-    return {
-        "ingest": inserted,
-        "bytes": yardstick.bytes_on_disk(),
-        "questions": [answer(yardstick, asked) for asked in questions(some_trace_id(paths))],
-    }
-
-
-def _middle(made: list[dict[str, Any]]) -> dict[str, Any]:
-    ordered = sorted(made, key=lambda one: one["records_per_s"])
-    return {**ordered[(len(made) - 1) // 2], "runs": [one["records_per_s"] for one in made]}
+    made: dict[str, Any] = {"ingest": [ingest_rate(yardstick, paths, way) for way in ways]}
+    if asking:
+        yardstick.settle()
+        made["bytes"] = yardstick.bytes_on_disk()
+        made["questions"] = [answer(yardstick, asked) for asked in questions(some_trace_id(paths))]
+    return made
 
 
 def main() -> None:
@@ -195,13 +184,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("paths", type=Path, nargs="+")
-    parser.add_argument(
-        "--all-ways", action="store_true", help="every way of inserting, not only the fastest synced"
-    )
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--ways", choices=tuple(CHOICES), default="fastest")
+    parser.add_argument("--ask", action="store_true", help="the questions too")
     given = parser.parse_args()
-    ways = WAYS if given.all_ways else (FASTEST_SYNCED,)
-    print(json.dumps(run(given.folder, given.paths, ways=ways, runs=given.runs)))
+    print(json.dumps(run(given.folder, given.paths, ways=CHOICES[given.ways], asking=given.ask)))
 
 
 if __name__ == "__main__":

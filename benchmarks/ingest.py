@@ -20,20 +20,8 @@ REST_S = 3.0
 START_RUNS = 3
 
 
-def ingested(data: Path, paths: list[Path], *, runs: int = 1) -> dict[str, Any]:
-    """The figures of taking in a corpus into an empty server, the median of `runs`; the last one's data stay."""
-    made = [_ingest_once(data, paths) for _ in range(runs)]
-    middle = sorted(made, key=lambda one: one["records_per_s"])[(runs - 1) // 2]
-    return {
-        **middle,
-        "runs": [one["records_per_s"] for one in made],
-        "bytes": made[-1]["bytes"],
-        "peak_mib": max(one["peak_mib"] for one in made),
-        "rest_mib": statistics.median(one["rest_mib"] for one in made),
-    }
-
-
-def _ingest_once(data: Path, paths: list[Path]) -> dict[str, Any]:
+def ingested(data: Path, paths: list[Path]) -> dict[str, Any]:
+    """The figures of taking in a corpus into an empty server; its data stay."""
     shutil.rmtree(data, ignore_errors=True)
     server = ServerProcess(data)
     server.start()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = ("tamis", "chdb-core", "duckdb", "pyarrow", "msgspec", "backports.zstd", "uvicorn", "fastapi")
+MOST = ("peak_mib", "rest_mib", "bytes")
 TIMINGS_MIN = 5
 SECONDS_EACH = 1.0
 
@@ -46,6 +47,13 @@ def own_cpu_s() -> float:
     """Processor seconds of this process, all its threads."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def middle(made: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run of median records/s, with every run's; memory and size are the most that any of them took."""
+    ordered = sorted(made, key=lambda one: one["records_per_s"])
+    most = {name: max(one[name] for one in made) for name in MOST if name in made[0]}
+    return {**ordered[(len(made) - 1) // 2], **most, "runs": [one["records_per_s"] for one in made]}
 
 
 def load() -> float:

@@ -17,6 +17,7 @@ from benchmarks.ingest import BODY_BYTES
 from benchmarks.queries import questions
 
 ROWS = 12
+PACKAGES = ("site-packages", "tamis", "benchmarks")
 BODIES = 16
 BODIES_BYTES = 1 << 30
 REPEATS = 5
@@ -83,10 +84,14 @@ def _profiled(work: Callable[[], object], repeats: int) -> list[Row]:
 
 
 def _name(place: tuple[str, int, str]) -> str:
-    """``store/embedded/columns.py shapes``: the file from its package on, so that no machine's folders are told."""
+    """``tamis/store/embedded/columns.py shapes``: the file from its package on; no machine's folders are told."""
     path, _, function = place
     plain = re.sub(r"0x[0-9a-f]+", "…", function)
-    return plain if path == "~" else f"{'/'.join(Path(path).parts[-3:])} {plain}"
+    if path == "~":
+        return plain
+    parts = Path(path).parts
+    start = max((at for at, part in enumerate(parts) if part in PACKAGES), default=len(parts) - 1)
+    return f"{'/'.join(parts[start:])} {plain}"
 
 
 def main() -> None:

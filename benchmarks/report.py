@@ -309,7 +309,8 @@ def _method() -> str:
   a line, Zipf-distributed, mostly INFO, a day long. `mixed` has a tenth field whose type changes from record to record
   and 1 % bad lines; `shapes` has 100,000 shapes in 1,000,000 records.
 - Tamis: `tamis serve` in a process of its own on loopback, durability `disk`, 4 MB bodies from two client processes
-  that map the file and send; clients share the cores with the server. Median of three runs at 1,000,000 records.
+  that map the file and send; clients share the cores with the server.
+  Where there is a goal: the median of three runs, chDB and Tamis in turns.
 - chDB: MergeTree on disk, partitions by day, `ORDER BY (service, timestamp)`, text index with folded words on the
   message, Bloom filter on the trace id, `fsync_after_insert` and `fsync_part_directory` where it says synced; merged
   into one part before it is asked; default settings, its caches on.

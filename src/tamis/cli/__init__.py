@@ -47,11 +47,12 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return int(Exit.DONE)
     except Exception as error:  # the one edge: whatever it is, people read a sentence, never a trace
-        return _fail(error)
+        return fail(error)
     return result if isinstance(result, int) else int(Exit.DONE)
 
 
-def _fail(error: Exception) -> int:
+def fail(error: Exception) -> int:
+    """Say what went wrong; the exit code."""
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
     text, code = _described(error)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from tamis.cli import fail
 from tamis.cli.failure import CommandError
 from tamis.cli.first_run.child import ServerProcess
 from tamis.cli.first_run.machine import MachineLogs, export_journal, find_logs
@@ -176,5 +177,4 @@ def main() -> None:
     try:
         app(result_action="return_value")
     except (TamisError, OSError) as error:
-        say(f"tamis: {error}")
-        sys.exit(3)
+        sys.exit(fail(error))

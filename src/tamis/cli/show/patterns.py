@@ -32,13 +32,13 @@ def patterns_table(patterns: list[dict[str, Any]], total: int, *, one_line: bool
 
     wide = out().width >= BAR_FROM_WIDTH
     table = plain_table()
-    table.add_column("count", justify="right", no_wrap=True)
+    most = max((one["count"] for one in patterns), default=0)
+    table.add_column("count", justify="right", no_wrap=True, min_width=len(f"{most:,}"))
     if wide:
         table.add_column("share", justify="right", no_wrap=True)
         table.add_column("", no_wrap=True, width=BAR_WIDTH, style="cyan")
         table.add_column("levels")
     table.add_column("pattern", overflow="ellipsis" if one_line else "fold", no_wrap=one_line)
-    most = max((one["count"] for one in patterns), default=0)
     for one in patterns:
         beside = []
         if wide:

@@ -1,6 +1,6 @@
 """The hot part: batches that are in the journal and in memory, but not yet in a segment."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -31,9 +31,14 @@ class HotRun:
     """Batches one after the other, as a part."""
 
     part: HotPart
-    table: pa.Table
     min_seq: int
     max_seq: int
+
+    @property
+    def records(self) -> int:
+        """How many."""
+        rows: int = self.part.rows.num_rows
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +152,22 @@ class Hot:
     def _gather(self) -> None:
         """Put single batches together, and small runs, each at most once for every doubling of its size."""
         if self._loose:
-            self._runs.append(_run(self._loose))
+            first, last = self._loose[0], self._loose[-1]
+            max_seq = last["seq"][last.num_rows - 1].as_py()
+            self._runs.append(_run(_table(self._loose), first["seq"][0].as_py(), max_seq))
             self._loose = []
         while len(self._runs) > 1:
-            before, last = self._runs[-2].table, self._runs[-1].table
-            if before.num_rows > 2 * last.num_rows or before.num_rows + last.num_rows > _PART_ROWS_MAX:
+            before, last = self._runs[-2], self._runs[-1]
+            if before.records > 2 * last.records or before.records + last.records > _PART_ROWS_MAX:
                 break
-            self._runs[-2:] = [_run([before, last])]
+            merged = _table([before.part.rows, last.part.rows])
+            self._runs[-2:] = [_run(merged, before.min_seq, last.max_seq)]
 
 
-def _run(tables: Iterable[pa.Table]) -> HotRun:
-    # Copied together: thousands of small buffers would take many times their content.
-    table = concat(list(tables)).combine_chunks()
-    first, last = table["seq"][0].as_py(), table["seq"][table.num_rows - 1].as_py()
-    return HotRun(HotPart(f"hot-{first}-{last}", table), table, first, last)
+def _table(tables: Sequence[pa.Table]) -> pa.Table:
+    """Copied together: thousands of small buffers would take many times their content."""
+    return concat(tables).combine_chunks()
+
+
+def _run(table: pa.Table, min_seq: int, max_seq: int) -> HotRun:
+    return HotRun(HotPart(f"hot-{min_seq}-{max_seq}", table), min_seq, max_seq)

@@ -18,14 +18,16 @@ class HotPart:
 
     def __init__(self, name: str, table: pa.Table) -> None:
         self.name = name
-        self._given = table
+        self.rows = table
+        """The rows as they were given, or in order of time once somebody asked; never both in memory."""
         self._lock = threading.Lock()
 
     @cached_property
     def table(self) -> pa.Table:
         """The rows in order of (timestamp, seq)."""
         with self._lock:
-            return in_time_order(self._given).combine_chunks()
+            self.rows = in_time_order(self.rows).combine_chunks()
+            return self.rows
 
     @cached_property
     def _tally(self) -> Tally:

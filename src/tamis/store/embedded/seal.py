@@ -65,7 +65,7 @@ class Sealer:
         with self._shop.catalog.snapshot() as snapshot:
             hidden_in = snapshot.tombstones
         rows = [
-            self._shop.without_deleted(run.table, hidden_in.get(run.part.name, ())) for run in frozen.runs
+            self._shop.without_deleted(run.part.rows, hidden_in.get(run.part.name, ())) for run in frozen.runs
         ]
         tables = [table for table in rows if table.num_rows]
         if not tables:

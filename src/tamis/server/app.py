@@ -111,10 +111,11 @@ def create_app(
     app.router.routes.extend([*ingest_routes(), *health_routes(), *page_routes()])
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _wrong_method)
+    hosts = frozenset(map(str.lower, settings.server.hosts)) if is_loopback(settings.server.host) else None
     known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
     app.user_middleware = [
         Middleware(AnswerHeaders, service.metrics, known),
-        Middleware(Gate, service.auth, service.metrics, check_hosts=is_loopback(settings.server.host)),
+        Middleware(Gate, service.auth, service.metrics, hosts=hosts),
     ]
     return app
 

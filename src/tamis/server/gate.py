@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -104,11 +105,14 @@ class _Answer:
 class Gate:
     """Default deny: a request goes on with a principal in its scope, or not at all.
 
-    `hosts` are the names a server on loopback answers to (against DNS rebinding); None is any.
+    `hosts` are the names that a server on loopback answers to beside its own (against DNS rebinding); None is
+    any name.
     """
 
-    def __init__(self, app: ASGIApp, auth: Authenticator, metrics: Metrics, *, check_hosts: bool) -> None:
-        self._app, self._auth, self._metrics, self._check_hosts = app, auth, metrics, check_hosts
+    def __init__(
+        self, app: ASGIApp, auth: Authenticator, metrics: Metrics, *, hosts: Collection[str] | None
+    ) -> None:
+        self._app, self._auth, self._metrics, self._hosts = app, auth, metrics, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -126,8 +130,10 @@ class Gate:
 
     async def _admit(self, scope: Scope) -> Principal | None:
         headers = Headers(scope=scope)
-        if self._check_hosts and not is_own_host(headers.get("host", "")):
-            self._refuse(421, "host", "This server listens on loopback and answers to localhost names only.")
+        if self._hosts is not None and not is_own_host(headers.get("host", ""), self._hosts):
+            self._refuse(
+                421, "host", "This server listens on loopback: it answers to localhost and to server.hosts."
+            )
         principal = await self._auth.principal_of(scope)
         if principal is None and not _is_open(scope):
             self._refuse(401, "credentials", _unauthorized(headers))
@@ -165,10 +171,10 @@ def _is_open(scope: Scope) -> bool:
     return "token" in parse_qs(scope["query_string"].decode("latin-1"))
 
 
-def is_own_host(host: str) -> bool:
-    """Whether a Host header names this machine's loopback."""
+def is_own_host(host: str, more: Collection[str] = ()) -> bool:
+    """Whether a Host header names this machine's loopback, or one of `more`."""
     name = (urlsplit(f"//{host}").hostname or "") if _parses(host) else ""
-    return is_loopback(name) or name.endswith(".localhost")
+    return is_loopback(name) or name.endswith(".localhost") or name in more
 
 
 def _parses(host: str) -> bool:

@@ -48,6 +48,9 @@ class ServerSettings:
     allow_insecure: bool = flag(
         OFF, "Listen beyond loopback without TLS, for example behind a proxy that has it."
     )
+    hosts: tuple[str, ...] = names(
+        "More names that a server on loopback answers to, for example its proxy's; others are refused."
+    )
     admin_token: str = text(
         "", "The first admin token, taken at first start only.", secret=True, environment="TAMIS_ADMIN_TOKEN"
     )

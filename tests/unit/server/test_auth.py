@@ -241,6 +241,18 @@ async def test_a_server_on_loopback_answers_to_its_own_names(
     assert (await caller.get(SEARCH, headers={"host": host})).status_code == status
 
 
+async def test_a_proxy_s_name_can_be_added(store: MemoryStore) -> None:
+    """`server.hosts` names what the server answers to beside localhost."""
+    given = {"server.admin_token": TOKEN, "server.hosts": "Logs.example, other.example"}
+    transport = httpx2.ASGITransport(app=create_app(load_settings(given, {}), store))
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="https://logs.example", headers=headers
+    ) as client:
+        assert (await client.get(SEARCH)).status_code == 200
+        assert (await client.get(SEARCH, headers={"host": "evil.example"})).status_code == 421
+
+
 async def test_beyond_loopback_any_host_will_do(store: MemoryStore) -> None:
     """There the server does not know its names."""
     app = create_app(load_settings({"server.admin_token": TOKEN, "server.host": "0.0.0.0"}, {}), store)

@@ -63,6 +63,17 @@ def out_of_reach(condition: Condition, part: Part) -> bool:
     return wanted.end_ns is not None and facts.min_ts >= wanted.end_ns
 
 
+def is_cut(condition: Condition, part: Part) -> bool:
+    """Whether a time that the question or a deletion names lies within the part."""
+    clauses = (condition.wanted, *condition.without)
+    ends = {end for clause in clauses for end in (clause.start_ns, clause.end_ns)}
+    for clause in clauses:
+        for leaf in leaves(clause.filter):
+            if isinstance(leaf, TimeRange):
+                ends |= {leaf.start_ns, leaf.end_ns}
+    return any(end is not None and part.facts.min_ts < end <= part.facts.max_ts for end in ends)
+
+
 def leaves(given: Filter) -> list[Filter]:
     """Every leaf of a filter."""
     match given:

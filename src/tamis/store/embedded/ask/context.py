@@ -1,12 +1,14 @@
 """What stands around a record in its service and host."""
 
+from dataclasses import replace
+
 from tamis.query.ast import All, And, Exact, Exists, Filter, Not
 from tamis.record.model import StoredRecord
 from tamis.store.base import Budget, Context, Order, Question
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.page import Wanted, locate
 from tamis.store.embedded.ask.rows import LOCATION, fetch, located, whole
-from tamis.store.embedded.ask.scan import Decided, plan_of, select
+from tamis.store.embedded.ask.scan import plan_of, select
 from tamis.store.embedded.part import Snapshot
 
 
@@ -43,9 +45,7 @@ def _same(field: str, value: str | None) -> Filter:
 def _find(snapshot: Snapshot, seq: int, budget: Budget, engine: Engine) -> StoredRecord | None:
     plan = plan_of(snapshot, Question(All(), as_of=seq), engine, budget)
     near = [d for d in plan.parts if d.part.facts.min_seq <= seq <= d.part.facts.max_seq]
-    source = select(
-        plan, [Decided(whole(d.part), d.condition, d.states) for d in near], lambda part, _: LOCATION
-    )
+    source = select(plan, [replace(d, part=whole(d.part)) for d in near], lambda part, _: LOCATION)
     found = located(source.ask(f"SELECT * FROM {{rows}} WHERE seq = {seq:d}"))
     records = fetch([d.part for d in near], found)
     return records[0] if records else None

@@ -17,7 +17,7 @@ def count(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine
     """How many records the question means."""
     plan = plan_of(snapshot, question, engine, budget)
     parted = split(plan)
-    total = sum(int(decided.part.tally().count[rows].sum()) for decided, rows in parted.known)
+    total = sum(int(decided.tally.count[rows].sum()) for decided, rows in parted.known)
     source = select(plan, parted.scanned, lambda part, _: ["1 AS one"], hours=parted.hours)
     table = source.ask("SELECT count(*) FROM {rows}")
     if table is not None:
@@ -35,7 +35,7 @@ def histogram(
     by: str | None,
 ) -> Histogram:
     """Counts by interval and by the text of a field's value."""
-    plan = plan_of(snapshot, question, engine, budget)
+    plan = plan_of(snapshot, question, engine, budget, by_hour=True)
     buckets: dict[tuple[int, str], int] = {}
     tallied = by is None or by in ("service", "level")
     parted = (
@@ -51,14 +51,14 @@ def histogram(
 
 def spans_intervals(decided: Decided, interval_ns: int) -> Any:
     """Which rows of the tally hold records of more than one interval."""
-    tally = decided.part.tally()
+    tally = decided.tally
     return tally.min_ts // interval_ns != tally.max_ts // interval_ns
 
 
 def _add_tally(
     buckets: dict[tuple[int, str], int], decided: Decided, rows: Any, *, interval_ns: int, by: str | None
 ) -> None:
-    tally = decided.part.tally()
+    tally = decided.tally
     codes, values = tally_values(tally, by)
     starts, places = np.unique(tally.min_ts[rows] // interval_ns, return_inverse=True)
     sums = np.bincount(places * len(values) + codes[rows], weights=tally.count[rows])

@@ -27,9 +27,8 @@ class Decider:
         self.shapes_max = shapes_max
         self.fallbacks = 0
 
-    def decide(self, condition: Condition, part: Part) -> States:
-        """For each row of the part's tally: NO, MAYBE or YES."""
-        tally = part.tally()
+    def decide(self, condition: Condition, part: Part, tally: Tally) -> States:
+        """For each row of a tally of the part: NO, MAYBE or YES."""
         states = self._clause(condition.wanted, part, tally)
         for clause in condition.without:
             states = np.minimum(states, 2 - self._clause(clause, part, tally))

@@ -27,7 +27,7 @@ def export(
     everything in the groups that follow are fetched and given out. What waits is four numbers a row.
     """
     as_of = seen_up_to(question, snapshot)
-    plan = plan_of(snapshot, replace(question, as_of=as_of), engine, budget)
+    plan = plan_of(snapshot, replace(question, as_of=as_of), engine, budget, by_hour=True)
     parts = [decided.part for decided in plan.parts]
     groups = candidates(plan, order)
     waiting: list[Located] = []
@@ -55,5 +55,5 @@ def _ready(waiting: Sequence[Located], following: RowGroup, order: Order) -> int
 
 
 def _matching(plan: Plan, decided: Decided, group: RowGroup) -> list[Located]:
-    piece = Decided(Slice(decided.part, [group]), decided.condition, decided.states)
+    piece = replace(decided, part=Slice(decided.part, [group]))
     return located(select(plan, [piece], lambda part, _: LOCATION).ask("SELECT * FROM {rows}"))

@@ -31,7 +31,7 @@ def facets(
     counts: Counter[Any] = Counter()
     values: dict[Any, Any] = {}
     for decided, rows in parted.known:
-        tally = decided.part.tally()
+        tally = decided.tally
         codes, names = tally_values(tally, field)
         for code, number in enumerate(
             np.bincount(codes[rows], weights=tally.count[rows], minlength=len(names))

@@ -60,7 +60,7 @@ def locate(
 ) -> tuple[list[Located], list[Decided]]:
     """Where the first records of the question are, in the order wanted, and the parts they are in."""
     narrowed = _narrowed(question, wanted)
-    plan = plan_of(snapshot, narrowed, engine, budget)
+    plan = plan_of(snapshot, narrowed, engine, budget, by_hour=True)
     groups = candidates(plan, wanted.order)
     found: list[Located] = []
     size, at = 1, 0
@@ -97,7 +97,7 @@ def candidates(plan: Plan, order: Order) -> list[tuple[Decided, RowGroup]]:
     """Row groups that may hold records of the question, in the order in which they have to be read."""
     pairs = []
     for decided in plan.parts:
-        tally = decided.part.tally()
+        tally = decided.tally
         hours = np.unique(tally.hour[decided.states != NO])
         start, end = decided.condition.wanted.start_ns, decided.condition.wanted.end_ns
         for group in decided.part.row_groups():
@@ -114,15 +114,12 @@ def _wave(plan: Plan, groups: Sequence[tuple[Decided, RowGroup]], wanted: Wanted
     by_part: dict[str, tuple[Decided, list[RowGroup]]] = {}
     for decided, group in groups:
         by_part.setdefault(decided.part.name, (decided, []))[1].append(group)
-    slices = [
-        Decided(Slice(decided.part, chosen), decided.condition, decided.states)
-        for decided, chosen in by_part.values()
-    ]
+    slices = [replace(decided, part=Slice(decided.part, chosen)) for decided, chosen in by_part.values()]
     return _first(plan, slices, wanted)
 
 
 def _rest(plan: Plan, wanted: Wanted) -> list[Located]:
-    return _first(plan, [Decided(whole(d.part), d.condition, d.states) for d in plan.parts], wanted)
+    return _first(plan, [replace(d, part=whole(d.part)) for d in plan.parts], wanted)
 
 
 def _first(plan: Plan, parts: Sequence[Decided], wanted: Wanted) -> list[Located]:

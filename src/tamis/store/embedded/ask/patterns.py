@@ -77,7 +77,7 @@ def _facts(number: int, found: _Found) -> PatternFacts:
 
 def _add_tally(found: dict[int, _Found], decided: Decided, rows: Any) -> None:
     """Fold the rows of a tally by shape, level and service, then add each sum."""
-    tally = decided.part.tally()
+    tally = decided.tally
     if not len(rows):
         return
     combined = (tally.shape[rows] * len(tally.levels) + tally.level[rows]) * len(

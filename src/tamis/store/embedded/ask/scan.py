@@ -14,12 +14,13 @@ from tamis.query.match import compile_match
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.ask.bound import FALSE, TRUE, quoted
 from tamis.store.embedded.ask.compile import Compiler, Parameters, joined
-from tamis.store.embedded.ask.condition import Condition, condition_of, out_of_reach, seen_up_to
+from tamis.store.embedded.ask.condition import Condition, condition_of, is_cut, out_of_reach, seen_up_to
 from tamis.store.embedded.ask.decide import hour_start_ns, undecided_hours
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, States, is_message_leaf
 from tamis.store.embedded.columns import NAMES, to_records
 from tamis.store.embedded.part import Part, Snapshot
+from tamis.store.embedded.tally import Tally
 
 _HOURS_MAX = 64
 _WORD = re.compile("[a-z_]+")
@@ -31,6 +32,7 @@ class Decided:
 
     part: Part
     condition: Condition
+    tally: Tally
     states: States
 
 
@@ -50,17 +52,25 @@ class Plan:
         return seen_up_to(self.question, self.snapshot)
 
 
-def plan_of(snapshot: Snapshot, question: Question, engine: Engine, budget: Budget) -> Plan:
-    """The parts that may hold records of the question, decided."""
+def plan_of(
+    snapshot: Snapshot, question: Question, engine: Engine, budget: Budget, *, by_hour: bool = False
+) -> Plan:
+    """The parts that may hold records of the question, decided.
+
+    `by_hour`: the tallies' rows are needed hour by hour; otherwise only where a time cuts through a part.
+    """
     plan = Plan(snapshot, question, engine, budget)
     for part in snapshot.parts:
         budget.remaining_s()
         condition = condition_of(question, snapshot, part)
         if out_of_reach(condition, part):
             continue
-        states = engine.decider.decide(condition, part)
+        tally = part.tally()
+        if not by_hour and not is_cut(condition, part):
+            tally = tally.without_hours
+        states = engine.decider.decide(condition, part, tally)
         if states.any():
-            plan.parts.append(Decided(part, condition, states))
+            plan.parts.append(Decided(part, condition, tally, states))
     return plan
 
 
@@ -79,15 +89,21 @@ class Split:
 def split(plan: Plan, doubt: Callable[[Decided], Any] | None = None) -> Split:
     """Divide a plan by hours. `doubt(decided)` marks tally rows that the answer cannot take whole."""
     states = [_with_doubt(decided, doubt) for decided in plan.parts]
+    if any(
+        not decided.tally.hourly and (state == MAYBE).any()
+        for decided, state in zip(plan.parts, states, strict=True)
+    ):
+        return _split_by_part(plan, states)
     hours: set[int] = set()
     for decided, state in zip(plan.parts, states, strict=True):
-        hours |= undecided_hours(decided.part.tally(), state)
+        if decided.tally.hourly:
+            hours |= undecided_hours(decided.tally, state)
     if len(hours) > _HOURS_MAX:
         return _split_by_part(plan, states)
     known, scanned = [], []
     wanted = np.fromiter(hours, np.int64, len(hours))
     for decided, state in zip(plan.parts, states, strict=True):
-        in_doubt = np.isin(decided.part.tally().hour, wanted)
+        in_doubt = np.isin(decided.tally.hour, wanted) & decided.tally.hourly
         known.append((decided, (state == YES) & ~in_doubt))
         if (state[in_doubt] != NO).any():
             scanned.append(decided)

@@ -13,6 +13,7 @@ from tamis.query.ast import Exact, Filter, Phrase, Prefix, Regex, Substring
 from tamis.query.re2 import alphabet_of, has_digit, masked_phrase_source, phrase_source, substring_source
 from tamis.record.shape import MASK, shape
 from tamis.record.tokens import fold, tokens
+from tamis.store.embedded.ask.shape_regex import shape_regex
 from tamis.store.embedded.tally import Tally
 
 NO, MAYBE, YES = 0, 1, 2
@@ -21,7 +22,7 @@ NO, MAYBE, YES = 0, 1, 2
 States = np.ndarray[Any, np.dtype[np.int8]]
 
 LEAVES_MAX = 256
-SHAPES_MAX = 2_000_000
+SHAPES_MAX = 1_000_000
 
 MessageLeaf = Phrase | Prefix | Substring | Exact | Regex
 
@@ -34,6 +35,7 @@ class ShapeIndex:
         self._reset()
 
     def _reset(self) -> None:
+        self._generation = object()
         self._places: dict[int, int] = {}
         self._texts: list[str] = []
         self._decided: OrderedDict[MessageLeaf, States] = OrderedDict()
@@ -58,6 +60,13 @@ class ShapeIndex:
     def _add(self, tally: Tally) -> np.ndarray[Any, np.dtype[np.int64]]:
         if len(self._texts) > SHAPES_MAX:
             self._reset()
+        known_places = tally.places.get(self._generation)
+        if known_places is None:
+            tally.places.clear()
+            known_places = tally.places[self._generation] = self._places_for(tally)
+        return known_places
+
+    def _places_for(self, tally: Tally) -> np.ndarray[Any, np.dtype[np.int64]]:
         places = np.empty(len(tally.shape_ids), np.int64)
         for place, (number, text) in enumerate(zip(tally.shape_ids.tolist(), tally.shapes, strict=True)):
             known = self._places.get(number)
@@ -81,8 +90,7 @@ def decide_shapes(leaf: MessageLeaf, shapes: Sequence[str]) -> States:
         case Exact():
             return _decide_exact(leaf.text, column, masked)
         case Regex():
-            found = _found(column, leaf.pattern)
-            return np.where(masked, MAYBE, np.where(found, YES, NO)).astype(np.int8)
+            return _decide_regex(leaf.pattern, column, masked)
 
 
 def _decide_tokens(leaf: Phrase | Prefix, column: pa.Array, masked: Any, alphabet: str | None) -> States:
@@ -120,6 +128,13 @@ def _decide_exact(text: str, column: pa.Array, masked: Any) -> States:
     return np.where(same & masked, MAYBE, np.where(same & _bools(pc.equal(column, text)), YES, NO)).astype(
         np.int8
     )
+
+
+def _decide_regex(pattern: str, column: pa.Array, masked: Any) -> States:
+    rewritten = shape_regex(pattern)
+    possible = masked if rewritten is None else masked & _found(column, rewritten)
+    sure = ~masked & _found(column, pattern)
+    return np.where(sure, YES, np.where(possible, MAYBE, NO)).astype(np.int8)
 
 
 def _found(column: pa.Array, pattern: str) -> Any:

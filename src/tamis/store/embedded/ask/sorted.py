@@ -8,7 +8,7 @@ from tamis.store.embedded.ask.compile import Parameters
 from tamis.store.embedded.ask.condition import seen_up_to
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.rows import LOCATION, fetch, located, whole
-from tamis.store.embedded.ask.scan import Decided, plan_of, select
+from tamis.store.embedded.ask.scan import plan_of, select
 from tamis.store.embedded.ask.values import FieldSql, field_sql
 from tamis.store.embedded.part import Part, Snapshot
 
@@ -19,7 +19,7 @@ def sorted_page(
     """The first records by the keys of `sort`, then newest first."""
     as_of = seen_up_to(question, snapshot)
     plan = plan_of(snapshot, replace(question, as_of=as_of), engine, budget)
-    parts = [Decided(whole(d.part), d.condition, d.states) for d in plan.parts]
+    parts = [replace(d, part=whole(d.part)) for d in plan.parts]
     keys = [field_sql(key.name, f"k{place}", [d.part for d in parts]) for place, key in enumerate(sort.keys)]
 
     def projection(part: Part, parameters: Parameters) -> list[str]:

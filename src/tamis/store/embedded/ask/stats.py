@@ -23,7 +23,7 @@ from tamis.store.embedded.part import Part, Snapshot
 
 def stats(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, stats: Stats) -> Table:
     """The aggregates of each group, groups ascending."""
-    plan = plan_of(snapshot, question, engine, budget)
+    plan = plan_of(snapshot, question, engine, budget, by_hour=any(isinstance(by, Bin) for by in stats.by))
     rows = _counted(plan, stats) if _is_counting(stats) else _aggregated(plan, stats)
     rows.sort(key=lambda row: [order_key(value) for value in row[: len(stats.by)]])
     columns = (
@@ -47,7 +47,7 @@ def _counted(plan: Plan, stats: Stats) -> list[tuple[Any, ...]]:
     counts: dict[tuple[Any, ...], int] = {}
     first, last = 2**63 - 1, -(2**63)
     for decided, rows in parted.known:
-        tally, places = decided.part.tally(), np.flatnonzero(rows)
+        tally, places = decided.tally, np.flatnonzero(rows)
         if len(places):
             first, last = (
                 min(first, int(tally.min_ts[places].min())),

@@ -16,8 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chdb import session
-
 from benchmarks.generate import bodies
 from benchmarks.measure import load, own_cpu_s, timed
 from benchmarks.queries import Question, digest, preview, questions, some_trace_id
@@ -70,6 +68,8 @@ class Yardstick:
 
     def __init__(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
+        from chdb import session  # in the environment of the benchmarks only
+
         self._session = session.Session(str(folder))
         self._session.query("CREATE DATABASE logs")
         self._session.query("USE logs")

@@ -9,8 +9,7 @@ from types import ModuleType
 import pytest
 
 from tamis.cli.app import COMMANDS
-from tamis.server.app import create_app
-from tamis.settings import TABLE, Settings
+from tamis.settings import TABLE
 from tamis.telemetry.metrics import METRICS
 from tests.tidy.sources import ROOT, tracked
 from tools import (
@@ -96,7 +95,7 @@ def test_every_setting_is_documented() -> None:
 def test_every_route_command_and_metric_is_documented() -> None:
     """What the server answers, what the command line knows and what is counted stand in the reference."""
     pages = {tool.PLACE.stem: tool.PLACE.read_text(encoding="utf-8") for tool in REFERENCES}
-    paths = {str(getattr(route, "path", "")) for route in create_app(Settings()).routes}
+    paths = {str(getattr(route, "path", "")) for route in make_http_reference.api().routes}
     assert undocumented(sorted(paths), pages["http"]) == []
     assert undocumented((f"tamis {command}" for command in COMMANDS), pages["commands"]) == []
     assert undocumented((metric.name for metric in METRICS), pages["metrics"]) == []

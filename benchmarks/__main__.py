@@ -44,6 +44,7 @@ def measure_corpus(name: str, work: Path) -> Figures:
     figures["zstd_bytes"] = sum(map(zstd_bytes, paths))
     data = work / f"tamis-{name}"
     figures.update(take_in(name, paths, data, work / "chdb"))
+    figures["settled"] = run_module("benchmarks.settle", data)
     if variant == "mixed":
         figures["good_lines"] = ingest.good_lines(paths)
     if name in ASKED:

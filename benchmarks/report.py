@@ -104,7 +104,7 @@ def _question_goals(name: str, figures: Figures) -> Iterable[Goal]:
 
 
 def _size_goal(name: str, figures: Figures) -> Goal:
-    size, packed = figures["ingest"]["bytes"], figures["zstd_bytes"]
+    size, packed = figures["settled"]["bytes"], figures["zstd_bytes"]
     ratio = size / packed
     return Goal(
         f"size on disk, {name}", f"{size / 1e6:.1f} MB", f"`zstd -3`: {packed / 1e6:.1f} MB", ratio,
@@ -241,6 +241,11 @@ def _ingest(results: Figures) -> str:
             f"| Tamis, {name}, HTTP, 2 clients, synced | {made['records_per_s']:,.0f} | {runs} |"
             f" {made['server_cpu_s']:.1f} | {made['bytes'] / 1e6:.1f} | {made['load']} |"
         )
+        rest = figures["settled"]
+        rows.append(
+            f"| Tamis, {name}, brought to rest in {rest['seconds']:.1f} s | | | {rest['cpu_s']:.1f} |"
+            f" {rest['bytes'] / 1e6:.1f} | |"
+        )
         for one in figures.get("chdb", {}).get("ingest", ()):
             runs = ", ".join(f"{rate / 1e3:,.0f}" for rate in one["runs"])
             rows.append(
@@ -312,14 +317,16 @@ def _method() -> str:
   that map the file and send; clients share the cores with the server.
   Where there is a goal: the median of three runs, chDB and Tamis in turns.
 - chDB: MergeTree on disk, partitions by day, `ORDER BY (service, timestamp)`, text index with folded words on the
-  message, Bloom filter on the trace id, `fsync_after_insert` and `fsync_part_directory` where it says synced; merged
-  into one part before it is asked; default settings, its caches on.
+  message, Bloom filter on the trace id, `fsync_after_insert` and `fsync_part_directory` where it says synced; default
+  settings, its caches on (one of them keeps which granules a repeated condition found: its first time is in the table).
 - Questions: in process on both sides, from text to the answer's values, parsing included; once cold, then the median
   of at least five warm runs. The trace id that is present and the one that is absent are one question of the twelve:
   the mean counts them as one. Answers are compared (`same answer`): counts, tables, instants of the newest 100,
   patterns with their counts, first and last instants.
 - Memory is resident memory as the system counts it (`VmHWM`), shared pages of libraries included.
-- Size on disk is everything in the data folder after a clean stop."""
+- Size on disk is everything in the data folder after a clean stop and after what the server does when nothing has
+  come for some seconds: segments written anew, smaller (`benchmarks/settle.py`). chDB's table is likewise merged into
+  one part before it is asked."""
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ def corpus(*, asked: bool) -> dict[str, Any]:
         "rest_mib": 100.0, "peak_mib": 300.0, "stored": 990_000, "rejected": 10_000,
     }  # fmt: skip
     found: dict[str, Any] = {"zstd_bytes": 100_000_000, "ingest": taken, "good_lines": 990_000}
+    found["settled"] = {"bytes": 70_000_000, "seconds": 2.0, "cpu_s": 2.0}
     if asked:
         ways = [
             {"way": way.name, "records_per_s": rate, "runs": [rate], "cpu_s": 3.0, "bytes": 1, "load": 1.0}
@@ -66,7 +67,7 @@ def test_good_figures_meet_every_goal(results: dict[str, Any]) -> None:
         (("corpora", "uniform-1m", "ingest", "records_per_s"), 200_000.0, "ingest over HTTP, uniform-1m"),
         (("corpora", "mixed-1m", "ingest", "records_per_s"), 90_000.0, "ingest over HTTP, mixed-1m"),
         (("corpora", "uniform-10m", "store", "questions", 3, "warm_s"), 0.051, "the slowest beside chDB"),
-        (("corpora", "shapes-1m", "ingest", "bytes"), 86_000_000, "size on disk, shapes-1m"),
+        (("corpora", "shapes-1m", "settled", "bytes"), 86_000_000, "size on disk, shapes-1m"),
         (("corpora", "mixed-1m", "ingest", "rest_mib"), 211.0, "at rest"),
         (("corpora", "mixed-1m", "ingest", "peak_mib"), 573.0, "full ingest"),
         (("corpora", "shapes-1m", "read", "questions", 0, "peak_mib"), 763.0, "heaviest"),

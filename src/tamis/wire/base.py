@@ -1,12 +1,12 @@
 """What every decoder takes and gives: options, columns, and what was rejected."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from itertools import chain, repeat
 from typing import Any, Protocol, TypeAlias
 
+from tamis.clock import SYSTEM_CLOCK
 from tamis.record.model import Column, Columns
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -60,7 +60,7 @@ class DecodeOptions:
     host: str | None = None
     fields: FieldNames = NO_FIELDS
     zone: tzinfo = UTC
-    now_ns: int = field(default_factory=time.time_ns)
+    now_ns: int = field(default_factory=SYSTEM_CLOCK.now_ns)
     line_as_message: bool = False
     keep_unparsed: bool = False
     limits: WireLimits = DEFAULT_LIMITS

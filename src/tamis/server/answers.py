@@ -77,6 +77,10 @@ class HistogramAnswer(Read, kw_only=True):
     """Counts over time; intervals without records are left out."""
 
     interval_s: About[int | float, Meta(description="How long each interval is, in seconds.")]
+    start: About[str | None, Meta(description="Where the time that was asked for begins; null is open.")] = (
+        None
+    )
+    end: About[str | None, Meta(description="Where it ends.")] = None
     buckets: About[list[Bucket], Meta(description="Intervals that have records, ascending.")]
 
 

@@ -141,7 +141,11 @@ class Searcher:
         made = self.store.histogram(question, budget, interval_ns=interval_ns, by=by)
         if len(made.buckets) > BUCKETS_MAX:
             raise ParameterError("interval", interval, f"longer: there would be over {BUCKETS_MAX:,} buckets")
-        return answers.histogram_answer(made, self.store.store_id)
+        answer = answers.histogram_answer(made, self.store.store_id)
+        start, end = narrow(question.filter, (question.start_ns, question.end_ns))
+        answer.start = None if start is None else print_instant(start)
+        answer.end = None if end is None else print_instant(end)
+        return answer
 
     def _auto_interval(self, question: Question, budget: Budget) -> tuple[Question, int]:
         """A nice interval for the range of time that is asked, or that the records found cover."""

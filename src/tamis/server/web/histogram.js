@@ -23,17 +23,21 @@ export function drawHistogram(box, tip, answer, choose) {
   choosable(svg, bars, scale, width, choose);
 }
 
-/** Every interval from the first to the last, those without records too. */
+/** Every interval of the time that was asked for, else from the first record to the last; those without records too. */
 function filled(answer) {
   if (answer.buckets.length === 0) return [];
   const step = answer.interval_s * 1000;
   const known = new Map(answer.buckets.map((bucket) => [Date.parse(bucket.start), bucket.counts]));
   const times = [...known.keys()];
-  const first = Math.min(...times), last = Math.max(...times);
+  const first = answer.start ? Math.floor(Date.parse(answer.start) / step) * step : Math.min(...times);
+  const last = answer.end ? Math.floor((Date.parse(answer.end) - 1) / step) * step : Math.max(...times, ...nowOf(answer));
   const count = Math.round((last - first) / step) + 1;
   const starts = count <= BARS_MAX ? Array.from({ length: count }, (_, at) => first + at * step) : times.slice(-BARS_MAX);
   return starts.map((start) => bar(start, start + step, known.get(start) || {}));
 }
+
+/** What begins at a time and has no end goes up to now, unless records are ahead of it. */
+const nowOf = (answer) => (answer.start ? [Math.floor(Date.now() / (answer.interval_s * 1000)) * answer.interval_s * 1000] : []);
 
 function bar(start, end, counts) {
   const families = {};
@@ -67,7 +71,8 @@ function drawMarks(svg, bars, scale, width) {
   let before = "";
   for (let at = 0; at < bars.length; at += step) {
     const text = mark(new Date(bars[at].start), unit);
-    if (text !== before) svg.append(draw("text", { x: at * scale.width, y: HEIGHT - 4 }, text));
+    const isLast = at * scale.width > width - 70;
+    if (text !== before) svg.append(draw("text", { x: isLast ? width : at * scale.width, y: HEIGHT - 4, "text-anchor": isLast ? "end" : "start" }, text));
     before = text;
   }
 }

@@ -134,7 +134,7 @@ class QuerySettings:
     waiting_max: int = whole(100, "Heavy queries that may wait; more are answered 429.")
     threads: int = whole(0, "Threads for all queries together; 0 is one for each processor.")
     rows_max: int = whole(10_000, "Rows an answer may have; export has no such limit.", least=1)
-    shapes_max: int = whole(50_000, "A segment with more shapes is searched by its messages instead.")
+    shapes_max: int = whole(500_000, "A segment with more shapes is searched by its messages instead.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from tamis.store import base
 from tamis.store.base import Appended, Budget, Order, Question, StoreHealth
 from tamis.store.embedded.ask.context import context
 from tamis.store.embedded.ask.count import count, histogram
-from tamis.store.embedded.ask.facets import facets, fields
+from tamis.store.embedded.ask.facets import facets
+from tamis.store.embedded.ask.field_list import fields
 from tamis.store.embedded.ask.page import search
 from tamis.store.embedded.ask.patterns import patterns
 from tamis.store.embedded.ask.sorted import sorted_page

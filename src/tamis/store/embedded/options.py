@@ -73,7 +73,7 @@ class StoreOptions:
     query_memory_bytes: int = 384 * MIB
     query_threads: int = 2
     query_heavy_max: int = 4
-    query_shapes_max: int = 50_000
+    query_shapes_max: int = 500_000
     """A segment with more shapes is searched by its messages."""
 
     background: bool = True

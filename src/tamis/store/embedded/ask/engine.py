@@ -27,7 +27,7 @@ class Engine:
         memory_bytes: int = 300 << 20,
         threads: int = 2,
         heavy_max: int = 4,
-        shapes_max: int = 50_000,
+        shapes_max: int = 500_000,
     ) -> None:
         self.decider = Decider(shapes_max)
         self._free = threading.Semaphore(heavy_max)

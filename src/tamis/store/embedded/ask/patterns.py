@@ -1,6 +1,6 @@
 """What sentences there are: shapes with their counts."""
 
-from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,33 +12,7 @@ from tamis.store.embedded.ask.compile import Parameters
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.scan import Decided, Plan, column_sql, plan_of, select, split
 from tamis.store.embedded.part import Part, Snapshot
-
-
-@dataclass
-class _Found:
-    """One shape's facts as they come together."""
-
-    template: str
-    count: int = 0
-    first_seen: int = 2**63 - 1
-    last_seen: int = -(2**63)
-    levels: Counter[str] = field(default_factory=Counter)
-    services: Counter[str] = field(default_factory=Counter)
-    example: str | None = None
-    example_at: int = -(2**63)
-
-    def add(self, number: int, first: int, last: int, level: str | None, service: str | None) -> None:
-        """Count records of one level and service."""
-        self.count += number
-        self.first_seen = min(self.first_seen, first)
-        self.last_seen = max(self.last_seen, last)
-        self.levels[level or ""] += number
-        self.services[service or ""] += number
-
-    def offer(self, example: str | None, at: int) -> None:
-        """Take an example when it is newer than the one there is."""
-        if example is not None and at >= self.example_at:
-            self.example, self.example_at = example, at
+from tamis.store.embedded.tally import Ints
 
 
 def patterns(
@@ -47,72 +21,135 @@ def patterns(
     """The shapes of the records asked for, most frequent first."""
     plan = plan_of(snapshot, question, engine, budget)
     parted = split(plan)
-    found: dict[int, _Found] = {}
+    counts = _Counts()
     for decided, rows in parted.known:
-        _add_tally(found, decided, np.flatnonzero(rows))
-    _add_scan(found, plan, parted.scanned, parted.hours)
-    ranked = sorted(found.items(), key=lambda item: (-item[1].count, item[1].template))
+        _add_tally(counts, decided, np.flatnonzero(rows))
+    _add_scan(counts, plan, parted.scanned, parted.hours)
+    found = counts.by_shape()
+    templates = [counts.templates[number] for number in found.shape_ids.tolist()]
+    ranked = sorted(range(len(templates)), key=lambda place: (-found.count[place], templates[place]))
     shown = ranked if limit is None else ranked[:limit]
-    _fetch_examples(plan, {number: facts for number, facts in shown if facts.example is None})
+    examples = _examples(plan, counts, [int(found.shape_ids[place]) for place in shown])
     return PatternList(
         as_of=plan.as_of,
         warnings=snapshot.warnings,
-        patterns=tuple(_facts(number, facts) for number, facts in shown),
-        unmatched=sum(facts.count for _, facts in ranked[len(shown) :]),
+        patterns=tuple(_facts(found, place, templates[place], examples) for place in shown),
+        unmatched=int(found.count.sum()) - sum(int(found.count[place]) for place in shown),
     )
 
 
-def _facts(number: int, found: _Found) -> PatternFacts:
+@dataclass
+class _Counts:
+    """Counts of shapes by level and service as they come from tallies and scans: columns of equal length."""
+
+    columns: list[tuple[Ints, Ints, Ints, Ints, Ints, Ints]] = field(default_factory=list)
+    names: dict[str, int] = field(default_factory=dict)
+    templates: dict[int, str] = field(default_factory=dict)
+    examples: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """For each shape: when its newest known example happened, and its message."""
+
+    def codes(self, values: Sequence[str | None]) -> Ints:
+        """Numbers for names of levels and services ("" when absent), the same for all parts."""
+        return np.array([self.names.setdefault(value or "", len(self.names)) for value in values], np.int64)
+
+    def offer(self, number: int, at: int, example: str) -> None:
+        """Keep an example when it is newer than the one there is."""
+        known = self.examples.get(number)
+        if known is None or at >= known[0]:
+            self.examples[number] = (at, example)
+
+    def by_shape(self) -> "_ByShape":
+        """The counts of each shape."""
+        if not self.columns:
+            empty = np.zeros(0, np.int64)
+            return _ByShape(empty, empty, empty, empty, [], [])
+        ids, level, service, count, first, last = (
+            np.concatenate(column) for column in zip(*self.columns, strict=True)
+        )
+        shape_ids, rows = np.unique(ids, return_inverse=True)
+        lowest, highest = np.full(len(shape_ids), 2**63 - 1), np.full(len(shape_ids), -(2**63))
+        np.minimum.at(lowest, rows, first)
+        np.maximum.at(highest, rows, last)
+        total = np.bincount(rows, weights=count).astype(np.int64)
+        names = list(self.names)
+        return _ByShape(
+            shape_ids,
+            total,
+            lowest,
+            highest,
+            _named(rows, level, count, names),
+            _named(rows, service, count, names),
+        )
+
+
+@dataclass(frozen=True)
+class _ByShape:
+    """One row for each shape."""
+
+    shape_ids: Ints
+    count: Ints
+    first: Ints
+    last: Ints
+    levels: Sequence[dict[str, int]]
+    services: Sequence[dict[str, int]]
+
+
+def _named(rows: Ints, codes: Ints, counts: Ints, names: Sequence[str]) -> list[dict[str, int]]:
+    """For each row: how many of each name, most frequent first."""
+    found: list[dict[str, int]] = [{} for _ in range(int(rows.max()) + 1)]
+    keys, places = np.unique(rows * len(names) + codes, return_inverse=True)
+    sums = np.bincount(places, weights=counts).astype(np.int64)
+    order = np.argsort(-sums, kind="stable")
+    for key, number in zip(keys[order].tolist(), sums[order].tolist(), strict=True):
+        row, code = divmod(key, len(names))
+        found[row][names[code]] = number
+    return found
+
+
+def _facts(found: _ByShape, place: int, template: str, examples: dict[int, str]) -> PatternFacts:
+    number = int(found.shape_ids[place])
     return PatternFacts(
         shape_id=number,
-        template=found.template,
-        count=found.count,
-        first_seen=found.first_seen,
-        last_seen=found.last_seen,
-        levels=dict(found.levels.most_common()),
-        services=dict(found.services.most_common()),
-        example=found.example or "",
+        template=template,
+        count=int(found.count[place]),
+        first_seen=int(found.first[place]),
+        last_seen=int(found.last[place]),
+        levels=found.levels[place],
+        services=found.services[place],
+        example=examples.get(number, ""),
     )
 
 
-def _add_tally(found: dict[int, _Found], decided: Decided, rows: Any) -> None:
-    """Fold the rows of a tally by shape, level and service, then add each sum."""
+def _add_tally(counts: _Counts, decided: Decided, rows: Ints) -> None:
     tally = decided.tally
     if not len(rows):
         return
-    combined = (tally.shape[rows] * len(tally.levels) + tally.level[rows]) * len(
-        tally.services
-    ) + tally.service[rows]
-    keys, group = np.unique(combined, return_inverse=True)
-    counts = np.bincount(group, weights=tally.count[rows])
-    first = np.full(len(keys), 2**63 - 1, np.int64)
-    np.minimum.at(first, group, tally.min_ts[rows])
-    last = np.full(len(keys), -(2**63), np.int64)
-    np.maximum.at(last, group, tally.max_ts[rows])
-    for place, key in enumerate(keys.tolist()):
-        rest, service = divmod(key, len(tally.services))
-        code, level = divmod(rest, len(tally.levels))
-        facts = found.setdefault(int(tally.shape_ids[code]), _Found(tally.shapes[code]))
-        facts.add(
-            int(counts[place]),
-            int(first[place]),
-            int(last[place]),
-            tally.levels[level],
-            tally.services[service],
-        )
-    _offer_examples(found, tally, rows)
+    ids = tally.shape_ids[tally.shape[rows]]
+    level = counts.codes(tally.levels)[tally.level[rows]]
+    service = counts.codes(tally.services)[tally.service[rows]]
+    counts.columns.append((ids, level, service, tally.count[rows], tally.min_ts[rows], tally.max_ts[rows]))
+    counts.templates.update(zip(tally.shape_ids.tolist(), tally.shapes, strict=True))
+    with_example = np.flatnonzero(tally.example.is_valid().to_numpy(zero_copy_only=False)[rows])
+    texts = tally.example.take(rows[with_example]).to_pylist()
+    stamps = tally.max_ts[rows[with_example]].tolist()
+    for number, at, text in zip(ids[with_example].tolist(), stamps, texts, strict=True):
+        counts.offer(number, at, text)
 
 
-def _offer_examples(found: dict[int, _Found], tally: Any, rows: Any) -> None:
-    with_example = rows[tally.example.is_valid().to_numpy(zero_copy_only=False)[rows]]
-    texts = tally.example.take(with_example).to_pylist()
-    for row, text in zip(with_example.tolist(), texts, strict=True):
-        found[int(tally.shape_ids[tally.shape[row]])].offer(text, int(tally.max_ts[row]))
+def _add_scan(counts: _Counts, plan: Plan, parts: Sequence[Decided], hours: frozenset[int] | None) -> None:
+    found = list(_scanned(plan, parts, hours))
+    if not found:
+        return
+    ids, levels, services, number, first, last, examples = zip(*found, strict=True)
+    shape_ids, count, low, high = (np.array(column, np.int64) for column in (ids, number, first, last))
+    counts.columns.append((shape_ids, counts.codes(levels), counts.codes(services), count, low, high))
+    for shape_number, at, example in zip(ids, last, examples, strict=True):
+        counts.offer(shape_number, at, example)
+        if shape_number not in counts.templates:
+            counts.templates[shape_number] = shape(example)
 
 
-def _add_scan(
-    found: dict[int, _Found], plan: Plan, parts: list[Decided], hours: frozenset[int] | None
-) -> None:
+def _scanned(plan: Plan, parts: Sequence[Decided], hours: frozenset[int] | None) -> Iterator[tuple[Any, ...]]:
     def projection(part: Part, _: Parameters) -> list[str]:
         service, level = (column_sql(name, part, "VARCHAR") for name in ("service", "level"))
         return [
@@ -124,25 +161,20 @@ def _add_scan(
         ]
 
     source = select(plan, parts, projection, hours=hours)
-    statement = (
+    return source.rows(
         "SELECT shape_id, level, service, count(*), min(ts), max(ts), arg_max(message, ts) "
         "FROM {rows} GROUP BY shape_id, level, service"
     )
-    for number, level, service, count, first, last, example in source.rows(statement):
-        facts = found.get(number)
-        if facts is None:
-            facts = found[number] = _Found(shape(example))
-        facts.add(count, first, last, level, service)
-        facts.offer(example, last)
 
 
-def _fetch_examples(plan: Plan, lacking: dict[int, _Found]) -> None:
-    """Messages for shapes whose example in the tally is not among the records asked for."""
-    if not lacking:
-        return
-    source = select(plan, plan.parts, lambda part, _: ["shape_id", "message", "epoch_ns(timestamp) AS ts"])
-    wanted = source.parameters.among("shape_id", lacking)
-    for number, example in source.rows(
-        f"SELECT shape_id, arg_max(message, ts) FROM {{rows}} WHERE {wanted} GROUP BY 1"
-    ):
-        lacking[number].example = example
+def _examples(plan: Plan, counts: _Counts, shown: Sequence[int]) -> dict[int, str]:
+    """A message of each shape, among the records asked for."""
+    examples = {number: counts.examples[number][1] for number in shown if number in counts.examples}
+    lacking = [number for number in shown if number not in examples]
+    if lacking:
+        projection = ["shape_id", "message", "epoch_ns(timestamp) AS ts"]
+        source = select(plan, plan.parts, lambda part, _: projection)
+        wanted = source.parameters.among("shape_id", lacking)
+        rows = source.rows(f"SELECT shape_id, arg_max(message, ts) FROM {{rows}} WHERE {wanted} GROUP BY 1")
+        examples.update(dict(rows))
+    return examples

@@ -1,5 +1,6 @@
 """Going around damage: a segment that turns out to be damaged while it is read is set aside."""
 
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,8 @@ from tamis.disk.base import Disk
 from tamis.errors import DamageError, DiskError
 from tamis.store.embedded.catalog import Catalog
 from tamis.store.embedded.layout import Layout
+from tamis.store.embedded.manifest import Manifest, SegmentEntry, with_segment
+from tamis.store.embedded.mend import with_new_tally
 from tamis.store.embedded.segment_files import damage_of
 
 T = TypeVar("T")
@@ -19,31 +22,64 @@ class Around:
 
     def __init__(self, disk: Disk, layout: Layout, catalog: Catalog) -> None:
         self._disk, self._layout, self._catalog = disk, layout, catalog
+        self._one = threading.Lock()
+        self._mended: set[str] = set()
 
     def do(self, work: Callable[[], T]) -> T:
         """The result of `work`, which is done again after each segment that had to be set aside."""
         while True:
+            seen = self.now
             try:
                 return work()
             except (DamageError, duckdb.Error) as error:
-                if not self.set_aside(error):
+                if not self.set_aside(error, seen):
                     raise
 
-    def set_aside(self, error: Exception) -> bool:
-        """Set aside what made an error; False when no segment is to blame.
+    @property
+    def now(self) -> Manifest:
+        """What is live."""
+        return self._catalog.manifest
+
+    def set_aside(self, error: Exception, seen: Manifest) -> bool:
+        """Mend or set aside what made an error; False when no segment is to blame. `seen` was live when the work
+        began: when something else is by now, the work is simply worth another try.
 
         DuckDB does not always say which file it could not read: then all are compared with their digests.
         """
-        if isinstance(error, DamageError) and self._catalog.set_aside_damaged(error):
-            return True
-        damaged = {}
+        with self._one:
+            if self.now is not seen:
+                return True
+            found = self._named(error) or self._damaged()
+            for entry, reason in found:
+                if not self._mend(entry):
+                    self._catalog.set_aside(entry.name, reason)
+            return bool(found)
+
+    def _named(self, error: Exception) -> list[tuple[SegmentEntry, str]]:
+        """The segment that an error speaks of, when it is live."""
+        if not isinstance(error, DamageError):
+            return []
+        entry = self._catalog.segment_in(f"{error.path} {error.reason}")
+        return [(entry, error.reason)] if entry is not None else []
+
+    def _damaged(self) -> list[tuple[SegmentEntry, str]]:
+        found = []
         for entry in self._catalog.manifest.segments:
             try:
                 reason = damage_of(self._disk, self._layout, entry)
             except DiskError as refused:
                 reason = str(refused)
             if reason is not None:
-                damaged[entry.name] = reason
-        for name, reason in damaged.items():
-            self._catalog.set_aside(name, reason)
-        return bool(damaged)
+                found.append((entry, reason))
+        return found
+
+    def _mend(self, entry: SegmentEntry) -> bool:
+        """Count a segment's tally anew, once: when that did not help, it is not the tally."""
+        if entry.name in self._mended:
+            return False
+        self._mended.add(entry.name)
+        mended = with_new_tally(self._disk, self._layout, entry)
+        if mended is None:
+            return False
+        self._catalog.publish(lambda manifest: with_segment(manifest, mended))
+        return True

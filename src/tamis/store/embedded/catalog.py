@@ -78,7 +78,7 @@ class Catalog:
             return manifest
 
     def _view_of(self, manifest: Manifest, opened: Mapping[str, Segment]) -> _View:
-        segments = {entry.name: opened.get(entry.name) or self._open(entry) for entry in manifest.segments}
+        segments = {entry.name: self._opened(entry, opened) for entry in manifest.segments}
         deletions = tuple(_tombstone(entry) for entry in manifest.tombstones)
         hidden_in: dict[str, tuple[Tombstone, ...]] = {}
         for entry in manifest.segments:
@@ -91,9 +91,16 @@ class Catalog:
                 hidden_in[entry.name] = hiding
         return _View(manifest, segments, deletions, MappingProxyType(hidden_in))
 
-    def _open(self, entry: SegmentEntry) -> Segment:
+    def _opened(self, entry: SegmentEntry, opened: Mapping[str, Segment]) -> Segment:
+        known = opened.get(entry.name)
+        if known is not None and known.tally_sha256 == entry.tally_sha256:
+            return known
         return open_segment(
-            entry.name, self._layout.segment(entry.name), self._layout.tally(entry.name), entry.facts
+            entry.name,
+            self._layout.segment(entry.name),
+            self._layout.tally(entry.name),
+            entry.facts,
+            tally_sha256=entry.tally_sha256,
         )
 
     @contextmanager
@@ -144,12 +151,14 @@ class Catalog:
 
         Its files are left alone. Answers carry a warning from now on.
         """
-        text = f"{error.path} {error.reason}"
-        for entry in self.manifest.segments:
-            if f"/{entry.name}." in text:
-                self.set_aside(entry.name, error.reason)
-                return True
-        return False
+        entry = self.segment_in(f"{error.path} {error.reason}")
+        if entry is not None:
+            self.set_aside(entry.name, error.reason)
+        return entry is not None
+
+    def segment_in(self, text: str) -> SegmentEntry | None:
+        """The live segment one of whose files a text names."""
+        return next((entry for entry in self.manifest.segments if f"/{entry.name}." in text), None)
 
     def set_aside(self, name: str, reason: str) -> None:
         """Set aside a segment; when even the manifest cannot be written, only until the next start."""

@@ -26,6 +26,7 @@ def exported(
     source: AbstractContextManager[Snapshot] = nullcontext(first)
     last: _Key | None = None
     while True:
+        seen = around.now
         try:
             with source as snapshot:
                 for records in export(snapshot, _from(asked, last, order), budget, shop.engine, order=order):
@@ -35,7 +36,7 @@ def exported(
                         yield following
             return
         except (DamageError, duckdb.Error) as error:
-            if not around.set_aside(error):
+            if not around.set_aside(error, seen):
                 raise
             source = shop.catalog.snapshot(question)
 

@@ -108,3 +108,9 @@ def with_loss(manifest: Manifest, loss: Loss) -> Manifest:
     if known or len(manifest.losses) >= LOSSES_MAX:
         return manifest
     return msgspec.structs.replace(manifest, losses=(*manifest.losses, loss))
+
+
+def with_segment(manifest: Manifest, entry: SegmentEntry) -> Manifest:
+    """The manifest with another entry for a segment that it names."""
+    segments = tuple(entry if one.name == entry.name else one for one in manifest.segments)
+    return msgspec.structs.replace(manifest, segments=segments)

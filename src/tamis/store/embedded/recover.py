@@ -10,8 +10,9 @@ from tamis.disk.base import Disk
 from tamis.disk.real import sweep_temporary
 from tamis.store.embedded.catalog import without_damaged
 from tamis.store.embedded.layout import SEGMENT_SUFFIX, TALLY_SUFFIX, Layout, is_day
-from tamis.store.embedded.manifest import Loss, Manifest, with_loss
+from tamis.store.embedded.manifest import Loss, Manifest, with_loss, with_segment
 from tamis.store.embedded.manifest_file import read_manifest
+from tamis.store.embedded.mend import with_new_tally
 from tamis.store.embedded.replay import Replay, replay
 from tamis.store.embedded.segment_files import damage_of, trouble_with
 
@@ -37,7 +38,7 @@ def recover(disk: Disk, layout: Layout, *, now_ns: int) -> Recovered:
     make_names_safe(disk, layout)
     read = read_manifest(disk, layout)
     notes = [read.problem] if read.problem else []
-    manifest = _check_segments(disk, layout, read.manifest, now_ns=now_ns)
+    manifest = _check_segments(disk, layout, read.manifest, notes, now_ns=now_ns)
     removed = _remove_unnamed(disk, layout, manifest)
     if removed:
         notes.append(f"{removed} files of unfinished segments were removed")
@@ -62,14 +63,22 @@ def _days(disk: Disk, layout: Layout) -> list[Path]:
     return [layout.segments / name for name in disk.names(layout.segments) if is_day(name)]
 
 
-def _check_segments(disk: Disk, layout: Layout, manifest: Manifest, *, now_ns: int) -> Manifest:
+def _check_segments(
+    disk: Disk, layout: Layout, manifest: Manifest, notes: list[str], *, now_ns: int
+) -> Manifest:
     """Set aside segments whose files are not as they were, and take back those that are whole again."""
     manifest = _take_back(disk, layout, manifest)
     damaged = {}
     for entry in manifest.segments:
         trouble = trouble_with(disk, layout, entry)
-        if trouble is not None:
+        if trouble is None:
+            continue
+        mended = with_new_tally(disk, layout, entry)
+        if mended is None:
             damaged[entry.name] = trouble
+        else:
+            manifest = with_segment(manifest, mended)
+            notes.append(f"{trouble}; it was counted anew, nothing is lost")
     return without_damaged(manifest, damaged, now_ns=now_ns) if damaged else manifest
 
 

@@ -1,5 +1,6 @@
 """A sealed segment: a Parquet file of records in order of time, and its tally beside it."""
 
+import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,8 +152,10 @@ def _is_single_token(table: pa.Table, name: str) -> bool:
 class Segment:
     """A `Part` in files. Opened at the first read; thread-safe."""
 
-    def __init__(self, name: str, path: Path, tally_path: Path, facts: PartFacts) -> None:
-        self.name, self.facts = name, facts
+    def __init__(
+        self, name: str, path: Path, tally_path: Path, facts: PartFacts, *, tally_sha256: str = ""
+    ) -> None:
+        self.name, self.facts, self.tally_sha256 = name, facts, tally_sha256
         self._path, self._tally_path = path, tally_path
         self._lock = threading.Lock()
         self._file: pq.ParquetFile | None = None
@@ -180,12 +183,16 @@ class Segment:
             raise DamageError(str(self._path), str(error)) from error
 
     def tally(self) -> Tally:
-        """The tally, read once and kept."""
+        """The tally, read once and kept; compared with its digest, because a wrong one would count wrongly
+        without a sign."""
         with self._lock:
             if self._tally is None:
                 try:
-                    self._tally = decode_tally(self._tally_path.read_bytes())
-                except (OSError, pa.ArrowInvalid, KeyError) as error:
+                    data = self._tally_path.read_bytes()
+                    if self.tally_sha256 and hashlib.sha256(data).hexdigest() != self.tally_sha256:
+                        raise DamageError(str(self._tally_path), "its SHA-256 differs")
+                    self._tally = decode_tally(data)
+                except (OSError, pa.ArrowException, KeyError) as error:
                     raise DamageError(str(self._tally_path), str(error)) from error
             return self._tally
 
@@ -231,6 +238,8 @@ def read_metadata(path: Path) -> dict[str, bytes]:
     return {key.decode(): value for key, value in metadata.items()}
 
 
-def open_segment(name: str, path: Path, tally_path: Path, facts: PartFacts) -> Segment:
-    """A segment, whose files are not touched before they are needed."""
-    return Segment(name, path, tally_path, facts)
+def open_segment(
+    name: str, path: Path, tally_path: Path, facts: PartFacts, *, tally_sha256: str = ""
+) -> Segment:
+    """A segment, whose files are not touched before they are needed. `tally_sha256`: "" is not known."""
+    return Segment(name, path, tally_path, facts, tally_sha256=tally_sha256)

@@ -1,11 +1,19 @@
-"""Keeps pandas out of the server's process: pyarrow and DuckDB import it when it is installed, for nothing that
-Tamis uses, and it takes seconds and 60 MB."""
+"""Keeps the server's process lean.
 
+pyarrow and DuckDB import pandas when it is installed, for nothing that Tamis uses; it takes seconds and 60 MB.
+Python's cyclic garbage collector looks through the thousands of fresh objects of a body as often as it can, and
+finds nothing: a fifth of the time of decoding.
+"""
+
+import gc
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+
+GARBAGE_AFTER_OBJECTS = 100_000
 
 
 class _Unwanted(MetaPathFinder):
@@ -21,6 +29,8 @@ class _Unwanted(MetaPathFinder):
 
 
 def keep_lean() -> None:
-    """From now on pandas counts as not installed in this process (where it is loaded already, nothing changes)."""
+    """From now on pandas counts as not installed in this process (where it is loaded already, nothing changes),
+    and garbage is looked for after so many objects that a body seldom makes them."""
+    gc.set_threshold(GARBAGE_AFTER_OBJECTS, 50, 20)
     if not any(isinstance(one, _Unwanted) for one in sys.meta_path):
         sys.meta_path.insert(0, _Unwanted())

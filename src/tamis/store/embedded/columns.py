@@ -150,11 +150,38 @@ _UNIFORM: dict[type, str] = {int: "i", float: "f", str: "s", bool: "b"}
 
 
 def _split_mixed(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Array]:
+    """A column for each type: a pass over all values for each of the usual types, then one by one the rest."""
+    result: dict[str, pa.Array] = {}
+    rest: list[int] = []
+    for kind in dict.fromkeys(map(type, values)):
+        if kind is type(None):
+            continue
+        column = _of_type(path, values, kind) if kind in _UNIFORM else None
+        if column is None:
+            rest.extend(row for row, value in enumerate(values) if type(value) is kind)
+        else:
+            result.update(column)
+    if rest:
+        result.update(_split_rest(path, values, rest, depth=depth))
+    return result
+
+
+def _of_type(path: str, values: list[Any], kind: type) -> dict[str, pa.Array] | None:
+    """The values of one type; None when some of them do not fit its column."""
+    try:
+        column = pa.array(
+            [value if type(value) is kind else None for value in values], ATTRIBUTE_TYPES[_UNIFORM[kind]]
+        )
+    except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):
+        return None
+    return {f"{path}#{_UNIFORM[kind]}": column}
+
+
+def _split_rest(path: str, values: list[Any], rows: Iterable[int], *, depth: int) -> dict[str, pa.Array]:
     by_type: dict[str, list[Any]] = {}
     nested: list[Any] | None = None
-    for row, value in enumerate(values):
-        if value is None:
-            continue
+    for row in rows:
+        value = values[row]
         if isinstance(value, dict) and value and depth < DEPTH_MAX:
             nested = nested or [None] * len(values)
             nested[row] = value

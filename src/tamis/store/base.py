@@ -46,7 +46,9 @@ class Budget:
             raise QueryCancelledError("the query was called off")
         remaining = self._deadline_s - self._clock.monotonic_s()
         if remaining <= 0:
-            raise QueryTimeoutError(f"the query ran longer than {self.timeout_s:g} s; narrow its time range or filter")
+            raise QueryTimeoutError(
+                f"the query ran longer than {self.timeout_s:g} s; narrow its time range or filter"
+            )
         return remaining
 
     def cancel(self) -> None:
@@ -216,7 +218,13 @@ class Store(Protocol):
         ...
 
     def search(
-        self, question: Question, budget: Budget, *, limit: int = 100, order: Order = "desc", cursor: str | None = None
+        self,
+        question: Question,
+        budget: Budget,
+        *,
+        limit: int = 100,
+        order: Order = "desc",
+        cursor: str | None = None,
     ) -> Page:
         """A page of records. A cursor carries its `as_of`; it goes with the same question and order."""
         ...

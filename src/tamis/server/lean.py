@@ -12,7 +12,6 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-
 GARBAGE_AFTER_OBJECTS = 100_000
 
 

@@ -2,10 +2,12 @@
 
 pyarrow and DuckDB import pandas when it is installed, for nothing that Tamis uses; it takes seconds and 60 MB.
 Python's cyclic garbage collector looks through the thousands of fresh objects of a body as often as it can, and
-finds nothing: a fifth of the time of decoding.
+finds nothing: a fifth of the time of decoding. pyarrow's own allocator keeps what it once had: at full ingest the
+process was 660 MB, with the system's 430 MB, for 165 MB of tables.
 """
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -28,8 +30,10 @@ class _Unwanted(MetaPathFinder):
 
 
 def keep_lean() -> None:
-    """From now on pandas counts as not installed in this process (where it is loaded already, nothing changes),
-    and garbage is looked for after so many objects that a body seldom makes them."""
+    """From now on pandas counts as not installed in this process, memory comes from the system's allocator, and
+    garbage is looked for after so many objects that a body seldom makes them. Call it before pyarrow is imported:
+    what is loaded already stays as it is."""
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     gc.set_threshold(GARBAGE_AFTER_OBJECTS, 50, 20)
     if not any(isinstance(one, _Unwanted) for one in sys.meta_path):
         sys.meta_path.insert(0, _Unwanted())

@@ -12,7 +12,6 @@ from fastapi import FastAPI
 
 from tamis.errors import DiskError
 from tamis.server.app import create_app, create_service, ensure_admin
-from tamis.server.lean import keep_lean
 from tamis.server.listen import Server, bind, check_listen, public_url, server_for
 from tamis.server.local import LocalServer, remove_local, write_local
 from tamis.server.service import Service
@@ -40,7 +39,6 @@ def run(settings: Settings, *, say: Say = say_line) -> None:
     Raises ConfigError when it may not or cannot listen, and what opening the store raises.
     """
     check_listen(settings)
-    keep_lean()
     folder = _made(settings.server.data.expanduser())
     bound = bind(settings)
     try:

@@ -113,7 +113,7 @@ class StoreSettings:
         "Rules that keep some records for another time; the first that fits decides."
     )
     merge_count: int = whole(8, "So many segments of about one size are merged into one.", least=2)
-    merge_records_max: int = whole(500_000, "A merge never makes a segment larger than this.", least=1)
+    merge_records_max: int = whole(600_000, "A merge never makes a segment larger than this.", least=1)
     merge_bytes_max: int = size("256MiB", "Memory that the records of one merge may take.", least=1)
     batch_ids_max: int = whole(1_000_000, "Batch keys remembered, so that a batch sent again is stored once.")
     batch_ids_age_s: float = seconds("24h", "How long batch keys are remembered.")

@@ -60,7 +60,7 @@ class StoreOptions:
 
     merge_count: int = 8
     """So many segments of about one size are merged into one."""
-    merge_records_max: int = 500_000
+    merge_records_max: int = 600_000
     merge_bytes_max: int = 256 * MIB
     """Memory that the records of one merge may take."""
 

@@ -12,13 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.generate import bodies
 from benchmarks.measure import load, own_cpu_s, timed
 from benchmarks.queries import Question, digest, preview, questions, some_trace_id
+from benchmarks.ways import CHOICES, Way
 
 BODY_BYTES = 4_000_000
 COLUMNS = (
@@ -38,29 +39,6 @@ INDEXES = (
 )
 SYNCED = "fsync_after_insert = 1, fsync_part_directory = 1"
 READ_TIMES = "date_time_input_format = 'best_effort'"
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way to insert. `compression` is LZ4 (ClickHouse's default) or ZSTD(1)."""
-
-    name: str
-    compression: str = "LZ4"
-    synced: bool = True
-    blocks: bool = True
-    threads: int = 1
-
-
-FASTEST_SYNCED = Way("one INSERT from the file, synced", blocks=False)
-SAME_BODIES = Way("4 MB bodies, each synced, 2 clients", threads=2)
-WAYS = (
-    SAME_BODIES,
-    Way("4 MB bodies, not synced, 2 clients", synced=False, threads=2),
-    Way("one INSERT from the file, synced, ZSTD(1)", blocks=False, compression="ZSTD(1)"),
-    Way("one INSERT from the file, not synced", blocks=False, synced=False),
-    FASTEST_SYNCED,
-)
-CHOICES = {"all": WAYS, "goals": (SAME_BODIES, FASTEST_SYNCED), "fastest": (FASTEST_SYNCED,)}
 
 
 class Yardstick:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chdb_yardstick import FASTEST_SYNCED, SAME_BODIES
 from benchmarks.crash import KILLS, is_exact
 from benchmarks.queries import questions
+from benchmarks.ways import FASTEST_SYNCED, SAME_BODIES
 
 INGEST_RATIO_MIN = 1.5
 MIXED_RATIO_MIN = 0.6

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from benchmarks import report
-from benchmarks.chdb_yardstick import FASTEST_SYNCED, SAME_BODIES
 from benchmarks.queries import questions
+from benchmarks.ways import FASTEST_SYNCED, SAME_BODIES
 
 NAMES = [asked.name for asked in questions("")]
 

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from tamis.cli.app import build_app, print_help
 from tamis.cli.failure import Exit, UsageError
@@ -23,7 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # no character of a log may stop a command
-    code = run(sys.argv[1:] if arguments is None else list(arguments))
+    try:
+        code = run(sys.argv[1:] if arguments is None else list(arguments))
+    except BrokenPipeError:  # the help, into a reader that went away
+        code = int(Exit.DONE)
     _flush()
     sys.exit(code)
 
@@ -36,6 +40,9 @@ def run(arguments: Sequence[str]) -> int:
     if arguments[0] == "--version":
         print(f"tamis {__version__}")
         return int(Exit.DONE)
+    if find_spec("cyclopts") is None or find_spec("rich") is None:
+        print("tamis: the commands need more libraries: pip install 'tamis[server]'", file=sys.stderr)
+        return int(Exit.FAILED)
     try:
         result = build_app(arguments[0])(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"

@@ -8,6 +8,7 @@ from typing import Any
 from tamis.query import ast
 from tamis.query.values import identity_key
 from tamis.record.model import Columns, Record, StoredRecord
+from tamis.record.shape import shape
 from tamis.store.base import Budget, Facets, Histogram, PatternList, Question, Store, Table
 
 RELATIVE = 1e-9
@@ -124,6 +125,7 @@ def assert_same_counts(pair: Pair, ask: Ask) -> None:
     for limit in (None, 2):
         ours, theirs = pair.both(lambda s, n=limit: s.patterns(question, Budget(), limit=n))  # type: ignore[misc]
         assert _patterns(ours) == _patterns(theirs), limit
+        assert_examples(pair, question, ours)
 
 
 def _histogram(answer: Histogram) -> Any:
@@ -140,7 +142,17 @@ def _fields(fields: Any) -> Any:
 
 
 def _patterns(answer: PatternList) -> Any:
-    return [replace(facts) for facts in answer.patterns], answer.unmatched
+    return [replace(facts, example="") for facts in answer.patterns], answer.unmatched
+
+
+def assert_examples(pair: Pair, question: Question, answer: PatternList) -> None:
+    """Each example is a message of its pattern, among the records asked for."""
+    found = {
+        stored.record.message for stored in all_pages(pair.reference, question, order="asc", limit=1_000)
+    }
+    for facts in answer.patterns:
+        assert facts.example in found
+        assert shape(facts.example) == facts.template
 
 
 def assert_same_tables(pair: Pair, ask: Ask) -> None:

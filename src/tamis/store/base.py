@@ -142,7 +142,8 @@ class Table(Answer):
 
 @dataclass(frozen=True, slots=True)
 class PatternFacts:
-    """One pattern of the records asked for. Times are UTC ns; `levels` and `services` count ("" is absent)."""
+    """One pattern of the records asked for. Times are UTC ns; `levels` and `services` count ("" is absent);
+    `example` is the message of one of the records, a new one where that costs nothing."""
 
     shape_id: int
     template: str

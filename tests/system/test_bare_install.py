@@ -2,31 +2,52 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
+import pytest
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 
-
-def without_libraries(statement: str) -> subprocess.CompletedProcess[str]:
-    """Run a statement in an interpreter that has the standard library and tamis alone."""
-    code = f"import sys; sys.path.insert(0, {str(SOURCES)!r}); {statement}"
-    command = [sys.executable, "-I", "-S", "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 
-def test_a_command_says_what_to_install() -> None:
+@pytest.fixture
+def run_bare(tmp_path: Path) -> Run:
+    """Run a statement in an interpreter that has the standard library, msgspec and tamis alone."""
+    (tmp_path / "msgspec").symlink_to(Path(msgspec.__file__).parent)
+    paths = [str(SOURCES), str(tmp_path)]
+
+    def run(statement: str) -> subprocess.CompletedProcess[str]:
+        code = f"import sys; sys.path[:0] = {paths!r}; {statement}"
+        command = [sys.executable, "-I", "-S", "-c", code]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    return run
+
+
+def test_a_command_says_what_to_install(run_bare: Run) -> None:
     """Without the extra, a command ends with a sentence that helps, and never with a trace."""
-    done = without_libraries("from tamis.cli import main; main(['search', 'x'])")
-    assert done.returncode == 3
+    done = run_bare("from tamis.cli import main; main(['search', 'x'])")
     assert done.stderr == "tamis: the commands need more libraries: pip install 'tamis[server]'\n"
+    assert done.returncode == 3
 
 
-def test_help_and_version_need_nothing() -> None:
-    """What there is can be read before anything is installed."""
-    done = without_libraries("from tamis.cli import main; main(['--help'])")
+def test_help_and_version_need_nothing(run_bare: Run) -> None:
+    """What there is can be read before anything more is installed."""
+    done = run_bare("from tamis.cli import main; main(['--help'])")
     assert done.returncode == 0
     assert "Usage: tamis" in done.stdout
-    assert without_libraries("from tamis.cli import main; main(['--version'])").stdout.startswith("tamis ")
+    assert run_bare("from tamis.cli import main; main(['--version'])").stdout.startswith("tamis ")
+
+
+@pytest.mark.parametrize(
+    "part", ["settings", "record", "disk", "query.parser", "http_client", "wire.jsonlines"]
+)
+def test_what_an_application_needs_is_there(run_bare: Run, part: str) -> None:
+    """The light parts import with the standard library and msgspec alone."""
+    assert run_bare(f"import tamis.{part}").stderr == ""
 
 
 def test_help_into_a_reader_that_goes_away() -> None:

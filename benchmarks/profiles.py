@@ -84,7 +84,7 @@ def _profiled(work: Callable[[], object], repeats: int) -> list[Row]:
 
 
 def _name(place: tuple[str, int, str]) -> str:
-    """``tamis/store/embedded/columns.py shapes``: the file from its package on; no machine's folders are told."""
+    """``tamis/wire/jsonlines.py decode``: the file from its package on; no machine's folders are told."""
     path, _, function = place
     plain = re.sub(r"0x[0-9a-f]+", "…", function)
     if path == "~":

@@ -9,8 +9,8 @@ import pytest
 from tamis.errors import DamageError
 from tamis.query.ast import Aggregate, All, Regex, Stats
 from tamis.store.base import Budget, Question
+from tamis.store.embedded.recovery.verify import verify
 from tamis.store.embedded.store import EmbeddedStore
-from tamis.store.embedded.verify import verify
 from tests.support.embedded import HandClock, batch, doubled, messages, open_quiet
 
 FIRST = [f"first {number}" for number in range(40)]

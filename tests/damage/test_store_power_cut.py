@@ -8,8 +8,8 @@ import pytest
 from tamis.disk.real import RealDisk
 from tamis.query.ast import Phrase
 from tamis.store.base import Budget, Question
+from tamis.store.embedded.recovery.verify import verify
 from tamis.store.embedded.store import EmbeddedStore
-from tamis.store.embedded.verify import verify
 from tests.support.embedded import HandClock, batch, doubled, messages, open_quiet
 from tests.support.fragile_disk import FragileDisk, Mode, PowerCut
 

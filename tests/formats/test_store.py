@@ -12,10 +12,10 @@ from tamis.query.ast import Phrase
 from tamis.query.parser import parse
 from tamis.query.resolve import resolve
 from tamis.store.base import Budget, Question, Store
-from tamis.store.embedded.manifest import FORMAT
+from tamis.store.embedded.format.manifest import FORMAT
+from tamis.store.embedded.recovery.upgrade import upgrade
+from tamis.store.embedded.recovery.verify import verify
 from tamis.store.embedded.store import open_store
-from tamis.store.embedded.upgrade import upgrade
-from tamis.store.embedded.verify import verify
 from tamis.store.memory import MemoryStore
 from tests.formats.write_store import WRITERS, batch, record
 from tests.support.embedded import HandClock, everything, open_quiet, quiet

@@ -17,10 +17,10 @@ from tamis.query.ast import Phrase
 from tamis.record.attributes import Value
 from tamis.record.model import Columns, Record
 from tamis.store.base import Budget, Question
-from tamis.store.embedded.layout import Layout
-from tamis.store.embedded.manifest_file import read_manifest
+from tamis.store.embedded.format.layout import Layout
+from tamis.store.embedded.format.manifest_file import read_manifest
+from tamis.store.embedded.format.segment_files import remembered
 from tamis.store.embedded.options import RetentionRule
-from tamis.store.embedded.segment_files import remembered
 from tamis.store.embedded.store import EmbeddedStore
 from tests.support.embedded import HandClock, open_quiet
 

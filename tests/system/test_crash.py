@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tamis.store.embedded.recovery.verify import verify
 from tamis.store.embedded.store import open_store
-from tamis.store.embedded.verify import verify
 from tests.support import crash_child
 from tests.support.embedded import doubled, messages
 

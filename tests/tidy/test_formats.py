@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from tamis.store.embedded.manifest import FORMAT
+from tamis.store.embedded.format.manifest import FORMAT
 from tests.tidy.sources import ROOT
 
 GOLDEN = ROOT / "tests/formats"

@@ -20,7 +20,7 @@ def upgrade(folder: Path, /, *, json: Flag = False) -> None:
     json
         The outcome as JSON.
     """
-    from tamis.store.embedded.upgrade import upgrade as rewrite
+    from tamis.store.embedded.recovery.upgrade import upgrade as rewrite
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder")

@@ -10,7 +10,7 @@ from tamis.cli.options import Flag
 from tamis.cli.terminal import print_json, visible
 
 if TYPE_CHECKING:
-    from tamis.store.embedded.verify import Report
+    from tamis.store.embedded.recovery.verify import Report
 
 
 def verify(
@@ -33,7 +33,7 @@ def verify(
     json
         The report as JSON.
     """
-    from tamis.store.embedded.verify import verify as look
+    from tamis.store.embedded.recovery.verify import verify as look
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder")

@@ -77,7 +77,7 @@ def check_port(patient: Patient) -> Iterator[Finding]:
 
 def check_store(patient: Patient) -> Iterator[Finding]:
     """Manifest, segments and journal are there in full size; `tamis verify` reads every byte."""
-    from tamis.store.embedded.verify import verify
+    from tamis.store.embedded.recovery.verify import verify
 
     if not (patient.folder / "manifest.json").exists():
         yield Finding("store", "ok", "none yet")

@@ -17,10 +17,10 @@ from tamis.store.embedded.ask.page import search
 from tamis.store.embedded.ask.patterns import patterns
 from tamis.store.embedded.ask.sorted import sorted_page
 from tamis.store.embedded.ask.stats import stats as stats_of
-from tamis.store.embedded.exporting import exported
+from tamis.store.embedded.format.part import Snapshot
 from tamis.store.embedded.health import health_of
-from tamis.store.embedded.part import Snapshot
 from tamis.store.embedded.parts import StoreParts
+from tamis.store.embedded.recovery.exporting import exported
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from tamis.store.base import StoreHealth
-from tamis.store.embedded.losses import describe
+from tamis.store.embedded.live.losses import describe
 from tamis.store.embedded.parts import StoreParts
 
 State = Literal["ready", "degraded", "closed"]

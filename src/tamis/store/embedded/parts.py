@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from tamis.disk.lock import FolderLock
-from tamis.store.embedded.admission import Admission
-from tamis.store.embedded.around import Around
-from tamis.store.embedded.batches import BatchIndex
-from tamis.store.embedded.commit import Committer
-from tamis.store.embedded.delete import Deleter
-from tamis.store.embedded.intake import Intake
-from tamis.store.embedded.journals import Journals
-from tamis.store.embedded.upkeep import Upkeep
-from tamis.store.embedded.workshop import Workshop
+from tamis.store.embedded.keep.delete import Deleter
+from tamis.store.embedded.keep.upkeep import Upkeep
+from tamis.store.embedded.keep.workshop import Workshop
+from tamis.store.embedded.recovery.around import Around
+from tamis.store.embedded.write.admission import Admission
+from tamis.store.embedded.write.batches import BatchIndex
+from tamis.store.embedded.write.commit import Committer
+from tamis.store.embedded.write.intake import Intake
+from tamis.store.embedded.write.journals import Journals
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,26 +8,26 @@ from tamis.disk.base import Disk
 from tamis.disk.lock import FolderLock, lock_folder
 from tamis.disk.real import RealDisk
 from tamis.errors import DamageError, FormatError
-from tamis.store.embedded.admission import Admission
-from tamis.store.embedded.around import Around
 from tamis.store.embedded.ask.engine import Engine
-from tamis.store.embedded.batches import BatchIndex
-from tamis.store.embedded.catalog import Catalog
-from tamis.store.embedded.commit import Committer
-from tamis.store.embedded.delete import Deleter
 from tamis.store.embedded.face import EmbeddedStore
-from tamis.store.embedded.hot import Hot
-from tamis.store.embedded.intake import Intake, show_in
-from tamis.store.embedded.journals import Journals
-from tamis.store.embedded.layout import Layout
-from tamis.store.embedded.manifest import BatchEntry, Manifest
-from tamis.store.embedded.manifest_file import manifest_exists, write_manifest
+from tamis.store.embedded.format.layout import Layout
+from tamis.store.embedded.format.manifest import BatchEntry, Manifest
+from tamis.store.embedded.format.manifest_file import manifest_exists, write_manifest
+from tamis.store.embedded.format.segment_files import remembered
+from tamis.store.embedded.keep.delete import Deleter
+from tamis.store.embedded.keep.upkeep import Upkeep
+from tamis.store.embedded.keep.workshop import Numbers, Workshop
+from tamis.store.embedded.live.catalog import Catalog
+from tamis.store.embedded.live.hot import Hot
 from tamis.store.embedded.options import DEFAULT_OPTIONS, StoreOptions
 from tamis.store.embedded.parts import StoreParts
-from tamis.store.embedded.recover import Recovered, make_names_safe, recover
-from tamis.store.embedded.segment_files import remembered
-from tamis.store.embedded.upkeep import Upkeep
-from tamis.store.embedded.workshop import Numbers, Workshop
+from tamis.store.embedded.recovery.around import Around
+from tamis.store.embedded.recovery.recover import Recovered, make_names_safe, recover
+from tamis.store.embedded.write.admission import Admission
+from tamis.store.embedded.write.batches import BatchIndex
+from tamis.store.embedded.write.commit import Committer
+from tamis.store.embedded.write.intake import Intake, show_in
+from tamis.store.embedded.write.journals import Journals
 
 __all__ = ["EmbeddedStore", "create_store", "open_store"]
 

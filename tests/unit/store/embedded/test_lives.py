@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tamis.query.ast import Phrase
 from tamis.store.base import Budget, Question
+from tamis.store.embedded.recovery.verify import verify
 from tamis.store.embedded.store import EmbeddedStore
-from tamis.store.embedded.verify import verify
 from tests.support.embedded import HandClock, batch, messages, open_quiet
 
 WORDS = ("red", "green", "blue")

@@ -45,7 +45,7 @@ from tamis.store.embedded.ask.bound import (
 from tamis.store.embedded.ask.condition import Clause, Condition
 from tamis.store.embedded.ask.decide import core_record
 from tamis.store.embedded.ask.fields import TIMES, FieldColumn, columns_of
-from tamis.store.embedded.part import Part
+from tamis.store.embedded.format.part import Part
 
 _INLINE_IDS_MAX = 1_000
 _PLACEHOLDER = re.compile(r"\$(p[0-9]+)")

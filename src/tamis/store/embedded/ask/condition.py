@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tamis.query.ast import All, And, Filter, Not, Or, TimeRange
 from tamis.store.base import Question
-from tamis.store.embedded.part import Part, Snapshot
+from tamis.store.embedded.format.part import Part, Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.page import Wanted, locate
 from tamis.store.embedded.ask.rows import LOCATION, fetch, located, whole
 from tamis.store.embedded.ask.scan import plan_of, select
-from tamis.store.embedded.part import Snapshot
+from tamis.store.embedded.format.part import Snapshot
 
 
 def context(

@@ -10,7 +10,7 @@ from tamis.store.embedded.ask.compile import Parameters
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.scan import Decided, Plan, all_scanned, plan_of, select, split, start_sql
 from tamis.store.embedded.ask.values import field_sql, read_tagged
-from tamis.store.embedded.part import Part, Snapshot
+from tamis.store.embedded.format.part import Part, Snapshot
 
 
 def count(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine) -> Counted:

@@ -13,8 +13,8 @@ from tamis.record.model import Record
 from tamis.store.embedded.ask.condition import Clause, Condition
 from tamis.store.embedded.ask.fields import columns_of
 from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, ShapeIndex, States, is_message_leaf
-from tamis.store.embedded.part import Part, PartFacts
-from tamis.store.embedded.tally import HOUR_NS, Tally
+from tamis.store.embedded.format.part import Part, PartFacts
+from tamis.store.embedded.format.tally import HOUR_NS, Tally
 
 TALLIED = ("service", "level")
 

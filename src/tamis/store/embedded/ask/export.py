@@ -11,7 +11,7 @@ from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.page import candidates
 from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, fetch, located
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
-from tamis.store.embedded.part import RowGroup, Snapshot
+from tamis.store.embedded.format.part import RowGroup, Snapshot
 
 LIST_RECORDS = 5_000
 FETCHED_RECORDS = 20_000

@@ -11,7 +11,7 @@ from tamis.store.embedded.ask.count import tally_values
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.scan import Decided, Plan, all_scanned, plan_of, select, split
 from tamis.store.embedded.ask.values import field_sql, read_columns
-from tamis.store.embedded.part import Snapshot
+from tamis.store.embedded.format.part import Snapshot
 
 
 def facets(

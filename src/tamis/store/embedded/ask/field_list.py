@@ -11,8 +11,8 @@ from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.fields import public_name
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
 from tamis.store.embedded.ask.shapes import YES
-from tamis.store.embedded.columns import REST, attribute_path, is_attribute
-from tamis.store.embedded.part import Part, PartFacts, Snapshot
+from tamis.store.embedded.format.columns import REST, attribute_path, is_attribute
+from tamis.store.embedded.format.part import Part, PartFacts, Snapshot
 
 TYPE_NAMES = {"i": "int", "f": "float", "s": "text", "b": "bool", "n": "int", "j": "json"}
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tamis.query.fields import query_name
 from tamis.record.model import CORE_TEXT
-from tamis.store.embedded.columns import ATTRIBUTE_TYPES, REST, attribute_path, is_attribute
-from tamis.store.embedded.part import PartFacts
+from tamis.store.embedded.format.columns import ATTRIBUTE_TYPES, REST, attribute_path, is_attribute
+from tamis.store.embedded.format.part import PartFacts
 
 TIMES = ("timestamp", "received")
 PREFIX = "attributes."

@@ -9,8 +9,8 @@ from tamis.query.ast import Filter
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.scan import plan_of, select
-from tamis.store.embedded.hot_part import HotPart
-from tamis.store.embedded.part import Snapshot, Tombstone
+from tamis.store.embedded.format.part import Snapshot, Tombstone
+from tamis.store.embedded.live.hot_part import HotPart
 
 _PATIENCE_S = 600.0
 

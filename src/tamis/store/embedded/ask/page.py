@@ -12,8 +12,8 @@ from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, fetch, located, whole
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
 from tamis.store.embedded.ask.shapes import NO
-from tamis.store.embedded.part import RowGroup, Snapshot
-from tamis.store.embedded.tally import HOUR_NS
+from tamis.store.embedded.format.part import RowGroup, Snapshot
+from tamis.store.embedded.format.tally import HOUR_NS
 
 _GROUPS_MAX = 16
 """When more row groups than this have to be read, everything is asked for at once."""

@@ -11,8 +11,8 @@ from tamis.store.base import Budget, PatternFacts, PatternList, Question
 from tamis.store.embedded.ask.compile import Parameters
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.scan import Decided, Plan, column_sql, plan_of, select, split
-from tamis.store.embedded.part import Part, Snapshot
-from tamis.store.embedded.tally import Ints
+from tamis.store.embedded.format.part import Part, Snapshot
+from tamis.store.embedded.format.tally import Ints
 
 
 def patterns(

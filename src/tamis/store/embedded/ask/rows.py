@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from tamis.record.model import StoredRecord
-from tamis.store.embedded.columns import to_records
-from tamis.store.embedded.part import Part, PartFacts, RowGroup
+from tamis.store.embedded.format.columns import to_records
+from tamis.store.embedded.format.part import Part, PartFacts, RowGroup
 
 LOCATION = ["epoch_ns(timestamp) AS ts", "seq", "filename AS place", "file_row_number AS row"]
 """Projection of where a row is."""

@@ -18,9 +18,9 @@ from tamis.store.embedded.ask.condition import Condition, condition_of, is_cut, 
 from tamis.store.embedded.ask.decide import hour_start_ns, undecided_hours
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, States, is_message_leaf
-from tamis.store.embedded.columns import NAMES, to_records
-from tamis.store.embedded.part import Part, Snapshot
-from tamis.store.embedded.tally import Tally
+from tamis.store.embedded.format.columns import NAMES, to_records
+from tamis.store.embedded.format.part import Part, Snapshot
+from tamis.store.embedded.format.tally import Tally
 
 _HOURS_MAX = 64
 _WORD = re.compile("[a-z_]+")

@@ -14,7 +14,7 @@ from tamis.query.re2 import alphabet_of, has_digit, masked_phrase_source, phrase
 from tamis.record.shape import MASK, shape
 from tamis.record.tokens import fold, tokens
 from tamis.store.embedded.ask.shape_regex import shape_regex
-from tamis.store.embedded.tally import Tally
+from tamis.store.embedded.format.tally import Tally
 
 NO, MAYBE, YES = 0, 1, 2
 """Three-valued answers: no record of the shape, the message decides, every record of the shape."""

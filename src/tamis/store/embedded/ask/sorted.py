@@ -10,7 +10,7 @@ from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.rows import LOCATION, fetch, located, whole
 from tamis.store.embedded.ask.scan import plan_of, select
 from tamis.store.embedded.ask.values import FieldSql, field_sql
-from tamis.store.embedded.part import Part, Snapshot
+from tamis.store.embedded.format.part import Part, Snapshot
 
 
 def sorted_page(

@@ -18,7 +18,7 @@ from tamis.store.embedded.ask.decide import TALLIED
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select, split, start_sql
 from tamis.store.embedded.ask.values import FieldSql, field_sql, read_columns
-from tamis.store.embedded.part import Part, Snapshot
+from tamis.store.embedded.format.part import Part, Snapshot
 
 
 def stats(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, stats: Stats) -> Table:

@@ -11,8 +11,8 @@ from typing import Any
 from tamis.store.embedded.ask.bound import quoted, text_as_double
 from tamis.store.embedded.ask.compile import Parameters
 from tamis.store.embedded.ask.fields import TIMES, FieldColumn, columns_of
-from tamis.store.embedded.columns import REST, read_json
-from tamis.store.embedded.part import Part
+from tamis.store.embedded.format.columns import REST, read_json
+from tamis.store.embedded.format.part import Part
 
 KINDS = {"i": "BIGINT", "f": "DOUBLE", "s": "VARCHAR", "b": "BOOLEAN", "n": "VARCHAR", "j": "VARCHAR"}
 INTEGRAL_MAX = 2**53

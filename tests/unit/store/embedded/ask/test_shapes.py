@@ -8,8 +8,8 @@ from tamis.query.match import match
 from tamis.record.model import Columns, Record
 from tamis.record.shape import shape
 from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, ShapeIndex, decide_shapes
-from tamis.store.embedded.columns import to_table, with_seq
-from tamis.store.embedded.tally import tally_table
+from tamis.store.embedded.format.columns import to_table, with_seq
+from tamis.store.embedded.format.tally import tally_table
 
 PIECES = [
     "a",

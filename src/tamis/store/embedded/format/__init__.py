@@ -1,0 +1,1 @@
+"""What the files hold: columns, shapes, tallies, segments, frames, the manifest."""

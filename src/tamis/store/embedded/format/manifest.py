@@ -1,0 +1,116 @@
+"""The manifest: what is live in a store's folder."""
+
+from typing import Any
+
+import msgspec
+
+from tamis.store.embedded.format.part import PartFacts
+
+FORMAT = 2
+"""The format this release writes; `manifest_file` reads the earlier ones."""
+
+
+class BatchEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A batch that was stored under an id, so that it is stored once."""
+
+    id: str
+    first_seq: int
+    count: int
+    received: int
+    receipt: bytes = b""
+
+
+class SegmentEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed segment. `sha256` are hexadecimal digests of the two files, `bytes` their sizes."""
+
+    name: str
+    bytes: int
+    sha256: str
+    tally_bytes: int
+    tally_sha256: str
+    facts: PartFacts
+    retention: str = ""
+    """The name of the retention rule that its records fell under; "" is none."""
+    cleared: int = 0
+    """The number of the last deletion whose records are no longer in it."""
+    small: bool = False
+    """Whether it was written at leisure, as small as can be."""
+    memory_bytes: int = 0
+    """What its records take in memory, about."""
+    batches: int = 0
+    """How many batch ids its metadata hold."""
+    last_batch: int = 0
+    """When the last of those batches was received."""
+    key_id: str | None = None
+    format: int = FORMAT
+
+
+class TombstoneEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A deletion that is not erased everywhere yet: records up to `upto_seq` that match `filter`
+    (as `filters.filter_to_json` writes it) and whose timestamp is in range. Numbers only grow."""
+
+    id: str
+    number: int
+    filter: dict[str, Any]
+    start_ns: int | None
+    end_ns: int | None
+    upto_seq: int
+    asked: int
+
+
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """Records that were here and cannot be read. Bounds are None where nothing is known.
+
+    `segment` is there when a segment was set aside: its files are left alone, and it comes back by itself
+    when they are whole again.
+    """
+
+    path: str
+    reason: str
+    found: int
+    records: int | None = None
+    min_ts: int | None = None
+    max_ts: int | None = None
+    min_seq: int | None = None
+    max_seq: int | None = None
+    segment: SegmentEntry | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The store, but for what stands in its journal beyond `sealed_through`."""
+
+    store_id: str
+    created: int
+    generation: int = 0
+    sealed_through: int = 0
+    """Records up to this ingest sequence are in segments (or deleted, or expired)."""
+    segment_next: int = 1
+    tombstone_next: int = 1
+    segments: tuple[SegmentEntry, ...] = ()
+    tombstones: tuple[TombstoneEntry, ...] = ()
+    batches: tuple[BatchEntry, ...] = ()
+    """Batches that no segment remembers, because none of their records is left."""
+    losses: tuple[Loss, ...] = ()
+    format: int = FORMAT
+
+    def segment_names(self) -> frozenset[str]:
+        """The names of the live segments."""
+        return frozenset(entry.name for entry in self.segments)
+
+
+LOSSES_MAX = 1_000
+"""Further losses are not listed; the folder is past that."""
+
+
+def with_loss(manifest: Manifest, loss: Loss) -> Manifest:
+    """The manifest with one more loss, unless it is known, or LOSSES_MAX are."""
+    known = any(other.path == loss.path and other.reason == loss.reason for other in manifest.losses)
+    if known or len(manifest.losses) >= LOSSES_MAX:
+        return manifest
+    return msgspec.structs.replace(manifest, losses=(*manifest.losses, loss))
+
+
+def with_segment(manifest: Manifest, entry: SegmentEntry) -> Manifest:
+    """The manifest with another entry for a segment that it names."""
+    segments = tuple(entry if one.name == entry.name else one for one in manifest.segments)
+    return msgspec.structs.replace(manifest, segments=segments)

@@ -1,0 +1,1 @@
+"""Upkeep: sealing, merging, expiry, erasing."""

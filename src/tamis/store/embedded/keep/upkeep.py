@@ -1,0 +1,150 @@
+"""The work that keeps a store in shape: sealing, merging, expiry, erasing; when each is due, and by hand."""
+
+import threading
+
+from tamis.clock import NS_PER_S
+from tamis.store.embedded.format.layout import day_of
+from tamis.store.embedded.keep.erase import Eraser
+from tamis.store.embedded.keep.expire import Expirer
+from tamis.store.embedded.keep.keeper import Job, Lane
+from tamis.store.embedded.keep.merge import Merger, groups_to_merge
+from tamis.store.embedded.keep.retention import expired
+from tamis.store.embedded.keep.seal import Sealer
+from tamis.store.embedded.keep.workshop import Workshop
+from tamis.store.embedded.write.commit import Committer
+from tamis.store.embedded.write.journals import Journals
+
+_HOUSE_TICK_S = 1.0
+
+
+class Upkeep:
+    """Runs it in the background when asked to; each kind can be called by hand as well. Thread-safe.
+
+    Sealing has its own thread, so that a long merge never makes appends wait.
+    """
+
+    def __init__(self, shop: Workshop, committer: Committer, journals: Journals) -> None:
+        self._shop, self._committer, self._journals = shop, committer, journals
+        self.sealer = Sealer(shop, committer, journals)
+        self._merger, self._expirer = Merger(shop), Expirer(shop, journals)
+        self._eraser = Eraser(shop, self.sealer.seal)
+        self._house = threading.RLock()
+        self._synced = shop.clock.monotonic_s()
+        sealing = [Job("sealing", self.seal_due, self.seal)]
+        if shop.options.durability == "memory":
+            sealing.insert(0, Job("syncing the journal", self._sync_due, self._sync))
+        house = [
+            Job("expiry", self._expire_due, self.expire),
+            Job("erasing", self.erase_due, self._erase),
+            Job("merging", self._merge_due, self.merge),
+            Job("shrinking", self._shrink_due, self.shrink),
+            Job("removing old files", lambda: bool(shop.catalog.retired), shop.catalog.sweep),
+        ]
+        self._lanes = (
+            Lane("seal", sealing, clock=shop.clock),
+            Lane("house", house, clock=shop.clock, tick_s=_HOUSE_TICK_S),
+        )
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What failed when it was tried last."""
+        return tuple(job.problem for lane in self._lanes for job in lane.jobs if job.problem)
+
+    @property
+    def expired_records(self) -> int:
+        """Records that expiry dropped since the store was opened."""
+        return self._expirer.dropped_records
+
+    def start(self) -> None:
+        """Do it in the background from now on."""
+        for lane in self._lanes:
+            lane.start()
+
+    def stop(self) -> None:
+        """No longer; waits for what runs."""
+        for lane in self._lanes:
+            lane.stop()
+
+    def batch_taken(self) -> None:
+        """A batch came: wake the sealer when it has something to do."""
+        if self._hot_is_full():
+            self._lanes[0].wake()
+
+    def seal(self) -> int:
+        """Seal what is hot; return how many segments that made."""
+        return self.sealer.seal()
+
+    def merge(self) -> int:
+        """Merge what should be merged; return how many segments went into others."""
+        with self._house:
+            merged = self._merger.merge()
+            self._shop.catalog.sweep()
+            return merged
+
+    def shrink(self) -> int:
+        """Write segments anew, smaller; return how many went into others."""
+        with self._house:
+            shrunk = self._merger.shrink()
+            self._shop.catalog.sweep()
+            return shrunk
+
+    def expire(self) -> int:
+        """Drop what is over; return how many segments."""
+        with self._house:
+            dropped = self._expirer.expire()
+            self._shop.catalog.sweep()
+            self._expirer.remove_empty_days()
+            return dropped
+
+    def erase(self) -> int:
+        """Erase all deletions now, however young; return how many segments were written anew or dropped."""
+        with self._house:
+            erased = self._eraser.erase(list(self._shop.catalog.manifest.tombstones))
+            self._shop.catalog.sweep()
+            return erased
+
+    def erase_due(self) -> bool:
+        """Whether a deletion is old enough to be erased."""
+        return bool(self._eraser.due())
+
+    def _erase(self) -> int:
+        with self._house:
+            return self._eraser.erase(self._eraser.due())
+
+    def _hot_is_full(self) -> bool:
+        hot, options = self._shop.catalog.hot, self._shop.options
+        return (
+            hot.open_records >= options.segment_records
+            or hot.open_bytes >= options.segment_bytes
+            or hot.open_entries >= options.segment_batches
+        )
+
+    def seal_due(self) -> bool:
+        """Whether the hot part has reached a limit."""
+        if self._hot_is_full():
+            return True
+        first = self._shop.catalog.hot.first_received
+        age_ns = int(self._shop.options.segment_age_s * NS_PER_S)
+        return first is not None and first + age_ns <= self._shop.clock.now_ns()
+
+    def _sync_due(self) -> bool:
+        return self._shop.clock.monotonic_s() - self._synced >= self._shop.options.sync_interval_s
+
+    def _sync(self) -> None:
+        self._synced = self._shop.clock.monotonic_s()
+        self._committer.sync()
+
+    def _expire_due(self) -> bool:
+        shop = self._shop
+        now_ns = shop.clock.now_ns()
+        return bool(
+            expired(shop.catalog.manifest, shop.options, now_ns=now_ns, journal_bytes=self._journals.bytes)
+        )
+
+    def _shrink_due(self) -> bool:
+        return any(True for _ in self._merger.groups_to_shrink())
+
+    def _merge_due(self) -> bool:
+        shop = self._shop
+        today = day_of(shop.clock.now_ns())
+        return any(groups_to_merge(shop.catalog.manifest.segments, shop.options, today=today))

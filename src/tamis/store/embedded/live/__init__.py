@@ -1,0 +1,1 @@
+"""What is there now: the parts that a read sees, hot and sealed."""

@@ -1,0 +1,1 @@
+"""After a crash or damage: replaying, mending, verifying, upgrading."""

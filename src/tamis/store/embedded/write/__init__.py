@@ -1,0 +1,1 @@
+"""From a batch to one that is safe: admission, ids, journal, group commit."""

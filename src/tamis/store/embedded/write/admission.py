@@ -1,0 +1,50 @@
+"""Who may append: memory and disk are bounded, and what does not fit is refused before any work."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tamis.disk.base import Disk
+from tamis.disk.space import require_space
+from tamis.errors import OverloadedError
+from tamis.record.model import Columns
+from tamis.store.embedded.format.layout import Layout
+from tamis.store.embedded.options import StoreOptions
+
+_RECORD_BYTES = 512
+"""What a record takes while it is taken in, about."""
+_RETRY_AFTER_S = 1.0
+
+
+class Admission:
+    """Counts the memory of batches on their way in. Thread-safe."""
+
+    def __init__(
+        self, disk: Disk, layout: Layout, options: StoreOptions, *, hot_bytes: Callable[[], int]
+    ) -> None:
+        self._disk, self._layout, self._options, self._hot_bytes = disk, layout, options, hot_bytes
+        self._lock = threading.Lock()
+        self.in_flight_bytes = 0
+        self.refused = 0
+
+    @contextmanager
+    def room_for(self, batch: Columns) -> Iterator[None]:
+        """Room for a batch while it is taken in. Raises OverloadedError and NoSpaceError.
+
+        An empty store takes any batch, however large, so that none waits for ever.
+        """
+        size = batch.length * _RECORD_BYTES
+        with self._lock:
+            used = self.in_flight_bytes + self._hot_bytes()
+            if used and used + size > self._options.hot_bytes_max:
+                self.refused += 1
+                limit = self._options.hot_bytes_max
+                reason = f"records that are not yet in segments take {used:,} of {limit:,} bytes"
+                raise OverloadedError(reason, _RETRY_AFTER_S)
+            self.in_flight_bytes += size
+        try:
+            require_space(self._disk, self._layout.folder, size, self._options.disk_reserve_bytes)
+            yield
+        finally:
+            with self._lock:
+                self.in_flight_bytes -= size

@@ -8,6 +8,9 @@ from tamis.cli.show.tables import BAR_FROM_WIDTH, level_text, plain_table
 from tamis.cli.terminal import out
 
 BAR_WIDTH = 10
+BESIDE_WIDE, BESIDE_NARROW = 48, 18
+"""Columns that what stands beside a sentence takes, with frame."""
+SENTENCE_WIDTH_MIN = 20
 
 
 def print_patterns(answer: dict[str, Any]) -> None:
@@ -38,7 +41,11 @@ def patterns_table(patterns: list[dict[str, Any]], total: int, *, one_line: bool
         table.add_column("share", justify="right", no_wrap=True)
         table.add_column("", no_wrap=True, width=BAR_WIDTH, style="cyan")
         table.add_column("levels")
-    table.add_column("pattern", overflow="ellipsis" if one_line else "fold", no_wrap=one_line)
+    if one_line:  # a long sentence would push the other columns out of sight
+        room = out().width - (BESIDE_WIDE if wide else BESIDE_NARROW)
+        table.add_column("pattern", overflow="ellipsis", no_wrap=True, max_width=max(room, SENTENCE_WIDTH_MIN))
+    else:
+        table.add_column("pattern", overflow="fold")
     for one in patterns:
         beside = []
         if wide:

@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,16 @@ def profile_ingest(paths: list[Path], folder: Path) -> list[Row]:
     budget = BodyBudget(BODIES_BYTES, 1, metrics=metrics)
     ingester = Ingester(store, load_settings({}, {}), metrics=metrics)
 
-    def feed(count: int = BODIES) -> None:
-        for _, body in zip(range(count), bodies(paths, BODY_BYTES), strict=False):
+    ready = [bytes(body) for body in islice(bodies(paths, BODY_BYTES), BODIES)]
+
+    def feed(sent: list[bytes]) -> None:
+        for body in sent:
             with budget.enter() as claim:
-                ingester.take(Body([bytes(body)]), claim)
+                ingester.take(Body([body]), claim)
 
     try:
-        feed(1)
-        return _profiled(feed, 1)
+        feed(ready[:1])
+        return _profiled(partial(feed, ready), 1)
     finally:
         store.close()
 

@@ -27,9 +27,9 @@ def export(
     everything in the groups that follow are fetched and given out. What waits is four numbers a row.
     """
     as_of = seen_up_to(question, snapshot)
-    plan = plan_of(snapshot, replace(question, as_of=as_of), engine, budget, by_hour=True)
+    plan = plan_of(snapshot, replace(question, as_of=as_of), engine, budget)
     parts = [decided.part for decided in plan.parts]
-    groups = candidates(plan, order)
+    groups = list(candidates(plan, order))
     waiting: list[Located] = []
     for place, (decided, group) in enumerate(groups):
         budget.remaining_s()

@@ -1,7 +1,9 @@
 """Records in order of time, a page at a time: newest row groups first, stopping as soon as the page is full."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from itertools import count, islice
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, fetch, located, whole
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
 from tamis.store.embedded.ask.shapes import NO
-from tamis.store.embedded.format.part import RowGroup, Snapshot
+from tamis.store.embedded.format.part import PartFacts, RowGroup, Snapshot
 from tamis.store.embedded.format.tally import HOUR_NS
 
 _GROUPS_MAX = 16
@@ -59,17 +61,19 @@ def locate(
     snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, wanted: Wanted
 ) -> tuple[list[Located], list[Decided]]:
     """Where the first records of the question are, in the order wanted, and the parts they are in."""
-    narrowed = _narrowed(question, wanted)
-    plan = plan_of(snapshot, narrowed, engine, budget, by_hour=True)
+    plan = plan_of(snapshot, _narrowed(question, wanted), engine, budget)
     groups = candidates(plan, wanted.order)
+    following = next(groups, None)
     found: list[Located] = []
-    size, at = 1, 0
-    while at < len(groups):
-        found = _merged(found, _wave(plan, groups[at : at + size], wanted), wanted)
-        at += size
-        if at >= len(groups) or _is_settled(found, groups[at][1], wanted):
-            return found, plan.parts
-        size = _next_size(found, at, wanted)
+    size, read = 1, 0
+    while following is not None:
+        wave = [following, *islice(groups, size - 1)]
+        found = _merged(found, _wave(plan, wave, wanted), wanted)
+        read += len(wave)
+        following = next(groups, None)
+        if following is None or _is_settled(found, following[1], wanted):
+            break
+        size = _next_size(found, read, wanted)
         if size > _GROUPS_MAX:
             return _merged([], _rest(plan, wanted), wanted), plan.parts
     return found, plan.parts
@@ -93,21 +97,45 @@ def _narrowed(question: Question, wanted: Wanted) -> Question:
     return replace(question, start_ns=start)
 
 
-def candidates(plan: Plan, order: Order) -> list[tuple[Decided, RowGroup]]:
-    """Row groups that may hold records of the question, in the order in which they have to be read."""
-    pairs = []
-    for decided in plan.parts:
-        tally = decided.tally
-        hours = np.unique(tally.hour[decided.states != NO])
-        start, end = decided.condition.wanted.start_ns, decided.condition.wanted.end_ns
-        for group in decided.part.row_groups():
-            if (start is None or group.max_ts >= start) and (end is None or group.min_ts < end):
-                first = np.searchsorted(hours, group.min_ts // HOUR_NS)
-                if first < len(hours) and hours[first] <= group.max_ts // HOUR_NS:
-                    pairs.append((decided, group))
-    if order == "desc":
-        return sorted(pairs, key=lambda pair: -pair[1].max_ts)
-    return sorted(pairs, key=lambda pair: pair[1].min_ts)
+def candidates(plan: Plan, order: Order) -> Iterator[tuple[Decided, RowGroup]]:
+    """Row groups that may hold records of the question, in the order in which they have to be read.
+
+    Which hours of a part come into question is worked out when the part's turn comes.
+    """
+    newest_first = order == "desc"
+    parts = sorted(
+        plan.parts, key=lambda decided: _turn(decided.part.facts, newest_first=newest_first), reverse=True
+    )
+    waiting: list[tuple[int, int, Decided, RowGroup]] = []
+    number = count()
+    while parts or waiting:
+        while parts and (
+            not waiting or _turn(parts[-1].part.facts, newest_first=newest_first) <= waiting[0][0]
+        ):
+            decided = parts.pop()
+            for group in _groups_of(plan, decided):
+                heappush(waiting, (_turn(group, newest_first=newest_first), next(number), decided, group))
+        if waiting:
+            _, _, decided, group = heappop(waiting)
+            yield decided, group
+
+
+def _turn(reach: PartFacts | RowGroup, *, newest_first: bool) -> int:
+    """When a part or a row group is to be read: the least comes first."""
+    return -reach.max_ts if newest_first else reach.min_ts
+
+
+def _groups_of(plan: Plan, decided: Decided) -> Iterator[RowGroup]:
+    tally, states = decided.part.tally(), decided.states
+    if not decided.tally.hourly:
+        states = plan.engine.decider.decide(decided.condition, decided.part, tally)
+    hours = np.unique(tally.hour[states != NO])
+    start, end = decided.condition.wanted.start_ns, decided.condition.wanted.end_ns
+    for group in decided.part.row_groups():
+        if (start is None or group.max_ts >= start) and (end is None or group.min_ts < end):
+            first = np.searchsorted(hours, group.min_ts // HOUR_NS)
+            if first < len(hours) and hours[first] <= group.max_ts // HOUR_NS:
+                yield group
 
 
 def _wave(plan: Plan, groups: Sequence[tuple[Decided, RowGroup]], wanted: Wanted) -> list[Located]:

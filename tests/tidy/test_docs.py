@@ -79,6 +79,23 @@ def test_the_link_rule_can_fail(tmp_path: Path) -> None:
     assert len(list(broken_links(page))) == 2
 
 
+def lost_paths(text: str) -> list[str]:
+    """Paths of the project, named as code, that are not there."""
+    named = re.findall(r"`((?:src|tests|docs|tools|benchmarks|requirements)/[\w./-]*)`", text)
+    return [path for path in named if not (ROOT / path).exists()]
+
+
+def test_paths_that_pages_name_are_there() -> None:
+    """The code map leads to code."""
+    lost = {page.name: lost_paths(page.read_text(encoding="utf-8")) for page in pages()}
+    assert {name: paths for name, paths in lost.items() if paths} == {}
+
+
+def test_the_path_rule_can_fail() -> None:
+    """A folder that moved away is seen."""
+    assert lost_paths("`src/tamis/query/` and `src/tamis/quarry/`") == ["src/tamis/quarry/"]
+
+
 @pytest.mark.parametrize("tool", REFERENCES, ids=lambda tool: tool.PLACE.stem)
 def test_the_reference_is_what_the_tables_say(tool: ModuleType) -> None:
     """Settings, commands, metrics and routes stand in docs/reference as they are."""

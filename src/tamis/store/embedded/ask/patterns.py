@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from tamis.record.shape import shape
 from tamis.store.base import Budget, PatternFacts, PatternList, Question
@@ -45,18 +46,25 @@ class _Counts:
     columns: list[tuple[Ints, Ints, Ints, Ints, Ints, Ints]] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
     templates: dict[int, str] = field(default_factory=dict)
-    examples: dict[int, tuple[int, str]] = field(default_factory=dict)
-    """For each shape: when its newest known example happened, and its message."""
+    examples: list[tuple[Ints, Ints, pa.Array]] = field(default_factory=list)
+    """Known examples: of which shape, from when, and the message."""
 
     def codes(self, values: Sequence[str | None]) -> Ints:
         """Numbers for names of levels and services ("" when absent), the same for all parts."""
         return np.array([self.names.setdefault(value or "", len(self.names)) for value in values], np.int64)
 
-    def offer(self, number: int, at: int, example: str) -> None:
-        """Keep an example when it is newer than the one there is."""
-        known = self.examples.get(number)
-        if known is None or at >= known[0]:
-            self.examples[number] = (at, example)
+    def newest_examples(self, shown: Sequence[int]) -> dict[int, str]:
+        """The newest known example of each of these shapes; those without one are left out."""
+        if not self.examples:
+            return {}
+        ids, stamps = (np.concatenate([known[place] for known in self.examples]) for place in (0, 1))
+        order = np.lexsort((stamps, ids))
+        wanted = np.unique(np.array(shown, np.int64))
+        last = np.searchsorted(ids[order], wanted, side="right") - 1
+        places = order[last[last >= 0]]
+        places = places[np.isin(ids[places], wanted)]
+        texts = pa.concat_arrays([known[2] for known in self.examples]).take(pa.array(places))
+        return dict(zip(ids[places].tolist(), texts.to_pylist(), strict=True))
 
     def by_shape(self) -> "_ByShape":
         """The counts of each shape."""
@@ -130,10 +138,8 @@ def _add_tally(counts: _Counts, decided: Decided, rows: Ints) -> None:
     counts.columns.append((ids, level, service, tally.count[rows], tally.min_ts[rows], tally.max_ts[rows]))
     counts.templates.update(zip(tally.shape_ids.tolist(), tally.shapes, strict=True))
     with_example = np.flatnonzero(tally.example.is_valid().to_numpy(zero_copy_only=False)[rows])
-    texts = tally.example.take(rows[with_example]).to_pylist()
-    stamps = tally.max_ts[rows[with_example]].tolist()
-    for number, at, text in zip(ids[with_example].tolist(), stamps, texts, strict=True):
-        counts.offer(number, at, text)
+    texts = tally.example.take(pa.array(rows[with_example]))
+    counts.examples.append((ids[with_example], tally.max_ts[rows[with_example]], texts))
 
 
 def _add_scan(counts: _Counts, plan: Plan, parts: Sequence[Decided], hours: frozenset[int] | None) -> None:
@@ -143,8 +149,8 @@ def _add_scan(counts: _Counts, plan: Plan, parts: Sequence[Decided], hours: froz
     ids, levels, services, number, first, last, examples = zip(*found, strict=True)
     shape_ids, count, low, high = (np.array(column, np.int64) for column in (ids, number, first, last))
     counts.columns.append((shape_ids, counts.codes(levels), counts.codes(services), count, low, high))
-    for shape_number, at, example in zip(ids, last, examples, strict=True):
-        counts.offer(shape_number, at, example)
+    counts.examples.append((shape_ids, high, pa.array(examples, pa.string())))
+    for shape_number, example in zip(ids, examples, strict=True):
         if shape_number not in counts.templates:
             counts.templates[shape_number] = shape(example)
 
@@ -169,7 +175,7 @@ def _scanned(plan: Plan, parts: Sequence[Decided], hours: frozenset[int] | None)
 
 def _examples(plan: Plan, counts: _Counts, shown: Sequence[int]) -> dict[int, str]:
     """A message of each shape, among the records asked for."""
-    examples = {number: counts.examples[number][1] for number in shown if number in counts.examples}
+    examples = counts.newest_examples(shown)
     lacking = [number for number in shown if number not in examples]
     if lacking:
         projection = ["shape_id", "message", "epoch_ns(timestamp) AS ts"]

@@ -256,15 +256,10 @@ def _shapes_say(
         tallies = [decided.part.tally() for decided in parts]
         if not is_message_leaf(leaf) or any(len(t.shape_ids) > decider.shapes_max for t in tallies):
             return None
-        sure: set[int] = set()
-        possible: set[int] = set()
-        seen: set[int] = set()
-        for tally in tallies:
-            states = decider.shapes.states(leaf, tally)
-            sure.update(tally.shape_ids[states == YES].tolist())
-            possible.update(tally.shape_ids[states == MAYBE].tolist())
-            seen.update(tally.shape_ids.tolist())
-        return frozenset(sure), frozenset(possible), len(seen)
+        said = [(tally.shape_ids, decider.shapes.states(leaf, tally)) for tally in tallies]
+        sure = np.unique(np.concatenate([ids[states == YES] for ids, states in said]))
+        possible = np.unique(np.concatenate([ids[states == MAYBE] for ids, states in said]))
+        return frozenset(sure.tolist()), frozenset(possible.tolist()), max(len(ids) for ids, _ in said)
 
     return say
 

@@ -43,7 +43,9 @@ def patterns_table(patterns: list[dict[str, Any]], total: int, *, one_line: bool
         table.add_column("levels")
     if one_line:  # a long sentence would push the other columns out of sight
         room = out().width - (BESIDE_WIDE if wide else BESIDE_NARROW)
-        table.add_column("pattern", overflow="ellipsis", no_wrap=True, max_width=max(room, SENTENCE_WIDTH_MIN))
+        table.add_column(
+            "pattern", overflow="ellipsis", no_wrap=True, max_width=max(room, SENTENCE_WIDTH_MIN)
+        )
     else:
         table.add_column("pattern", overflow="fold")
     for one in patterns:

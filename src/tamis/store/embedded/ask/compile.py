@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from tamis.query.ast import (
     All,
     And,
@@ -76,6 +78,10 @@ class Parameters:
             if name in names
         }
 
+    def as_tables(self) -> dict[str, pa.Table]:
+        """The tables that `among` made."""
+        return {name: pa.table({"id": pa.array(ids, pa.int64())}) for name, ids in self.tables.items()}
+
     def among(self, column: str, numbers: Iterable[int]) -> str:
         """``column IN (numbers)``, through a table when there are many."""
         ordered = sorted(numbers)
@@ -96,6 +102,7 @@ class Compiler:
     `shapes_say(leaf)` gives the shapes that a message leaf holds for, and those it may hold for, or None where
     shapes do not help. `verified(leaf, columns)` gives the sequences of rows with a value in `columns` for
     which the leaf holds, by `query.match`. `values` are the known values of tallied fields.
+    `remembered(leaf, part)` gives the sequences where `looked_at` is known to hold, or None.
     """
 
     def __init__(
@@ -106,12 +113,14 @@ class Compiler:
         shapes_say: Callable[[Any], tuple[frozenset[int], frozenset[int], int] | None],
         verified: Callable[[Filter, tuple[str, ...]], set[int]],
         values: Mapping[str, set[str]],
+        remembered: Callable[[Filter, Part], Iterable[int] | None],
     ) -> None:
         self._parameters = parameters
         self._facts = [part.facts for part in parts]
         self._shapes_say = shapes_say
         self._verified = verified
         self._values = values
+        self._remembered = remembered
 
     def condition(self, condition: Condition, part: Part) -> str:
         """The SQL of a condition over the part's columns."""
@@ -159,17 +168,21 @@ class Compiler:
     def _message(self, leaf: Any, part: Part) -> str:
         if isinstance(leaf, Exists):
             return TRUE
+        say = self._shapes_say(leaf)
+        sure = self._parameters.among("shape_id", say[0]) if say is not None else FALSE
+        if say is not None and not say[1]:
+            return sure
+        rows = self._remembered(leaf, part)
+        looked_at = self.looked_at(leaf, part) if rows is None else self._parameters.among("seq", rows)
+        return _joined([sure, looked_at], "OR", FALSE)
+
+    def looked_at(self, leaf: Any, part: Part) -> str:
+        """The SQL of a message leaf where its shapes leave it open."""
         text = self._text(leaf, FieldColumn("message", "text"), part)
         say = self._shapes_say(leaf)
-        if say is None:
+        if say is None or len(say[1]) > say[2] // 2:
             return text
-        sure, possible, known = say
-        if not possible:
-            return self._parameters.among("shape_id", sure)
-        if len(possible) > known // 2:
-            return text
-        looked_at = _joined([self._parameters.among("shape_id", possible), text], "AND", TRUE)
-        return _joined([self._parameters.among("shape_id", sure), looked_at], "OR", FALSE)
+        return _joined([self._parameters.among("shape_id", say[1]), text], "AND", TRUE)
 
     def _tallied(self, leaf: Any, part: Part) -> str:
         if leaf.field not in part.facts.columns:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from tamis.errors import DamageError, QueryCancelledError, QueryTimeoutError, QueryTooLargeError
 from tamis.store.base import Budget
 from tamis.store.embedded.ask.decide import Decider
+from tamis.store.embedded.ask.remembered import FoundRows
 
 _TICK_S = 0.02
 
@@ -30,6 +31,7 @@ class Engine:
         shapes_max: int = 500_000,
     ) -> None:
         self.decider = Decider(shapes_max)
+        self.found = FoundRows()
         self._free = threading.Semaphore(heavy_max)
         self._database = duckdb.connect(
             config={

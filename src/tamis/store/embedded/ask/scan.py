@@ -17,6 +17,7 @@ from tamis.store.embedded.ask.compile import Compiler, Parameters, joined
 from tamis.store.embedded.ask.condition import Condition, condition_of, is_cut, out_of_reach, seen_up_to
 from tamis.store.embedded.ask.decide import hour_start_ns, undecided_hours
 from tamis.store.embedded.ask.engine import Engine
+from tamis.store.embedded.ask.remembered import remembered_rows
 from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, States, is_message_leaf
 from tamis.store.embedded.format.columns import NAMES, to_records
 from tamis.store.embedded.format.part import Part, Snapshot
@@ -208,10 +209,8 @@ class Source:
             return None
         values = self.parameters.used_in(self.sql + statement)
         sql = statement.replace("{rows}", f"({self.sql}) AS rows")
-        ids = {
-            name: pa.table({"id": pa.array(ids, pa.int64())}) for name, ids in self.parameters.tables.items()
-        }
-        return self.plan.engine.run(sql, values, {**self.tables, **ids}, self.plan.budget)
+        tables = {**self.tables, **self.parameters.as_tables()}
+        return self.plan.engine.run(sql, values, tables, self.plan.budget)
 
     def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement's result; none when there is nothing to ask."""
@@ -222,13 +221,20 @@ class Source:
 
 def _compiler(plan: Plan, parts: Sequence[Decided], parameters: Parameters) -> Compiler:
     members = [decided.part for decided in parts]
-    return Compiler(
-        parameters,
-        members,
-        shapes_say=_shapes_say(plan, parts),
-        verified=_verified(plan, parts),
-        values=_known_values(members),
-    )
+    sources: dict[str, Any] = {
+        "shapes_say": _shapes_say(plan, parts),
+        "verified": _verified(plan, parts),
+        "values": _known_values(members),
+    }
+
+    def look(leaf: Filter, part: Part) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        own = Parameters()
+        sql = Compiler(own, members, **sources, remembered=lambda *_: None).looked_at(leaf, part)
+        return sql, own.used_in(sql), own.as_tables()
+
+    pairs = [(decided.part, decided.condition) for decided in parts]
+    remembered = remembered_rows(pairs, look, plan.engine, plan.budget)
+    return Compiler(parameters, members, **sources, remembered=remembered)
 
 
 def _known_values(parts: Sequence[Part]) -> dict[str, set[str]]:

@@ -22,6 +22,7 @@ NO, MAYBE, YES = 0, 1, 2
 States = np.ndarray[Any, np.dtype[np.int8]]
 
 LEAVES_MAX = 256
+DECIDED_BYTES_MAX = 16 << 20
 SHAPES_MAX = 1_000_000
 
 MessageLeaf = Phrase | Prefix | Substring | Exact | Regex
@@ -50,12 +51,17 @@ class ShapeIndex:
                 fresh = decide_shapes(leaf, self._texts[done:])
                 decided = fresh if decided is None else np.concatenate([decided, fresh])
                 self._decided[leaf] = decided
-                if len(self._decided) > LEAVES_MAX:
-                    self._decided.popitem(last=False)
-            self._decided.move_to_end(leaf)
             assert decided is not None
+            self._decided.move_to_end(leaf)
+            self._forget_some()
             states: States = decided[places]
             return states
+
+    def _forget_some(self) -> None:
+        """The leaves asked for longest ago go when there are too many, or when they take too much memory."""
+        most = min(LEAVES_MAX, max(DECIDED_BYTES_MAX // max(len(self._texts), 1), 1))
+        while len(self._decided) > most:
+            self._decided.popitem(last=False)
 
     def _add(self, tally: Tally) -> np.ndarray[Any, np.dtype[np.int64]]:
         if len(self._texts) > SHAPES_MAX:

@@ -11,6 +11,10 @@ from tamis.record.attributes import Value
 CORE_TEXT = ("level", "service", "host", "logger", "message", "trace_id", "span_id", "correlation_id")
 """The text fields every record can have, each None when absent (`message` is never None)."""
 
+INSTANT_MIN, INSTANT_MAX = -9 * 10**18, 9 * 10**18
+"""Timestamps that can be kept, in UTC nanoseconds: from 1684 to 2255. Beyond lie instants that engines take for
+infinity or for nothing, and sums that 64 bits do not hold."""
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One log event.

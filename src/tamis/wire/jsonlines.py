@@ -23,6 +23,8 @@ BOM = b"\xef\xbb\xbf"
 UTF8_NOTE = "invalid UTF-8 replaced"
 _EDGE = b" \t\r\n\0\f\v"
 _SKIP = object()
+_OPENERS = frozenset(b'{["-0123456789tfnNI')
+"""What JSON values begin with, those that others write included (NaN, Infinity)."""
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decode_json = msgspec.json.Decoder().decode
@@ -99,6 +101,9 @@ def _mend(line: bytes, options: DecodeOptions, number: int, *, rejections: Rejec
     """A line that the strict decoder refused, read leniently; `_SKIP` when it is blank, or rejected."""
     bare = line.strip(_EDGE).removeprefix(BOM)
     if not bare:
+        return _SKIP
+    if bare[0] not in _OPENERS and not options.keep_unparsed:
+        rejections.add(number, f"not JSON: it begins with {bare[:1]!r}")
         return _SKIP
     note = None
     try:

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from tamis.record.attributes import DEFAULT_LIMITS
-from tamis.record.model import Columns
+from tamis.record.model import INSTANT_MAX, INSTANT_MIN, Columns
 from tamis.wire import jsonlines
 from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
 from tamis.wire.names import BUNYAN, WEAK_LEVEL, WEAK_TIME, WEAK_TIME_MIN, Names
@@ -322,6 +322,13 @@ class _Mapper:
         return _texts(column)
 
     def _times(self, column: Any, *, weak: bool) -> Any:
+        times = self._instants(column, weak=weak)
+        reach = pc.min_max(times).as_py()
+        if reach["min"] is not None and not INSTANT_MIN <= reach["min"] <= reach["max"] <= INSTANT_MAX:
+            raise _UnlikeError
+        return times
+
+    def _instants(self, column: Any, *, weak: bool) -> Any:
         if pa.types.is_string(column.type):
             return self._time_texts(column)
         if not pa.types.is_int64(column.type):

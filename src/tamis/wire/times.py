@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
+from tamis.record.model import INSTANT_MAX, INSTANT_MIN
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -275,8 +277,8 @@ def _integers(numbers: Sequence[int]) -> list[int | None]:
     if (
         unit == epoch_unit(abs(low))
         and (low < 0) == (high < 0)
-        and low * unit >= INT64_MIN
-        and high * unit <= INT64_MAX
+        and low * unit >= INSTANT_MIN
+        and high * unit <= INSTANT_MAX
     ):
         return [number * unit for number in numbers]
     return [from_number(number) for number in numbers]
@@ -290,11 +292,11 @@ def _from_digits(sign: str, whole: str, fraction: str) -> int | None:
 
 
 def _is_stamp(ns: int | None) -> bool:
-    return ns is not None and INT64_MIN <= ns <= INT64_MAX
+    return ns is not None and INSTANT_MIN <= ns <= INSTANT_MAX
 
 
 def _in_range(ns: int) -> int | None:
-    return ns if INT64_MIN <= ns <= INT64_MAX else None
+    return ns if INSTANT_MIN <= ns <= INSTANT_MAX else None
 
 
 def _fraction_ns(digits: str | None) -> int:

@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tamis.errors import WireError
 from tamis.record.attributes import Value, safe_text
-from tamis.record.model import Columns, Record, StoredRecord
+from tamis.record.model import INSTANT_MAX, INSTANT_MIN, Columns, Record, StoredRecord
 from tamis.store.embedded.format.shape import shape_ids_of
 
 STAMP = pa.timestamp("ns")
@@ -78,7 +79,7 @@ def to_table(batch: Columns, *, received_ns: int) -> pa.Table:
         if len(column) != batch.length:
             raise WireError(f"column {name!r} has {len(column)} values for {batch.length} records")
     present = {name: column for name, column in columns.items() if not _empty(name, column)}
-    return bounded(pa.table(present))
+    return pa.table(bounded_columns(present, batch.length))
 
 
 def _empty(name: str, column: pa.Array) -> bool:
@@ -91,6 +92,10 @@ def _timestamps(batch: Columns, received_ns: int) -> pa.Array:
     array = _flat(array)
     if array.null_count:
         array = array.fill_null(received_ns)
+    reach = pc.min_max(array).as_py()
+    if batch.length and (reach["min"] < INSTANT_MIN or reach["max"] > INSTANT_MAX):
+        within = pc.and_(pc.greater_equal(array, INSTANT_MIN), pc.less_equal(array, INSTANT_MAX))
+        array = pc.if_else(within, array, received_ns)
     return array.view(STAMP)
 
 
@@ -261,28 +266,32 @@ def is_attribute(column: str) -> bool:
 def bounded(table: pa.Table) -> pa.Table:
     """The table with at most COLUMNS_MAX attribute columns; those that fewest records fill move into one
     JSON column, as an object from column name to value."""
-    names = [name for name in table.column_names if is_attribute(name)]
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    kept = bounded_columns(columns, table.num_rows)
+    return table if kept is columns else pa.table(kept)
+
+
+def bounded_columns(columns: dict[str, Any], rows: int) -> dict[str, Any]:
+    """As `bounded`, for columns by name; the same object when they are few enough. Looks at each value once."""
+    names = [name for name in columns if is_attribute(name)]
     if len(names) <= COLUMNS_MAX:
-        return table
-    names.sort(key=lambda name: (table[name].null_count, name))
-    moved = names[COLUMNS_MAX:]
-    rest = _rest_values(table)
-    for name in moved:
-        column = table[name].to_pylist()
-        for row, value in enumerate(column):
-            if value is not None:
-                rest.setdefault(row, {})[name] = value
-    texts = [
-        msgspec.json.encode(rest[row]).decode() if row in rest else None for row in range(table.num_rows)
-    ]
-    kept = table.drop_columns([*moved, *([REST] if REST in table.column_names else [])])
-    return kept.append_column(REST, pa.array(texts, pa.string()))
+        return columns
+    names.sort(key=lambda name: (columns[name].null_count, name))
+    moved = set(names[COLUMNS_MAX:])
+    rest: dict[int, dict[str, Any]] = {}
+    if REST in columns:
+        rest = _rest_values(columns[REST])
+    for name in names[COLUMNS_MAX:]:
+        column = columns[name]
+        for row in np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).tolist():
+            rest.setdefault(row, {})[name] = column[row].as_py()
+    texts = [msgspec.json.encode(rest[row]).decode() if row in rest else None for row in range(rows)]
+    kept = {name: column for name, column in columns.items() if name not in moved and name != REST}
+    return {**kept, REST: pa.array(texts, pa.string())}
 
 
-def _rest_values(table: pa.Table) -> dict[int, dict[str, Any]]:
-    if REST not in table.column_names:
-        return {}
-    texts = table[REST].to_pylist()
+def _rest_values(column: Any) -> dict[int, dict[str, Any]]:
+    texts = column.to_pylist()
     return {row: msgspec.json.decode(text) for row, text in enumerate(texts) if text is not None}
 
 
@@ -353,7 +362,8 @@ def _attributes(table: pa.Table) -> list[dict[str, Value]]:
         for row, value in enumerate(table[name].to_pylist()):
             if value is not None:
                 _place(rows[row], path, read(value))
-    for row, values in _rest_values(table).items():
+    rest = _rest_values(table[REST]) if REST in table.column_names else {}
+    for row, values in rest.items():
         for name, value in values.items():
             path, suffix = attribute_path(name)
             _place(rows[row], path, _reader(suffix)(value))

@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from urllib.parse import urlencode
 
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -78,25 +79,36 @@ class HttpClient:
 
     @contextmanager
     def stream(self, method: str, path: str, *, query: Query | None = None) -> Iterator[Iterator[bytes]]:
-        """The answer's body piece by piece; never retried, so that nothing is read twice."""
+        """The answer's body piece by piece; never retried, so that nothing is read twice. What fails in the
+        caller's own block goes through as it is: a full disk or a closed pipe is not the connection's.
+        """
         request = self._request(method, path, query=query, body=None, headers={"Accept": "*/*"})
         connection = self._pool.take()
         try:
-            response = send(connection, request)
-            self._reached.set()
-            if response.status >= 400:
-                raise error_of(
-                    self.address.url, Response(response.status, headers_of(response), response.read())
-                )
-            yield chunks_of(response)
-        except FAILURES as failure:
-            raise self._error(failure) from failure
+            with self._failures_told():
+                response = send(connection, request)
+                self._reached.set()
+                refused = response.read() if response.status >= 400 else None
+            if refused is not None:
+                raise error_of(self.address.url, Response(response.status, headers_of(response), refused))
+            yield self._pieces(response)
         finally:
             connection.close()
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
+
+    def _pieces(self, response: HTTPResponse) -> Iterator[bytes]:
+        with self._failures_told():
+            yield from chunks_of(response)
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        try:
+            yield
+        except FAILURES as failure:
+            raise self._error(failure) from failure
 
     def _request(
         self,

@@ -1,5 +1,6 @@
 """The HTTP client against real sockets: what is repeated, what is not, and what an answer becomes."""
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -184,6 +185,18 @@ def test_answers_become_errors(
     if isinstance(caught.value, QueryError):
         assert (caught.value.column, caught.value.reason) == (3, "no such thing")
         assert caught.value.suggestion == "do."
+
+
+def test_failures_of_the_reader_are_its_own(client: HttpClient, site: Site) -> None:
+    """What goes wrong where the pieces are put is not said of the connection."""
+    site.answers = [Answer(body=b"whole")]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        with pytest.raises(BrokenPipeError), client.stream("GET", "/export") as pieces:
+            os.write(writer, next(pieces))
+    finally:
+        os.close(writer)
 
 
 def test_streams_end_early_with_an_error(client: HttpClient, site: Site) -> None:

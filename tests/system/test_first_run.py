@@ -1,7 +1,9 @@
 """`make run` as a person sees it."""
 
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,9 +13,15 @@ BYTES_MAX = "500000"
 
 
 def test_the_first_run_shows_this_machines_logs_and_ends_with_an_interrupt() -> None:
-    """Logs are taken in, counted, put into patterns and searched; the link is there; Ctrl-C ends it cleanly."""
-    command = [sys.executable, "-m", "tamis.cli.first_run", "--port", "0", "--bytes-max", BYTES_MAX]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+    """Logs are taken in, counted, put into patterns and searched; the link is there, with the port that the
+    environment says; Ctrl-C ends it cleanly."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    command = [sys.executable, "-m", "tamis.cli.first_run", "--bytes-max", BYTES_MAX]
+    environment = {**os.environ, "TAMIS_SERVER_PORT": str(port)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
         give_up = threading.Timer(90, run.kill)
         give_up.start()
         assert run.stdout is not None
@@ -32,5 +40,5 @@ def test_the_first_run_shows_this_machines_logs_and_ends_with_an_interrupt() -> 
     assert "records by level" in shown
     assert "top patterns" in shown
     assert "tamis search '" in shown
-    assert "/?token=" in shown
+    assert f":{port}/?token=" in shown
     assert "Traceback" not in shown

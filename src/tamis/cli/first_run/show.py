@@ -16,6 +16,7 @@ from tamis.cli.failure import CommandError
 from tamis.cli.first_run.child import ServerProcess
 from tamis.cli.first_run.machine import MachineLogs, export_journal, find_logs
 from tamis.cli.first_run.picture import histogram_text
+from tamis.cli.first_run.port import port_to_use
 from tamis.cli.ingest import decode_options
 from tamis.cli.intake.once import OncePass
 from tamis.cli.intake.progress import Progress
@@ -32,7 +33,6 @@ from tamis.http_client import HttpClient
 from tamis.http_client.address import parse_address
 
 BYTES_MAX = 200_000_000
-PORT = 4817
 PATTERNS_SHOWN = 8
 RECORDS_SHOWN = 5
 POLL_S = 0.2
@@ -55,7 +55,7 @@ def first_run(
     *,
     stop_after: Annotated[float | None, Parameter(negative="")] = None,
     bytes_max: int = BYTES_MAX,
-    port: int = PORT,
+    port: int | None = None,
 ) -> None:
     """Start a server, fill it with this machine's own logs, show them, and stay up until Ctrl-C.
 
@@ -66,11 +66,12 @@ def first_run(
     bytes_max
         Take in the newest so many bytes.
     port
-        The port of the server; another when it is taken.
+        The port of the server; else what the settings say, or any other while the default is taken.
     """
+    port = port_to_use(port)
     folder = Path(tempfile.mkdtemp(prefix="tamis-run-"))
     try:
-        with stop_on_signals(), ServerProcess(folder, _free(port)) as server:
+        with stop_on_signals(), ServerProcess(folder, port) as server:
             _run(server, folder, bytes_max)
             _stay(server, stop_after)
     except KeyboardInterrupt:
@@ -161,15 +162,6 @@ def _stay(server: ServerProcess, stop_after: float | None) -> None:
                 f"the server has ended: {server.log.read_text(errors='replace').strip()[-500:]}"
             )
         time.sleep(POLL_S)
-
-
-def _free(port: int) -> int:
-    """The port, or 0 (any) when it is taken."""
-    try:
-        with socket.create_server(("127.0.0.1", port)):
-            return port
-    except OSError:
-        return 0
 
 
 def main() -> None:

@@ -53,6 +53,7 @@ def _print(folder: Path, report: "Report") -> None:
         print(visible(f"damaged  {finding.path}: {finding.problem}{lost}"))
     state = "whole" if report.is_whole else f"{len(report.findings):,} things are damaged"
     print(
-        f"{folder}: {state}; {report.segments:,} segments with {report.records:,} records"
-        f" and {report.bytes:,} bytes, and the journal"
+        f"{folder}: {state}; {report.records + report.journal_records:,} records: "
+        f"{report.records:,} in {report.segments:,} segments ({report.bytes:,} bytes), "
+        f"{report.journal_records:,} in the journal ({report.journal_bytes:,} bytes)"
     )

@@ -94,7 +94,8 @@ def check_store(patient: Patient) -> Iterator[Finding]:
             "store", "bad", f"{one.path}: {one.problem}", "restore it from a backup; the rest can be read"
         )
     if report.is_whole:
-        yield Finding("store", "ok", f"{report.segments:,} segments, {report.records:,} records in them")
+        held = f"{report.segments:,} segments, {report.records:,} records in them"
+        yield Finding("store", "ok", f"{held}; {report.journal_records:,} in the journal")
 
 
 def _ask(url: str, token: str) -> Iterator[Finding]:

@@ -1,14 +1,14 @@
 """Looking whether a store's folder is whole. Changes nothing; works beside a running store."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tamis.disk.base import Disk
 from tamis.disk.journal import TORN_TAIL, Gap, read_journal
 from tamis.disk.real import RealDisk
 from tamis.errors import DamageError, DiskError, FormatError
-from tamis.store.embedded.format.frames import decode_frame
+from tamis.store.embedded.format.frames import FrameHeader, decode_frame
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest import Manifest, SegmentEntry
 from tamis.store.embedded.format.manifest_file import read_manifest
@@ -30,13 +30,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was looked at and what was found. `notes` are no damage: a torn tail that a crash left, say."""
+    """What was looked at and what was found. `notes` are no damage: a torn tail that a crash left, say.
+
+    `records` and `bytes` are those of the segments; `journal_records` are in the journal only.
+    """
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     segments: int
     records: int
     bytes: int
+    journal_records: int = 0
+    journal_bytes: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -80,10 +85,17 @@ def _verify_once(disk: Disk, layout: Layout, *, full: bool) -> tuple[Report, int
     for entry in read.manifest.segments:
         size += entry.bytes + entry.tally_bytes
         findings += _look_at_segment(disk, layout, entry, full=full)
-    notes: list[str] = []
-    findings += _look_at_journals(disk, layout, read.manifest, notes)
-    records = sum(entry.facts.records for entry in read.manifest.segments)
-    report = Report(tuple(findings), tuple(notes), len(read.manifest.segments), records, size)
+    journals = _Journals(read.manifest.sealed_through + 1)
+    findings += _look_at_journals(disk, layout, journals)
+    report = Report(
+        findings=tuple(findings),
+        notes=tuple(journals.notes),
+        segments=len(read.manifest.segments),
+        records=sum(entry.facts.records for entry in read.manifest.segments),
+        bytes=size,
+        journal_records=journals.records,
+        journal_bytes=journals.bytes,
+    )
     return report, read.manifest.generation
 
 
@@ -100,29 +112,48 @@ def _look_at_segment(disk: Disk, layout: Layout, entry: SegmentEntry, *, full: b
     return [Finding(f"segments/{entry.name}", problem, entry.facts.records)] if problem else []
 
 
-def _look_at_journals(disk: Disk, layout: Layout, manifest: Manifest, notes: list[str]) -> Iterator[Finding]:
-    expected = manifest.sealed_through + 1
+@dataclass(slots=True)
+class _Journals:
+    """What was seen of the journal so far; `expected` is the first number that neither it nor a segment has."""
+
+    expected: int
+    records: int = 0
+    bytes: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def count(self, header: FrameHeader) -> int:
+        """Take in a frame; how many records are missing before it."""
+        end = header.first_seq + header.count
+        lost = max(0, header.first_seq - self.expected)
+        self.records += max(0, end - max(header.first_seq, self.expected))
+        self.expected = max(self.expected, end)
+        return lost
+
+
+def _look_at_journals(disk: Disk, layout: Layout, seen: _Journals) -> Iterator[Finding]:
     for number in journal_numbers(disk, layout):
         path = layout.journal(number)
         try:
-            if is_unrecognisable(disk, path):
-                yield Finding(f"journal/{path.name}", "is no journal any more")
-                continue
-            for item in read_journal(disk, path):
-                if isinstance(item, Gap):
-                    if item.reason == TORN_TAIL:
-                        notes.append(describe_gap(path, item))
-                    else:
-                        yield Finding(f"journal/{path.name}", describe_gap(path, item))
-                    continue
-                header, _ = decode_frame(item.payload)
-                if header.first_seq > expected:
-                    lost = header.first_seq - expected
-                    yield Finding(
-                        f"journal/{path.name}", f"records are missing before {header.first_seq}", lost
-                    )
-                expected = max(expected, header.first_seq + header.count)
+            seen.bytes += disk.size(path)
+            yield from _look_at_journal(disk, path, seen)
         except (DiskError, FormatError) as error:
             if not disk.exists(path):
                 continue  # its records are in segments by now
             yield Finding(f"journal/{path.name}", str(error))
+
+
+def _look_at_journal(disk: Disk, path: Path, seen: _Journals) -> Iterator[Finding]:
+    name = f"journal/{path.name}"
+    if is_unrecognisable(disk, path):
+        yield Finding(name, "is no journal any more")
+        return
+    for item in read_journal(disk, path):
+        if isinstance(item, Gap):
+            if item.reason == TORN_TAIL:
+                seen.notes.append(describe_gap(path, item))
+            else:
+                yield Finding(name, describe_gap(path, item))
+            continue
+        header, _ = decode_frame(item.payload)
+        if lost := seen.count(header):
+            yield Finding(name, f"records are missing before {header.first_seq}", lost)

@@ -27,6 +27,14 @@ def test_a_running_store_is_whole(store, tmp_path):
     assert report.bytes == sum(path.stat().st_size for path in (tmp_path / "data/segments").rglob("*.*"))
 
 
+def test_what_is_in_the_journal_only_is_counted_apart(store, tmp_path):
+    """Records that segments hold are not counted again, wherever else they still stand."""
+    store.append(batch("d", "e"))
+    report = verify(tmp_path / "data")
+    assert (report.records, report.journal_records) == (2, 3)
+    assert report.journal_bytes == sum(path.stat().st_size for path in (tmp_path / "data/journal").iterdir())
+
+
 def test_a_changed_byte_is_found_only_by_looking_at_all(store, tmp_path):
     """`full` compares digests; without it files are measured."""
     path = tmp_path / "data/segments/2026-11-21/00000001.parquet"

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -279,6 +280,18 @@ def test_verify_finds_damage(tmp_path: Path) -> None:
     assert len(report["findings"]) == 1
 
 
+def test_verify_counts_what_is_in_the_journal(tmp_path: Path) -> None:
+    """Records that a killed server left in the journal are counted there: none seem to be gone."""
+    with running_server(tmp_path) as server:
+        assert tamis("ingest", "-", "--data", "data", home=tmp_path, given="one\ntwo\n").code == 0
+        server.kill()
+        done = tamis("verify", "data", home=tmp_path)
+    size = sum(path.stat().st_size for path in (tmp_path / "data" / "journal").iterdir())
+    assert done.out == (
+        f"data: whole; 2 records: 0 in 0 segments (0 bytes), 2 in the journal ({size:,} bytes)\n"
+    )
+
+
 def test_doctor_and_check_config_tell_what_is_wrong(tmp_path: Path) -> None:
     """A healthy machine gets no `bad`; a wrong setting is named with where it came from."""
     done = tamis("doctor", "--data", "data", "--json", home=tmp_path, TAMIS_SERVER_PORT="0")
@@ -336,6 +349,40 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "reader"), [("parquet", "head -c 4"), ("csv", "head -1"), ("ndjson", "head -1")]
+)
+@pytest.mark.parametrize("where", ["--url", "--data"])
+def test_an_export_whose_reader_goes_away_is_no_failure(
+    server: Server, tmp_path: Path, where: str, file_format: str, reader: str
+) -> None:
+    """`tamis export … | head` ends quietly, from a server too: nobody's connection failed."""
+    place = server.url.replace("://", f"://{TOKEN}@") if where == "--url" else str(tmp_path / "data")
+    given = "".join(f"{at} {random.Random(at).randbytes(40).hex()}\n" for at in range(4_000))
+    service = f"piped-{file_format}"
+    assert tamis("ingest", "-", "--service", service, where, place, home=tmp_path, given=given).code == 0
+    command = f"-m tamis.cli export service:={service} --format {file_format} {where} {place}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} {command} | {reader}"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout
+
+
+def test_a_server_that_cannot_listen_leaves_no_folder(server: Server, tmp_path: Path) -> None:
+    """A port that is in use is told before anything is made."""
+    port = server.url.rpartition(":")[2]
+    done = tamis("serve", "--data", "new", "--port", port, home=tmp_path)
+    assert done.code == 2
+    assert f"server.port = {port}" in done.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="takes openssl")

@@ -39,9 +39,9 @@ def run(settings: Settings, *, say: Say = say_line) -> None:
     Raises ConfigError when it may not or cannot listen, and what opening the store raises.
     """
     check_listen(settings)
-    folder = _made(settings.server.data.expanduser())
-    bound = bind(settings)
+    bound = bind(settings)  # before the folder is made: who may not listen leaves nothing behind
     try:
+        folder = _made(settings.server.data.expanduser())
         service = create_service(settings, folder)
     except BaseException:
         bound.close()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis.record.model import Record, StoredRecord
+from tamis.record.model import INSTANT_MAX, INSTANT_MIN, Record, StoredRecord
 from tamis.wire import jsonlines
 from tamis.wire.base import NOTE_FIELD, REST_FIELD, DecodeOptions, FieldNames, WireLimits
 
@@ -287,7 +287,7 @@ NAMES = st.sampled_from(["a", "b", "level", "timestamp", "host", "attributes", "
 )
 RECORDS = st.builds(
     Record,
-    timestamp=st.integers(-(1 << 63), (1 << 63) - 1),
+    timestamp=st.integers(INSTANT_MIN, INSTANT_MAX),
     message=st.text(max_size=20),
     level=st.sampled_from([None, "INFO", "WARNING", "ODD"]),
     service=st.none() | st.text(max_size=5),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis.wire.times import INT64_MAX, INT64_MIN, Times, print_time, time_printer
+from tamis.record.model import INSTANT_MAX, INSTANT_MIN
+from tamis.wire.times import Times, print_time, time_printer
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()) * 10**9
@@ -123,7 +124,7 @@ def test_numbers_of_several_units_in_one_column_are_each_read_by_size():
     assert Times().column([1795255200, 1795255200123, 10**30]) == [AT, AT + MS, None]
 
 
-@given(st.integers(INT64_MIN, INT64_MAX))
+@given(st.integers(INSTANT_MIN, INSTANT_MAX))
 def test_printed_times_read_back(ns):
     """Every instant of int64 survives printing and reading."""
     assert Times().read(print_time(ns)) == ns
@@ -135,7 +136,7 @@ def test_any_value_is_read_without_error(value):
     """Whatever stands where a time should: an instant in range, or None; alone as in a column."""
     times = Times(UTC, NOW)
     instant = times.read(value)
-    assert instant is None or INT64_MIN <= instant <= INT64_MAX
+    assert instant is None or INSTANT_MIN <= instant <= INSTANT_MAX
     assert times.column([value]) == [instant]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from tamis.errors import WireError
 from tamis.record.attributes import Value, safe_text
-from tamis.record.model import Columns, Record
+from tamis.record.model import INSTANT_MAX, INSTANT_MIN, Columns, Record
 from tamis.store.embedded.format.columns import (
     COLUMNS_MAX,
     REST,
@@ -97,3 +97,11 @@ def test_paths_are_read_as_they_are_written() -> None:
     """The name of a column says the attribute's path and type."""
     assert attribute_path("http.status#i") == (("http.status",), "i")
     assert attribute_path("a~1b/c~0d#s") == (("a/b", "c~d"), "s")
+
+
+def test_instants_that_no_engine_holds_are_the_receipt() -> None:
+    """The ends of 64 bits are infinity to some engines: such a record is kept, with the instant of its receipt."""
+    stamps = [2**63 - 1, -(2**63), -(2**63) + 1, INSTANT_MAX, INSTANT_MIN]
+    table = to_table(Columns(5, stamps, {"message": ["a"] * 5}), received_ns=9)
+    found = [item.record.timestamp for item in to_records(with_seq(table, 1))]
+    assert found == [9, 9, 9, INSTANT_MAX, INSTANT_MIN]

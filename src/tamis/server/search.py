@@ -13,6 +13,7 @@ from tamis.query.parser import parse
 from tamis.query.resolve import narrow, resolve
 from tamis.query.times import parse_duration, parse_instant, print_instant
 from tamis.server import answers, stages
+from tamis.server.advice import advise
 from tamis.server.params import Asked
 from tamis.server.place import read_place
 from tamis.server.problems import ParameterError, ProblemError
@@ -36,6 +37,8 @@ class Read:
 
     question: Question
     stages: stages.Stages
+    query: ast.Query
+    text: str
 
 
 class Searcher:
@@ -64,7 +67,7 @@ class Searcher:
         if start_ns is not None and end_ns is not None and start_ns > end_ns:
             raise ParameterError("start", asked.start, f"before end = {asked.end}")
         question = Question(query.filter, start_ns, end_ns, self._as_of(asked.as_of))
-        return Read(question, taken)
+        return Read(question, taken, query, asked.q)
 
     def _as_of(self, text: str | None) -> int | None:
         if text is None:
@@ -110,7 +113,9 @@ class Searcher:
             found.warnings.append(
                 f"an answer has at most {self._rows_max:,} records (query.rows_max); export has no such limit"
             )
-        return found
+        return self._advised(
+            found, read, budget, is_found=bool(page.records) or cursor is not None or count == 0
+        )
 
     def _page(
         self, question: Question, budget: Budget, limit: int, *, order: Order, cursor: str | None
@@ -125,16 +130,20 @@ class Searcher:
 
     def count(self, asked: Asked, budget: Budget) -> answers.Count:
         """How many."""
-        made = self.store.count(self.read(asked, "/api/v1/count").question, budget)
-        return self._with(made, answers.Count, count=made.count)
+        read = self.read(asked, "/api/v1/count")
+        made = self.store.count(read.question, budget)
+        return self._advised(
+            self._with(made, answers.Count, count=made.count), read, budget, is_found=made.count > 0
+        )
 
     def histogram(
         self, asked: Asked, budget: Budget, *, interval: str = "auto", by: str | None = "level"
     ) -> answers.HistogramAnswer:
         """Counts over time. `interval` is a duration, or `auto` for about sixty buckets."""
-        question = self.read(asked, "/api/v1/histogram").question
+        read = self.read(asked, "/api/v1/histogram")
+        question = read.question
         if interval == "auto":
-            question, interval_ns = self._auto_interval(question, budget)
+            question, interval_ns = _auto_interval(self.store, question, budget)
         else:
             interval_ns = _interval(interval)
         _check_buckets(question, interval, interval_ns)
@@ -145,34 +154,23 @@ class Searcher:
         start, end = narrow(question.filter, (question.start_ns, question.end_ns))
         answer.start = None if start is None else print_instant(start)
         answer.end = None if end is None else print_instant(end)
-        return answer
-
-    def _auto_interval(self, question: Question, budget: Budget) -> tuple[Question, int]:
-        """A nice interval for the range of time that is asked, or that the records found cover."""
-        start, end = narrow(question.filter, (question.start_ns, question.end_ns))
-        if start is None or end is None:
-            last = self.store.search(question, budget, limit=1, order="desc")
-            question = dataclasses.replace(question, as_of=last.as_of)
-            first = self.store.search(question, budget, limit=1, order="asc")
-            if not first.records or not last.records:
-                return question, 60 * NS_PER_S
-            start = first.records[0].record.timestamp if start is None else start
-            end = last.records[0].record.timestamp + 1 if end is None else end
-        wanted_s = (end - start) / NS_PER_S / BUCKETS_AIM if end - start > 1 else 1
-        step_s = next((step for step in STEPS_S if step >= wanted_s), STEPS_S[-1])
-        return question, int(step_s * NS_PER_S)
+        return self._advised(answer, read, budget, is_found=bool(made.buckets))
 
     def facets(self, asked: Asked, budget: Budget, *, field: str, limit: int = 10) -> answers.FacetsAnswer:
         """The most frequent values of a field."""
-        question = self.read(asked, "/api/v1/facets").question
-        made = self.store.facets(question, budget, field=field, limit=limit)
-        return answers.facets_answer(made, self.store.store_id)
+        read = self.read(asked, "/api/v1/facets")
+        made = self.store.facets(read.question, budget, field=field, limit=limit)
+        answer = answers.facets_answer(made, self.store.store_id)
+        return self._advised(answer, read, budget, is_found=bool(made.values or made.other or made.missing))
 
     def fields(self, asked: Asked, budget: Budget) -> answers.FieldsAnswer:
         """Which fields there are."""
-        made = self.store.fields(self.read(asked, "/api/v1/fields").question, budget)
+        read = self.read(asked, "/api/v1/fields")
+        made = self.store.fields(read.question, budget)
         rows = [answers.FieldAnswer(one.name, one.count, one.types) for one in made.fields]
-        return self._with(made, answers.FieldsAnswer, fields=rows)
+        return self._advised(
+            self._with(made, answers.FieldsAnswer, fields=rows), read, budget, is_found=bool(rows)
+        )
 
     def stats(self, asked: Asked, budget: Budget) -> answers.TableAnswer:
         """A table; `| sort`, `| limit` and `| fields` (its columns) work on it."""
@@ -190,7 +188,8 @@ class Searcher:
             )
         answer = self._with(made, answers.TableAnswer, columns=columns, rows=rows[: self._rows_max])
         answer.warnings = [*answer.warnings, *warnings]
-        return answer
+        is_found = bool(made.rows) if read.stages.stats.by else any(made.rows[0])
+        return self._advised(answer, read, budget, is_found=is_found)
 
     def patterns(self, asked: Asked, budget: Budget, *, limit: int | None = None) -> answers.PatternsAnswer:
         """What sentences there are."""
@@ -198,7 +197,8 @@ class Searcher:
         kept = read.stages.limit
         bounds = [bound for bound in (limit, kept.count if kept else None) if bound is not None]
         made = self.store.patterns(read.question, budget, limit=min(bounds, default=None))
-        return answers.patterns_answer(made, self.store.store_id)
+        answer = answers.patterns_answer(made, self.store.store_id)
+        return self._advised(answer, read, budget, is_found=bool(made.patterns or made.unmatched))
 
     def context(
         self, record: str, budget: Budget, *, before: int = 10, after: int = 10
@@ -223,8 +223,14 @@ class Searcher:
         """Hide what is found, for good."""
         if not asked.q.strip() and asked.start is None and asked.end is None:
             raise ParameterError("q", asked.q, "a query, to delete what it finds (* for everything)")
-        made = self.store.delete(self.read(asked, "/api/v1/delete").question, budget)
-        return self._with(made, answers.Deleted, hidden=made.hidden)
+        read = self.read(asked, "/api/v1/delete")
+        made = self.store.delete(read.question, budget)
+        return self._advised(
+            self._with(made, answers.Deleted, hidden=made.hidden), read, budget, is_found=made.hidden > 0
+        )
+
+    def _advised(self, answer: A, read: Read, budget: Budget, *, is_found: bool) -> A:
+        return advise(answer, read.query, read.text, store=self.store, budget=budget, is_found=is_found)
 
     def _with(self, made: Answer, kind: type[A], **fields: Any) -> A:
         as_of = answers.record_id(self.store.store_id, made.as_of)
@@ -245,6 +251,22 @@ def _instant(name: str, text: str | None, now_ns: int) -> int | None:
     except QueryError as error:
         allowed = "RFC 3339, an epoch number (s, ms, us, ns), now, or relative such as -15m"
         raise ParameterError(name, text, f"{allowed} ({error.reason})") from None
+
+
+def _auto_interval(store: Store, question: Question, budget: Budget) -> tuple[Question, int]:
+    """A nice interval for the range of time that is asked, or that the records found cover."""
+    start, end = narrow(question.filter, (question.start_ns, question.end_ns))
+    if start is None or end is None:
+        last = store.search(question, budget, limit=1, order="desc")
+        question = dataclasses.replace(question, as_of=last.as_of)
+        first = store.search(question, budget, limit=1, order="asc")
+        if not first.records or not last.records:
+            return question, 60 * NS_PER_S
+        start = first.records[0].record.timestamp if start is None else start
+        end = last.records[0].record.timestamp + 1 if end is None else end
+    wanted_s = (end - start) / NS_PER_S / BUCKETS_AIM if end - start > 1 else 1
+    step_s = next((step for step in STEPS_S if step >= wanted_s), STEPS_S[-1])
+    return question, int(step_s * NS_PER_S)
 
 
 def _interval(text: str) -> int:

@@ -22,6 +22,8 @@ UNITS_NS = {
 S_MAX, MS_MAX, US_MAX = 10**11, 10**14, 10**17
 """Epoch numbers: below `S_MAX` seconds (to the year 5138), below `MS_MAX` milliseconds, and so on."""
 
+DURATION_MAX = 5 * 10**18
+"""Nanoseconds: 158 years, and no sum of an instant and a duration leaves 64 bits by much."""
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 TEXT_CHARS_MAX = 80
 """A longer text is no time."""
@@ -45,7 +47,10 @@ def parse_duration(text: str) -> int:
     """Nanoseconds of ``5m``, ``1h30m``, ``250ms``. Raises QueryError."""
     if len(text) > TEXT_CHARS_MAX or not _DURATION.fullmatch(text):
         raise QueryError(f"{_shown(text)} is not a duration", 1, _duration_hint(text))
-    return int(sum(Decimal(amount) * UNITS_NS[unit] for amount, unit in _STEPS.findall(text)))
+    duration = int(sum(Decimal(amount) * UNITS_NS[unit] for amount, unit in _STEPS.findall(text)))
+    if duration > DURATION_MAX:
+        raise QueryError(f"{_shown(text)} is longer than all of time that is kept", 1, "Times go from 1677 to 2262.")
+    return duration
 
 
 def _duration_hint(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import secrets
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -187,7 +186,7 @@ def tokens_in(authorization: str) -> list[str]:
 def _after_colon(encoded: str) -> str:
     try:
         decoded = base64.b64decode(encoded, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64, not UTF-8
         return ""
     return decoded.partition(":")[2]
 

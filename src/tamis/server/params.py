@@ -122,7 +122,7 @@ async def _body_pairs(request: Request) -> list[tuple[str, Any]]:
         return _pairs(body)
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProblemError(400, f"The body is not JSON: {error}.") from None
     if not isinstance(value, dict):
         raise ProblemError(400, "The body must be a JSON object with the parameters in it.")

@@ -114,7 +114,7 @@ class Meter:
         if self._ratio_max is not None and self.bytes_out > max(
             RATIO_FREE_BYTES, self.bytes_in * self._ratio_max
         ):
-            raise TooLargeError("decompression_ratio_max", int(self._ratio_max))
+            raise TooLargeError("server.decompress_ratio_max", int(self._ratio_max))
         return output
 
 

@@ -11,7 +11,7 @@ from tamis.metadata.accounts import ADMIN, Accounts, reset_admin
 from tamis.metadata.database import open_database
 from tamis.metadata.tokens import make_token
 from tamis.server.app import create_app
-from tamis.server.auth import Authenticator
+from tamis.server.auth import Authenticator, tokens_in
 from tamis.server.gate import OPEN_PATHS
 from tamis.server.service import Service
 from tamis.settings import Settings, load_settings
@@ -373,3 +373,9 @@ async def test_the_first_admin_token_is_made_once(tmp_path: Path) -> None:
 def test_an_unknown_settings_folder_is_not_needed(settings: Settings) -> None:
     """Without a folder, accounts are in memory."""
     assert create_app(settings, MemoryStore()).state.service.folder is None
+
+
+def test_a_password_that_is_no_base64_is_no_password() -> None:
+    """Bytes that no client means are refused like a wrong token, not with an error of the server."""
+    assert tokens_in("Basic \xff\xfe") == []
+    assert tokens_in("Basic !!!") == []

@@ -14,6 +14,7 @@ from tamis.store.embedded.options import StoreOptions
 _RECORD_BYTES = 512
 """What a record takes while it is taken in, about."""
 _RETRY_AFTER_S = 1.0
+_LITTLE = 8
 
 
 class Admission:
@@ -31,14 +32,14 @@ class Admission:
     def room_for(self, batch: Columns) -> Iterator[None]:
         """Room for a batch while it is taken in. Raises OverloadedError and NoSpaceError.
 
-        An empty store takes any batch, however large, so that none waits for ever.
+        A batch that is too large for all of it is taken when little else is there, so that none waits for ever.
         """
         size = batch.length * _RECORD_BYTES
         with self._lock:
             used = self.in_flight_bytes + self._hot_bytes()
-            if used and used + size > self._options.hot_bytes_max:
+            limit = self._options.hot_bytes_max
+            if used > limit // _LITTLE if size > limit else used + size > limit:
                 self.refused += 1
-                limit = self._options.hot_bytes_max
                 reason = f"records that are not yet in segments take {used:,} of {limit:,} bytes"
                 raise OverloadedError(reason, _RETRY_AFTER_S)
             self.in_flight_bytes += size

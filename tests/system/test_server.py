@@ -282,3 +282,23 @@ def test_a_server_at_rest_is_small(tmp_path: Path) -> None:
     rss = psutil.Process(server.process.pid).memory_info().rss
     assert server.stop() == 0
     assert rss < 220_000_000, f"{rss:,} bytes"
+
+
+def test_a_stranger_with_a_slow_body_is_let_go(server: Server) -> None:
+    """The refusal of a request whose body is not there yet ends the connection: strangers hold none."""
+    with raw(server) as connection:
+        connection.sendall(
+            b"POST /api/v1/ingest HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx"
+        )
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"connection: close" in answer.lower()
+
+
+def test_an_origin_that_is_none_is_another_site(server: Server) -> None:
+    """A header that no browser sends is refused, with a problem and not with an error of the server."""
+    with raw(server) as connection:
+        head = b"POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\nOrigin: http://[::bad\r\nConnection: close\r\n"
+        connection.sendall(head + b"Content-Length: 0\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 403 "))

@@ -147,6 +147,8 @@ class Gate:
         raise ProblemError(status, detail)
 
     def _refusal(self, scope: Scope, problem: ProblemError) -> Response:
+        if _has_body(scope):  # nobody waits for the rest of a stranger's body
+            problem.headers["Connection"] = "close"
         if problem.status != 401:
             return problem_response(problem)
         problem.headers["WWW-Authenticate"] = 'Bearer realm="tamis"'
@@ -161,6 +163,11 @@ def _unauthorized(headers: Headers) -> str:
     if "authorization" in headers:
         return "The token is not known here; `tamis users reset-admin --data DIR` makes a new one."
     return "Sign in, or send a token: Authorization: Bearer TOKEN."
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 def _is_open(scope: Scope) -> bool:
@@ -190,4 +197,11 @@ def is_cross_site(headers: Headers) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    return origin is not None and _host_of(origin) != headers.get("host")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

@@ -15,6 +15,7 @@ export async function ask(what, parameters, signal) {
     headers: { Accept: "application/json" }, signal,
   });
   const body = await answer.json().catch(() => ({}));
+  signal?.throwIfAborted();
   if (answer.status === 401) window.location.reload();
   if (!answer.ok) throw new Problem(answer.status, body);
   return body;

@@ -1,17 +1,22 @@
 // The search page: what is asked stands in the address, so that every view is a link.
 
-import { ask, Problem } from "./api.js";
-import { byId, family, make, number } from "./dom.js";
+import { ask } from "./api.js";
+import { byId, family, make, number, span, zone } from "./dom.js";
 import { drawHistogram } from "./histogram.js";
-import { condition, narrowed, split } from "./query.js";
+import { listen } from "./keys.js";
+import { empty, hideProblem, showProblem, showWarnings } from "./notices.js";
+import { has, narrowed, split, toggled, words } from "./query.js";
 import { recordRow } from "./records.js";
-import { facetRows, patternRow, statsTable } from "./tables.js";
+import { showSides } from "./sides.js";
+import { patternRow, statsTable } from "./tables.js";
+import { finder } from "./text.js";
 
-const PAGE = 100, PATTERNS = 200, FIELDS = 40;
+const PAGE = 100, PATTERNS = 200;
 const state = { q: "", start: "", end: "", tab: "records" };
 let running = new AbortController();
 let cursor = null;
 let histogram = null;
+let found = finder([]);
 
 const params = () => ({ q: state.q, start: state.start, end: state.end });
 const filterOnly = () => ({ ...params(), q: split(state.q)[0] });
@@ -40,7 +45,8 @@ function showForm() {
   const range = byId("range");
   const known = !state.end && [...range.options].some((option) => option.value === state.start && option.value !== "custom");
   range.value = known ? state.start : "custom";
-  byId("custom").hidden = known;
+  if (known) byId("custom").hidden = true;
+  byId("change").hidden = known;
   byId("from").value = state.start;
   byId("to").value = state.end;
   document.title = state.q ? `${state.q} · Tamis` : "Tamis";
@@ -63,34 +69,45 @@ async function search() {
   showForm();
   byId("tab-table").hidden = !isTable;
   showTab(isTable ? "table" : state.tab === "table" ? "records" : state.tab);
-  document.querySelector(".results").classList.add("busy");
+  document.body.classList.add("busy");
   const began = performance.now();
   try {
-    await Promise.all([showMain(signal, isTable), showChart(signal), showSides(signal)]);
+    await Promise.all([showMain(signal, isTable), showChart(signal), showSides(filterOnly(), choice, signal)]);
     hideProblem();
-    byId("took").textContent = `${Math.round(performance.now() - began)} ms`;
+    document.body.classList.remove("stale");
+    byId("took").textContent = `${Math.round(performance.now() - began)} ms · times in ${zone()}`;
   } catch (error) {
-    if (error.name !== "AbortError") showProblem(error);
+    if (!signal.aborted) fail(error, search);
   } finally {
-    if (!signal.aborted) document.querySelector(".results").classList.toggle("busy", !byId("problem").hidden);
+    if (!signal.aborted) document.body.classList.remove("busy");
   }
+}
+
+/** Say what went wrong; what was found before stays, dimmed. */
+function fail(error, retry) {
+  running.abort();
+  document.body.classList.remove("busy");
+  document.body.classList.add("stale");
+  showProblem(error, state.q, retry);
 }
 
 async function showMain(signal, isTable) {
   byId("more").replaceChildren();
   if (isTable) {
     const answer = await ask("stats", params(), signal);
-    byId("table").replaceChildren(answer.rows.length ? statsTable(answer) : empty());
+    byId("table").replaceChildren(answer.rows.length ? statsTable(answer) : nothing());
     showWarnings(answer);
   } else if (state.tab === "patterns") await showPatterns(signal);
   else await showRecords(signal);
+  document.body.classList.remove("blank");
 }
 
 async function showRecords(signal) {
   const answer = await ask("search", { ...params(), q: withoutFields(state.q), limit: PAGE }, signal);
   const box = byId("records");
-  box.replaceChildren(...answer.records.map((record) => recordRow(record, add)));
-  if (answer.records.length === 0) box.replaceChildren(empty());
+  found = finder(words(state.q));
+  box.replaceChildren(...answer.records.map((record) => recordRow(record, add, found)));
+  if (answer.records.length === 0) box.replaceChildren(nothing());
   cursor = answer.next_cursor;
   showEnd(answer.records.length);
   showWarnings(answer);
@@ -103,10 +120,17 @@ async function showMore() {
   if (cursor === null) return;
   const from = cursor;
   cursor = null;
-  const answer = await ask("search", { ...params(), q: withoutFields(state.q), limit: PAGE, cursor: from }, running.signal);
-  byId("records").append(...answer.records.map((record) => recordRow(record, add)));
-  cursor = answer.next_cursor;
-  showEnd(byId("records").children.length);
+  const { signal } = running;
+  try {
+    const answer = await ask("search", { ...params(), q: withoutFields(state.q), limit: PAGE, cursor: from }, signal);
+    byId("records").append(...answer.records.map((record) => recordRow(record, add, found)));
+    cursor = answer.next_cursor;
+    showEnd(byId("records").children.length);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    cursor = from;
+    byId("more").replaceChildren(`${error.message} `, make("button", { class: "button", type: "button", onclick: showMore }, "Try again"));
+  }
 }
 
 function showEnd(count) {
@@ -118,8 +142,9 @@ async function showPatterns(signal) {
   const answer = await ask("patterns", { ...filterOnly(), limit: PATTERNS }, signal);
   const most = answer.patterns.length ? answer.patterns[0].count : 1;
   const choose = (id) => { state.tab = "records"; add(`pattern:${id}`); };
-  const rows = answer.patterns.map((pattern) => patternRow(pattern, most, choose));
-  byId("patterns").replaceChildren(...(rows.length ? rows : [empty()]));
+  const total = answer.patterns.reduce((sum, one) => sum + one.count, answer.unmatched);
+  const rows = answer.patterns.map((pattern) => patternRow(pattern, { most, total }, choose));
+  byId("patterns").replaceChildren(...(rows.length ? rows : [nothing()]));
   byId("more").replaceChildren(answer.unmatched ? `${number(answer.unmatched)} records in rarer patterns` : "");
   showWarnings(answer);
 }
@@ -137,10 +162,15 @@ async function showChart(signal) {
     }
   }
   byId("count").textContent = `${number(total)} ${total === 1 ? "record" : "records"}`;
-  byId("span").textContent = answer.buckets.length ? `${duration(answer.interval_s)} a bar` : "";
+  const { buckets, interval_s: step } = answer;
+  const [first, last] = buckets.length ? [buckets[0].start, ending(Date.parse(buckets[buckets.length - 1].start), step * 1000)] : [];
+  byId("span").textContent = buckets.length ? `${span(answer.start || first, answer.end || last, step)} · ${duration(step)} a bar` : "";
   const families = ["critical", "error", "warning", "info", "debug", "trace", "none"].filter((name) => totals[name]);
   byId("legend").replaceChildren(...families.map((name) => make("span", {}, make("i", { class: `dot l-${name}` }), `${name === "none" ? "no level" : name} ${number(totals[name])}`)));
 }
+
+/** Where a last bar ends; it goes no further than now, unless its records do. */
+const ending = (start, length) => (Date.now() > start ? Math.min(Date.now(), start + length) : start + length);
 
 const duration = (seconds) => [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]]
   .filter(([size]) => seconds >= size && seconds % size === 0).map(([size, unit]) => `${seconds / size} ${unit}`)[0] || `${seconds * 1000} ms`;
@@ -155,34 +185,6 @@ function chooseRange(start, end) {
   search();
 }
 
-async function showSides(signal) {
-  const [levels, services, fields] = await Promise.all([
-    ask("facets", { ...filterOnly(), field: "level", limit: 12 }, signal),
-    ask("facets", { ...filterOnly(), field: "service", limit: 12 }, signal),
-    ask("fields", filterOnly(), signal),
-  ]);
-  byId("levels").replaceChildren(...facetRows(levels, add, condition));
-  byId("services").replaceChildren(...facetRows(services, add, condition));
-  const known = new Set(["level", "service", "message"]);
-  const others = fields.fields.filter((one) => !known.has(one.name)).sort((a, b) => b.count - a.count).slice(0, FIELDS);
-  byId("fields").replaceChildren(...others.map(fieldItem));
-}
-
-function fieldItem(one) {
-  const values = make("ul", { class: "values", hidden: true });
-  const button = make("button", { type: "button", "aria-expanded": "false", onclick: () => toggleValues(one.name, values, button) },
-    make("span", { class: "label", title: one.name }, one.name), make("span", { class: "number" }, number(one.count)));
-  return make("li", {}, button, values);
-}
-
-async function toggleValues(field, box, button) {
-  box.hidden = !box.hidden;
-  button.setAttribute("aria-expanded", String(!box.hidden));
-  if (box.hidden || box.children.length) return;
-  const answer = await ask("facets", { ...filterOnly(), field, limit: 8 }, running.signal);
-  box.replaceChildren(...facetRows(answer, add, condition));
-}
-
 /** Add a condition to the query and ask. */
 function add(text) {
   state.q = narrowed(byId("q").value, text);
@@ -190,36 +192,21 @@ function add(text) {
   window.scrollTo({ top: 0 });
 }
 
-function empty() {
-  return make("div", { class: "empty" }, make("b", {}, "Nothing found"), "Try a longer time range, or fewer words.");
+/** What a value at the side does: it puts its condition into the query, or takes it out. */
+const choice = {
+  isOn: (text) => has(state.q, text),
+  toggle: (text) => {
+    state.q = toggled(byId("q").value, text);
+    search();
+  },
+};
+
+function everywhere() {
+  Object.assign(state, { start: "", end: "" });
+  search();
 }
 
-function showWarnings(answer) {
-  byId("warnings").hidden = answer.warnings.length === 0;
-  byId("warnings").replaceChildren(...answer.warnings.map((text) => make("div", {}, text)));
-}
-
-function showProblem(error) {
-  const box = byId("problem");
-  const body = error instanceof Problem ? error.body : {};
-  box.replaceChildren(make("p", {}, body.reason ? sentence(body.reason) : error.message));
-  if (body.column) {
-    const chars = Array.from(state.q);
-    const at = body.column - 1;
-    const here = make("span", { class: "here" }, chars[at] || " ");
-    box.append(make("pre", {}, chars.slice(0, at).join(""), here, chars.slice(at + 1).join(""), "\n", " ".repeat(at), make("span", { class: "caret" }, "▲")));
-    if (body.suggestion) box.append(make("p", {}, body.suggestion));
-  }
-  byId("q").classList.toggle("wrong", Boolean(body.column));
-  box.hidden = false;
-}
-
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
-
-function hideProblem() {
-  byId("problem").hidden = true;
-  byId("q").classList.remove("wrong");
-}
+const nothing = () => empty(state, everywhere);
 
 function showTab(name) {
   for (const tab of ["records", "patterns", "table"]) {
@@ -244,10 +231,14 @@ byId("range").addEventListener("change", (event) => {
 });
 byId("custom").addEventListener("submit", (event) => {
   event.preventDefault();
-  Object.assign(state, { start: byId("from").value.trim(), end: byId("to").value.trim() });
+  Object.assign(state, { q: byId("q").value.trim(), start: byId("from").value.trim(), end: byId("to").value.trim() });
   search();
 });
-byId("custom-clear").addEventListener("click", () => { Object.assign(state, { start: "", end: "" }); search(); });
+byId("custom-clear").addEventListener("click", everywhere);
+byId("change").addEventListener("click", () => {
+  byId("custom").hidden = !byId("custom").hidden;
+  if (!byId("custom").hidden) byId("from").focus();
+});
 for (const tab of ["records", "patterns"]) {
   byId(`tab-${tab}`).addEventListener("click", () => {
     state.tab = tab;
@@ -255,14 +246,7 @@ for (const tab of ["records", "patterns"]) {
     search();
   });
 }
-document.addEventListener("keydown", (event) => {
-  const writing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
-  if (event.key === "/" && !writing && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    byId("q").focus();
-    byId("q").select();
-  } else if (event.key === "Escape" && writing) document.activeElement.blur();
-});
+listen();
 document.addEventListener("click", (event) => {
   const menu = byId("export-menu");
   if (menu.open && !menu.querySelector("summary").contains(event.target)) menu.open = false;

@@ -2,7 +2,10 @@
 
 import { byId, make } from "./dom.js";
 
-const paragraph = (text) => make("p", { class: "soft" }, (text || "").replace(/\s+/g, " "));
+/** Text whose backticks enclose code. */
+const written = (text) => (text || "").replace(/\s+/g, " ").split("`").map((piece, at) => (at % 2 ? make("code", {}, piece) : piece));
+
+const paragraph = (text) => make("p", { class: "soft" }, ...written(text));
 
 function type(schema) {
   if (!schema) return "";
@@ -15,8 +18,8 @@ function type(schema) {
 
 function table(head, rows) {
   if (rows.length === 0) return null;
-  const line = (tag, cells) => make("tr", {}, ...cells.map((text) => make(tag, {}, text || "")));
-  return make("table", {}, make("thead", {}, line("th", head)), make("tbody", {}, ...rows.map((row) => line("td", row))));
+  const line = (tag, cells) => make("tr", {}, ...cells.map((text) => make(tag, {}, ...written(text))));
+  return make("table", { class: `of-${head.length}` }, make("thead", {}, line("th", head)), make("tbody", {}, ...rows.map((row) => line("td", row))));
 }
 
 function parameters(operation) {

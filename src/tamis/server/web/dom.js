@@ -55,9 +55,31 @@ export function clock(text) {
 
 export const day = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 
-/** A mark on an axis: as much of the time as its step needs. */
+/** A mark on an axis: the day at midnight, else as much of the time as its step needs. */
 export function mark(at, stepSeconds) {
-  if (stepSeconds >= 86400) return day(at);
+  if (stepSeconds >= 86400 || (at.getHours() === 0 && at.getMinutes() === 0 && at.getSeconds() === 0)) return day(at);
   const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
   return stepSeconds >= 60 ? time : `${time}:${two(at.getSeconds())}`;
+}
+
+/** From one time to another, without what need not be said. */
+export function span(start, end, stepSeconds) {
+  const [from, to] = [new Date(start), new Date(end)];
+  if (stepSeconds >= 86400) return `${day(from)} – ${day(to)}`;
+  const length = stepSeconds >= 60 ? 16 : 19;
+  const first = clock(from).slice(0, length);
+  return `${first} – ${clock(to).slice(day(from) === day(to) ? 11 : 0, length)}`;
+}
+
+/** The reader's zone, as an offset. */
+export function zone(at = new Date()) {
+  const minutes = -at.getTimezoneOffset();
+  const size = Math.abs(minutes);
+  return minutes ? `UTC${minutes < 0 ? "−" : "+"}${Math.floor(size / 60)}${size % 60 ? `:${two(size % 60)}` : ""}` : "UTC";
+}
+
+/** Whether the click only ended a selection of text inside the element. */
+export function selecting(element) {
+  const chosen = window.getSelection();
+  return !chosen.isCollapsed && element.contains(chosen.anchorNode);
 }

@@ -1,27 +1,45 @@
-// Counts over time as stacked bars; dragging chooses a range.
+// Counts over time as stacked bars; a click chooses a bar, dragging a range.
 
-import { draw, family, FAMILY_ORDER, make, mark, number } from "./dom.js";
+import { clock, draw, family, FAMILY_ORDER, make, mark, number } from "./dom.js";
 
-const HEIGHT = 128, BOTTOM = 18, TOP = 4, BARS_MAX = 400;
+const HEIGHT = 136, BOTTOM = 20, TOP = 8, LEFT = 44, RIGHT = 4, BARS_MAX = 400;
+const PLOT = HEIGHT - BOTTOM - TOP, GROUND = HEIGHT - BOTTOM;
+const WORST_FIRST = [...FAMILY_ORDER].reverse();
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000, 31536000];
 
 /** Draw an answer of /histogram into `box`. `choose(start, end)` takes a range in milliseconds. */
 export function drawHistogram(box, tip, answer, choose) {
+  tip.hidden = true;
   const width = Math.max(200, box.clientWidth);
   const svg = draw("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": "Records over time" });
   box.replaceChildren(svg);
   const bars = filled(answer);
-  svg.append(draw("line", { class: "axis", x1: 0, x2: width, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }));
   if (bars.length === 0) {
-    const text = draw("text", { class: "nothing", x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "No records");
-    svg.append(text);
+    svg.append(draw("line", { class: "axis", x1: 0, x2: width, y1: GROUND, y2: GROUND }));
+    svg.append(draw("text", { class: "nothing", x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "No records"));
     return;
   }
-  const scale = { width: width / bars.length, most: Math.max(...bars.map((bar) => bar.total)), seconds: answer.interval_s };
+  const most = Math.max(1, ...bars.map((bar) => bar.total));
+  const scale = { width: (width - LEFT - RIGHT) / bars.length, most, seconds: answer.interval_s };
+  drawHeights(svg, most, width);
   bars.forEach((bar, at) => drawBar(svg, bar, at, scale));
-  drawMarks(svg, bars, scale, width);
+  drawTimes(svg, bars, scale, width);
   bars.forEach((bar, at) => svg.append(zone(bar, at, scale, tip, box)));
   choosable(svg, bars, scale, width, choose);
 }
+
+/** The ground, and lines at round counts. */
+function drawHeights(svg, most, width) {
+  const power = 10 ** Math.floor(Math.log10(most));
+  const step = [0.2, 0.5, 1, 2, 5].map((times) => times * power).find((one) => one >= 1 && most / one < 4) || 1;
+  for (let count = 0; count <= most; count += step) {
+    const y = GROUND - (count / most) * PLOT;
+    svg.append(draw("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
+    svg.append(draw("text", { x: LEFT - 7, y: y + 4, "text-anchor": "end" }, short(count)));
+  }
+}
+
+const short = (count) => (count >= 10000 ? count.toLocaleString("en-US", { notation: "compact" }) : number(count));
 
 /** Every interval of the time that was asked for, else from the first record to the last; those without records too. */
 function filled(answer) {
@@ -49,45 +67,52 @@ function bar(start, end, counts) {
   return { start, end, counts, families, total };
 }
 
+/** The worst levels stand on the ground, so that their heights compare from bar to bar. */
 function drawBar(svg, one, at, scale) {
   const gap = scale.width > 5 ? 1.5 : scale.width > 2 ? 0.5 : 0;
-  let bottom = HEIGHT - BOTTOM;
-  for (const name of FAMILY_ORDER) {
+  let bottom = GROUND;
+  for (const name of WORST_FIRST) {
     const count = one.families[name];
     if (!count) continue;
-    const tall = Math.max(1, (count / scale.most) * (HEIGHT - BOTTOM - TOP));
+    const tall = Math.max(1, (count / scale.most) * PLOT);
     bottom -= tall;
     svg.append(draw("rect", {
-      class: `l-${name}`, x: at * scale.width + gap / 2, y: bottom, height: tall,
-      width: Math.max(0.5, Math.min(scale.width - gap, 60)),
+      class: `l-${name}`, x: LEFT + at * scale.width + gap / 2, y: bottom, height: tall,
+      width: Math.max(0.5, scale.width - gap),
     }));
   }
 }
 
-function drawMarks(svg, bars, scale, width) {
-  const step = Math.max(1, Math.ceil(bars.length / Math.max(2, Math.floor(width / 120))));
-  const span = (bars[bars.length - 1].end - bars[0].start) / 1000;
-  const unit = span > 3 * 86400 ? 86400 : scale.seconds;
-  let before = "";
-  for (let at = 0; at < bars.length; at += step) {
-    const text = mark(new Date(bars[at].start), unit);
-    const isLast = at * scale.width > width - 70;
-    if (text !== before) svg.append(draw("text", { x: isLast ? width : at * scale.width, y: HEIGHT - 4, "text-anchor": isLast ? "end" : "start" }, text));
-    before = text;
+/** Marks at round times of the reader's clock, where the bars follow each other without a gap. */
+function drawTimes(svg, bars, scale, width) {
+  const length = scale.seconds * 1000;
+  const first = bars[0].start, last = bars[bars.length - 1].end;
+  const isEven = last - first === bars.length * length;
+  const wanted = ((last - first) / 1000) * (95 / (width - LEFT - RIGHT));
+  const step = STEPS.find((one) => one >= wanted && one >= scale.seconds) || STEPS[STEPS.length - 1];
+  const offset = new Date(first).getTimezoneOffset() * 60000;
+  const times = [];
+  for (let at = Math.ceil((first - offset) / (step * 1000)) * step * 1000 + offset; at < last && isEven; at += step * 1000) times.push(at);
+  for (const time of times.length ? times : [first]) {
+    const x = LEFT + ((time - first) / length) * scale.width;
+    const anchor = x > width - 40 ? "end" : x < LEFT + 30 ? "start" : "middle";
+    svg.append(draw("line", { class: "axis tick", x1: x, x2: x, y1: GROUND, y2: GROUND + 4 }));
+    svg.append(draw("text", { x, y: HEIGHT - 3, "text-anchor": anchor }, mark(new Date(time), step)));
   }
 }
 
 function zone(one, at, scale, tip, box) {
-  const area = draw("rect", { class: "zone", x: at * scale.width, y: 0, width: scale.width, height: HEIGHT - BOTTOM });
+  const area = draw("rect", { class: "zone", x: LEFT + at * scale.width, y: 0, width: scale.width, height: GROUND });
   area.addEventListener("pointerenter", () => {
-    const rows = Object.entries(one.counts).map(([level, count]) =>
+    const counts = Object.entries(one.counts).sort(([a], [b]) => WORST_FIRST.indexOf(family(a)) - WORST_FIRST.indexOf(family(b)));
+    const rows = counts.map(([level, count]) =>
       make("div", {}, make("span", { class: `dot l-${family(level)}` }), make("span", {}, level || "no level"), make("span", {}, number(count))));
-    const start = new Date(one.start);
-    tip.replaceChildren(make("b", {}, `${start.toLocaleString()}`), ...rows);
+    const time = clock(one.start).slice(0, scale.seconds >= 1 ? 19 : 23);
+    tip.replaceChildren(make("b", {}, time), ...rows, make("div", { class: "sum" }, make("span", {}, "all"), make("span", {}, number(one.total))));
     tip.hidden = false;
-    const left = box.offsetLeft + at * scale.width + scale.width + 8;
-    tip.style.left = `${Math.min(left, box.offsetLeft + box.clientWidth - 160)}px`;
-    tip.style.top = "40px";
+    const x = box.offsetLeft + LEFT + at * scale.width;
+    const isRight = x > box.offsetLeft + box.clientWidth / 2;
+    tip.style.left = `${isRight ? x - tip.offsetWidth - 10 : x + scale.width + 10}px`;
   });
   area.addEventListener("pointerleave", () => { tip.hidden = true; });
   return area;
@@ -98,18 +123,18 @@ function choosable(svg, bars, scale, width, choose) {
   const place = (event) => {
     const bounds = svg.getBoundingClientRect();
     const x = ((event.clientX - bounds.left) / bounds.width) * width;
-    return Math.max(0, Math.min(bars.length - 1, Math.floor(x / scale.width)));
+    return Math.max(0, Math.min(bars.length - 1, Math.floor((x - LEFT) / scale.width)));
   };
   svg.addEventListener("pointerdown", (event) => {
     from = place(event);
-    shade = draw("rect", { class: "select", y: 0, height: HEIGHT - BOTTOM });
+    shade = draw("rect", { class: "select", y: 0, height: GROUND });
     svg.append(shade);
     svg.setPointerCapture(event.pointerId);
   });
   svg.addEventListener("pointermove", (event) => {
     if (from === null) return;
     const [low, high] = [from, place(event)].sort((a, b) => a - b);
-    shade.setAttribute("x", low * scale.width);
+    shade.setAttribute("x", LEFT + low * scale.width);
     shade.setAttribute("width", (high - low + 1) * scale.width);
   });
   svg.addEventListener("pointerup", (event) => {

@@ -49,7 +49,9 @@ def parse_duration(text: str) -> int:
         raise QueryError(f"{_shown(text)} is not a duration", 1, _duration_hint(text))
     duration = int(sum(Decimal(amount) * UNITS_NS[unit] for amount, unit in _STEPS.findall(text)))
     if duration > DURATION_MAX:
-        raise QueryError(f"{_shown(text)} is longer than all of time that is kept", 1, "Times go from 1677 to 2262.")
+        raise QueryError(
+            f"{_shown(text)} is longer than all of time that is kept", 1, "Times go from 1677 to 2262."
+        )
     return duration
 
 

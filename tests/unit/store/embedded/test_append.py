@@ -127,14 +127,22 @@ def test_ids_survive_sealing_merging_and_opening_again(tmp_path):
 def test_over_its_memory_the_store_pushes_back_before_any_work(tmp_path):
     """OverloadedError with a time to wait; nothing of the batch is stored; after a seal it goes on."""
     store = open_quiet(tmp_path / "data", hot_bytes_max=4_000)
-    store.append(batch("a", "b"))
+    store.append(batch(*"abcdefgh"))
     with pytest.raises(OverloadedError) as caught:
-        store.append(batch(*"abcdefgh"), batch_id="x")
+        store.append(batch(*"abcdefg"), batch_id="x")
     assert caught.value.retry_after_s > 0
     assert store.health().facts["refused_batches"] == 1
     store.seal_now()
     assert not store.append(batch(*"cdef"), batch_id="x").duplicate
-    assert messages(store) == list("abcdef")
+    assert messages(store) == sorted("abcdefghcdef")
+    store.close()
+
+
+def test_a_batch_over_all_memory_is_taken_when_little_else_is_there(tmp_path):
+    """A sender that waits and tries again gets through some time."""
+    store = open_quiet(tmp_path / "data", hot_bytes_max=60_000)
+    store.append(batch("a"))
+    assert store.append(batch(*"x" * 200)).count == 200
     store.close()
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tamis.query.ast import All, And, Filter, Not, Or, TimeRange
+from tamis.query.ast import And, Filter, Not, Or, TimeRange
 from tamis.store.base import Question
 from tamis.store.embedded.format.part import Part, Snapshot
 
@@ -83,8 +83,3 @@ def leaves(given: Filter) -> list[Filter]:
             return leaves(item)
         case _:
             return [given]
-
-
-def is_everything(given: Filter) -> bool:
-    """Whether the filter lets every record through."""
-    return isinstance(given, All)

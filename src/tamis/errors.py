@@ -19,6 +19,9 @@
     │   └── QueryTooLargeError   over its memory or row limit
     ├── WireError            input that cannot be decoded at all
     │   └── TooLargeError    over a limit: name, limit
+    ├── DeliveryError        a sink did not take a batch
+    │   ├── SinkUnavailableError   try again after retry_after_s
+    │   └── BatchTooLargeError     try again in halves
     └── RemoteError          another server: url, status
         ├── UnreachableError     no answer from there
         └── DeniedError          it does not know the token, or the token may not do this
@@ -122,6 +125,30 @@ class TooLargeError(WireError):
     def __init__(self, limit_name: str, limit: int) -> None:
         self.limit_name, self.limit = limit_name, limit
         super().__init__(f"over {limit_name} = {limit:,}")
+
+
+class DeliveryError(TamisError):
+    """A sink did not take a batch."""
+
+
+class SinkUnavailableError(DeliveryError):
+    """Nobody knows whether the batch arrived; it may be sent again, under the same id, after `retry_after_s`
+    (None: when the caller sees fit). `status` is the HTTP status, 0 when there was no answer.
+    """
+
+    def __init__(
+        self, sink: str, reason: str, *, retry_after_s: float | None = None, status: int = 0
+    ) -> None:
+        self.sink, self.reason, self.retry_after_s, self.status = sink, reason, retry_after_s, status
+        super().__init__(f"{sink}: {reason}")
+
+
+class BatchTooLargeError(DeliveryError):
+    """The other side takes no batch of this size; halves may pass."""
+
+    def __init__(self, sink: str, reason: str) -> None:
+        self.sink, self.reason = sink, reason
+        super().__init__(f"{sink}: {reason}")
 
 
 class RemoteError(TamisError):

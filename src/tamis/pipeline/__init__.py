@@ -1,0 +1,1 @@
+"""From `log()` to delivered: processors, the dispatcher, delivery to each sink, the spool."""

@@ -1,0 +1,82 @@
+"""What follows a request through threads, tasks and services: bound fields, correlation and trace ids."""
+
+import contextvars
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+TRACEPARENT = "traceparent"
+"""The header of W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/)."""
+CORRELATION_HEADER = "X-Correlation-ID"
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?", re.ASCII)
+_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a record takes from where it was logged. Immutable: entering a block makes another.
+
+    `trace_id` is 32, `span_id` 16 lower-case hexadecimal digits.
+    """
+
+    correlation_id: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=lambda: _NO_FIELDS)
+
+
+EMPTY = Context()
+CURRENT: contextvars.ContextVar[Context] = contextvars.ContextVar("tamis_context", default=EMPTY)
+"""The context here and now; a task or thread started with a copied context starts with its parent's."""
+
+
+@contextmanager
+def context(
+    *,
+    correlation_id: str | None = None,
+    trace_id: str | None = None,
+    span_id: str | None = None,
+    **fields: Any,
+) -> Iterator[Context]:
+    """Within the block every record carries these; what is not given stays as it was outside.
+
+    Safe in threads, tasks and generators: what is entered is left again, never another's.
+    """
+    outer = CURRENT.get()
+    inner = Context(
+        outer.correlation_id if correlation_id is None else correlation_id,
+        outer.trace_id if trace_id is None else trace_id,
+        outer.span_id if span_id is None else span_id,
+        MappingProxyType({**outer.fields, **fields}) if fields else outer.fields,
+    )
+    token = CURRENT.set(inner)
+    try:
+        yield inner
+    finally:
+        _leave(token, outer)
+
+
+def _leave(token: contextvars.Token[Context], outer: Context) -> None:
+    try:
+        CURRENT.reset(token)
+    except ValueError:  # left in another context than entered (a generator moved between tasks)
+        CURRENT.set(outer)
+
+
+def parse_traceparent(header: str) -> tuple[str, str] | None:
+    """Trace id and span id of a `traceparent` header; None when it is none that may be used."""
+    found = _TRACEPARENT.fullmatch(header.strip())
+    if found is None:
+        return None
+    version, trace_id, span_id, _ = found.groups()
+    if version == "ff" or not trace_id.strip("0") or not span_id.strip("0"):
+        return None
+    return trace_id, span_id
+
+
+def print_traceparent(trace_id: str, span_id: str) -> str:
+    """The header to send on, sampled."""
+    return f"00-{trace_id}-{span_id}-01"

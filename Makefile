@@ -11,7 +11,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run serve test test-full check bench docs fmt lock clean
+.PHONY: help run serve test test-full system-parts check bench docs fmt lock clean
 
 help:  ## print these lines
 	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,6 +27,9 @@ test: .venv/ready  ## run the tests, without the slow suites
 
 test-full: .venv/ready  ## run all tests
 	$(BIN)/pytest -q -n $(WORKERS)
+
+system-parts:  ## install the programs that some tests need, such as Chromium: with apt-get, as root
+	@$(PYTHON) tools/system_parts.py
 
 check: .venv/ready  ## lint, types, layers, dependencies and the project's own rules
 	$(BIN)/ruff check .

@@ -1,28 +1,26 @@
-"""The search page in a real browser; skipped where there is none.
-
-`pip install playwright` into the environment and Debian's package `chromium` are enough.
-"""
+"""The search page in a real browser; skipped where there is none (`make system-parts`)."""
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from playwright import sync_api
 
 from tests.support.commands import TOKEN, Server, running_server
+from tests.support.parts import program
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",  # 64 MB in many containers
+    "--disable-quic",
+    "--disable-background-networking",
+]
 MARKUP = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
 START_S = 1_764_547_200
 ROWS = "#records > .record > .row"
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no browser at {CHROMIUM}", allow_module_level=True)
 
 
 def records() -> Iterator[dict[str, Any]]:
@@ -36,6 +34,11 @@ def records() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
+def chromium() -> str:
+    return str(program("chromium"))
+
+
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running_server(tmp_path_factory.mktemp("page")) as made:
         body = "\n".join(map(json.dumps, records()))
@@ -46,10 +49,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def session(server: Server) -> Iterator[Any]:
+def session(chromium: str, server: Server) -> Iterator[Any]:
     """A browser that has signed in with the form."""
     with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=os.fspath(CHROMIUM), args=FLAGS)
+        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
         context = browser.new_context(base_url=server.url, timezone_id="UTC")
         page = context.new_page()
         page.goto("/")

@@ -1,0 +1,99 @@
+"""Install the programs of parts.toml that this machine lacks: by apt-get, as root. Standard library only.
+
+What cannot be installed is told, and its tests are skipped; with TAMIS_TEST_PARTS=all, as in CI, it is a failure.
+"""
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+TABLE = Path(__file__).with_name("parts.toml")
+VARIABLE = "TAMIS_TEST_PARTS"
+LOCK_TIMEOUT_S = 120
+APT_TIMEOUT_S = 600
+APT = (
+    "apt-get",
+    "--quiet",
+    "--quiet",
+    "-o",
+    f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}",
+    "-o",
+    "Acquire::Retries=3",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A line of the table."""
+
+    name: str
+    programs: tuple[str, ...]
+    debian: tuple[str, ...]
+    tests: tuple[str, ...]
+
+    def find(self) -> Path | None:
+        """The program of this part, when this machine has one."""
+        for program in self.programs:
+            at = next(iter(sorted(glob.glob(program), reverse=True)), None) if "/" in program else program  # noqa: PTH207
+            if at is not None and (found := shutil.which(at)) is not None:
+                return Path(found)
+        return None
+
+
+def parts() -> dict[str, Part]:
+    """The table, by name."""
+    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return {name: Part(name, **{key: tuple(row[key]) for key in row}) for name, row in rows.items()}
+
+
+def all_wanted() -> bool:
+    """Whether a missing part is a failure; so CI has it."""
+    return os.environ.get(VARIABLE) == "all"
+
+
+def why_no_apt() -> str | None:
+    """Why packages cannot be installed here; None when they can."""
+    if shutil.which("apt-get") is None:
+        return "this system has no apt-get"
+    return None if os.geteuid() == 0 else "only root may install packages"
+
+
+def install(packages: list[str]) -> str | None:
+    """Install Debian packages and what they depend on; why that failed, or None."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        try:
+            subprocess.run(
+                [*APT, *command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                check=True,
+                timeout=APT_TIMEOUT_S,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            return f"apt-get {command[0]} failed: {error}"
+    return None
+
+
+def main() -> int:
+    """Install what is missing; 1 when a part is still missing and all are wanted."""
+    table = parts().values()
+    missing = [part for part in table if part.find() is None]
+    why = None
+    if missing:
+        why = why_no_apt() or install([package for part in missing for package in part.debian])
+    for part in table:
+        found = part.find()
+        packages, tests = " ".join(part.debian), ", ".join(part.tests)
+        lacking = f"not there, {tests} will be skipped: {why or 'its package brought no program'}"
+        print(f"{part.name}: {found or f'{lacking}; as root: apt-get install {packages}'}", flush=True)
+    return int(all_wanted() and any(part.find() is None for part in table))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,6 +22,11 @@
     ├── DeliveryError        a sink did not take a batch
     │   ├── SinkUnavailableError   try again after retry_after_s
     │   └── BatchTooLargeError     try again in halves
+    ├── MissingExtraError    a library that only some need is not installed: extra
+    ├── KeysError            keys, and what they open
+    │   ├── KeyUnavailableError  the key is not to be had: key_id
+    │   └── DecryptionError      not what was encrypted, or not in its place
+    ├── LedgerError          an entry that no ledger can hold
     └── RemoteError          another server: url, status
         ├── UnreachableError     no answer from there
         └── DeniedError          it does not know the token, or the token may not do this
@@ -149,6 +154,34 @@ class BatchTooLargeError(DeliveryError):
     def __init__(self, sink: str, reason: str) -> None:
         self.sink, self.reason = sink, reason
         super().__init__(f"{sink}: {reason}")
+
+
+class MissingExtraError(TamisError):
+    """A library that only some need is not installed."""
+
+    def __init__(self, extra: str, what: str) -> None:
+        self.extra, self.what = extra, what
+        super().__init__(f"{what} needs more libraries: pip install 'tamis[{extra}]'")
+
+
+class KeysError(TamisError):
+    """Keys, and what they open. No message holds key material or plaintext."""
+
+
+class KeyUnavailableError(KeysError):
+    """A key is not to be had; `key_id` names it, empty for the key-encryption key."""
+
+    def __init__(self, reason: str, *, key_id: str = "") -> None:
+        self.key_id, self.reason = key_id, reason
+        super().__init__(f"key {key_id}: {reason}" if key_id else reason)
+
+
+class DecryptionError(KeysError):
+    """Bytes that are not what was encrypted, or do not stand in the place they were encrypted for."""
+
+
+class LedgerError(TamisError):
+    """An entry that no ledger can hold; nothing was written."""
 
 
 class RemoteError(TamisError):

@@ -56,9 +56,9 @@ class FragileCalls(SystemCalls):
         """
         self._refusals[call] = [after, error]
 
-    def create(self, path: Path) -> int:
+    def create(self, path: Path, mode: int = 0o666) -> int:
         with self._operation("create", path):
-            handle = super().create(path)
+            handle = super().create(path, mode)
             self._handles[handle] = node = self._keep(path)
             self._folder(path.parent).change(Change(node, None, path.name))
             return handle

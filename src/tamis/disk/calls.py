@@ -19,9 +19,9 @@ _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
 class SystemCalls:
     """The operating system's own. Stateless."""
 
-    def create(self, path: Path) -> int:
+    def create(self, path: Path, mode: int = 0o666) -> int:
         """A new empty file, open for appending; FileExistsError when the name is taken."""
-        return os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+        return os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, mode)
 
     def open_append(self, path: Path) -> int:
         """An existing file, open for appending."""

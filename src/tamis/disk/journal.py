@@ -111,6 +111,11 @@ class Journal:
                 self._closed_because = self._closed_because or "it was closed"
                 self._file.close()
 
+    def abandon(self) -> None:
+        """Let go of the file and make nothing safe: in a forked child the journal is its parent's."""
+        self._closed_because = self._closed_because or "its writer is another process"
+        self._file.close()
+
     @contextlib.contextmanager
     def _closing_on_failure(self) -> Iterator[None]:
         if self._closed_because is not None:

@@ -80,14 +80,14 @@ class RealDisk:
             raise
         return True
 
-    def write_whole(self, path: Path, data: Buffers) -> None:
+    def write_whole(self, path: Path, data: Buffers, *, mode: int = 0o666) -> None:
         """Make or replace a file: a temporary name, write, sync, rename, sync of the folder."""
         views = as_views(data)
         needed = sum(map(len, views))
         temporary = path.with_name(f".tamis-{os.urandom(8).hex()}.tmp")
         with disk_errors("write", path, needed=needed):
             try:
-                self._write_new(temporary, views)
+                self._write_new(temporary, views, mode=mode)
                 self._calls.rename(temporary, path)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -95,8 +95,8 @@ class RealDisk:
                 raise
             self._calls.sync_folder(path.parent)
 
-    def _write_new(self, path: Path, views: Sequence[memoryview]) -> None:
-        handle = self._calls.create(path)
+    def _write_new(self, path: Path, views: Sequence[memoryview], *, mode: int) -> None:
+        handle = self._calls.create(path, mode)
         try:
             write_all(self._calls, handle, views)
             self._calls.sync(handle)

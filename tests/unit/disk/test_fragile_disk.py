@@ -65,7 +65,7 @@ class RenameThenSync(FragileCalls):
 
 
 class InPlace(FragileCalls):
-    def create(self, path: Path) -> int:
+    def create(self, path: Path, mode: int = 0o666) -> int:
         handle = self.open_append(path.with_name("file"))
         self.truncate(handle, 0)
         return handle

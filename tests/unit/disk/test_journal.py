@@ -346,3 +346,13 @@ def test_an_end_that_cannot_be_read_is_not_cut_off(journal: Journal, path: Path)
     with pytest.raises(DiskError, match="cannot be read; keep it for repair"):
         Journal.open_journal(bad_block(path, last_block), path)
     assert path.read_bytes() == before
+
+
+def test_an_abandoned_journal_takes_nothing_more(path: Path) -> None:
+    """Who lets go of a journal that is another process's can neither write to it nor close it for the other."""
+    journal = Journal.create_journal(DISK, path)
+    journal.abandon()
+    with pytest.raises(JournalClosedError):
+        journal.append(1, [b"x"])
+    journal.close()
+    assert payloads(path) == []

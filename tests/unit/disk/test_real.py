@@ -2,6 +2,8 @@
 
 import errno
 import os
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -270,3 +272,16 @@ def test_no_handle_is_left_open(tmp_path: Path) -> None:
     disk.open_append(tmp_path / "b" / "c").close()
     disk.read(tmp_path / "a")
     assert open_handles() == before
+
+
+def test_a_private_file_is_private_from_its_first_moment(tmp_path: Path) -> None:
+    """With a mode of 0600 nobody else may open the file, nor the temporary one it comes from."""
+    modes = []
+
+    class Watching(SystemCalls):
+        def write(self, handle: int, data: Sequence[memoryview]) -> int:
+            modes.append(stat.S_IMODE(os.fstat(handle).st_mode))
+            return super().write(handle, data)
+
+    RealDisk(Watching()).write_whole(tmp_path / "secret", [b"x"], mode=0o600)
+    assert [*modes, stat.S_IMODE((tmp_path / "secret").stat().st_mode)] == [0o600, 0o600]

@@ -3,7 +3,6 @@
 What cannot be installed is told, and its tests are skipped; with TAMIS_TEST_PARTS=all, as in CI, it is a failure.
 """
 
-import glob
 import os
 import shutil
 import subprocess
@@ -39,9 +38,12 @@ class Part:
     def find(self) -> Path | None:
         """The program of this part, when this machine has one."""
         for program in self.programs:
-            at = next(iter(sorted(glob.glob(program), reverse=True)), None) if "/" in program else program  # noqa: PTH207
-            if at is not None and (found := shutil.which(at)) is not None:
-                return Path(found)
+            places = (
+                sorted(Path("/").glob(program[1:]), reverse=True) if program[0] == "/" else [Path(program)]
+            )
+            for place in places:
+                if (found := shutil.which(place)) is not None:
+                    return Path(found)
         return None
 
 

@@ -1,8 +1,9 @@
-"""Install the programs of parts.toml that this machine lacks: by apt-get, as root. Standard library only.
+"""Install what of parts.toml this machine lacks: by apt-get, as root. Standard library only.
 
 What cannot be installed is told, and its tests are skipped; with TAMIS_TEST_PARTS=all, as in CI, it is a failure.
 """
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -34,9 +35,13 @@ class Part:
     programs: tuple[str, ...]
     debian: tuple[str, ...]
     tests: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
 
     def find(self) -> Path | None:
-        """The program of this part, when this machine has one."""
+        """The program of this part, when this machine has it and all that it takes to run."""
+        return self._program() if all(map(_loads, self.libraries)) else None
+
+    def _program(self) -> Path | None:
         for program in self.programs:
             places = (
                 sorted(Path("/").glob(program[1:]), reverse=True) if program[0] == "/" else [Path(program)]
@@ -45,6 +50,17 @@ class Part:
                 if (found := shutil.which(place)) is not None:
                     return Path(found)
         return None
+
+
+def _loads(library: str) -> bool:
+    """Whether Linux can load a shared library; elsewhere they come with the programs."""
+    if sys.platform != "linux":
+        return True
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def parts() -> dict[str, Part]:
@@ -92,7 +108,7 @@ def main() -> int:
     for part in table:
         found = part.find()
         packages, tests = " ".join(part.debian), ", ".join(part.tests)
-        lacking = f"not there, {tests} will be skipped: {why or 'its package brought no program'}"
+        lacking = f"not there, {tests} will be skipped: {why or 'its packages did not bring it'}"
         print(f"{part.name}: {found or f'{lacking}; as root: apt-get install {packages}'}", flush=True)
     return int(all_wanted() and any(part.find() is None for part in table))
 

@@ -13,7 +13,7 @@ def program(name: str) -> Path:
     found = part.find()
     if found is not None:
         return found
-    why = f"{' or '.join(part.programs)} is not on this machine: make system-parts"
+    why = f"{name} ({', '.join((*part.programs, *part.libraries))}) is not on this machine: make system-parts"
     if all_wanted():
         pytest.fail(f"{why} ({VARIABLE}=all)")
     pytest.skip(why)

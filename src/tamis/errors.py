@@ -27,6 +27,8 @@
     │   ├── KeyUnavailableError  the key is not to be had: key_id
     │   └── DecryptionError      not what was encrypted, or not in its place
     ├── LedgerError          an entry that no ledger can hold
+    ├── BreakerOpenError     a circuit breaker lets nothing through: name, state, retry_after_s
+    ├── CallTimeoutError     a call that a breaker let through on trial gave no answer in time: name, limit_s
     └── RemoteError          another server: url, status
         ├── UnreachableError     no answer from there
         └── DeniedError          it does not know the token, or the token may not do this
@@ -182,6 +184,31 @@ class DecryptionError(KeysError):
 
 class LedgerError(TamisError):
     """An entry that no ledger can hold; nothing was written."""
+
+
+class BreakerOpenError(TamisError):
+    """A circuit breaker lets nothing through now. `state` is "open", "half_open" (its trial calls are under way)
+    or "hard_open"; `retry_after_s` says when asking again may help, None where only a reset by hand does.
+    """
+
+    def __init__(self, name: str, state: str, retry_after_s: float | None) -> None:
+        self.name, self.state, self.retry_after_s = name, state, retry_after_s
+        if retry_after_s is None:
+            advice = "it stays so until it is reset: look at what it guards, then call reset()"
+        else:
+            advice = f"try again in {retry_after_s:.3g} s"
+        super().__init__(f"the circuit breaker of {name} is {state.replace('_', ' ')}; {advice}")
+
+
+class CallTimeoutError(TamisError, TimeoutError):
+    """A call that a half-open circuit breaker let through on trial gave no answer within `limit_s`."""
+
+    def __init__(self, name: str, limit_s: float) -> None:
+        self.name, self.limit_s = name, limit_s
+        super().__init__(
+            f"{name} gave no answer within {limit_s:g} s while its circuit breaker was half open; "
+            "it is open again (half_open_call_s sets the limit)"
+        )
 
 
 class RemoteError(TamisError):

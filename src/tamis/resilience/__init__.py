@@ -1,0 +1,1 @@
+"""What keeps going when something around it fails: the circuit breaker, and trying again."""

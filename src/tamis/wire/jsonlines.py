@@ -53,6 +53,14 @@ def decode(body: Bytes, options: DecodeOptions) -> Decoded:
     return rejections.result(columns, places)
 
 
+def decode_lines(lines: list[bytes], options: DecodeOptions) -> Decoded:
+    """As `decode`, for lines that are known to be lines (not one value that stands on many)."""
+    rejections = Rejections(options.limits.rejections_listed_max)
+    reader = RowReader(options, rows_expected=len(lines))
+    columns, places = _decode_block(lines, reader, 0, rejections=rejections)
+    return rejections.result(columns, places if options.line_as_message else ())
+
+
 def split_blocks(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[list[bytes]]:
     """The lines of a body (without their newlines), some thousand at a time."""
     start = 0

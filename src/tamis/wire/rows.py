@@ -35,6 +35,11 @@ _SCALARS = {str, int, float, bool}
 _PLAIN_LEVELS = ({str}, {int}, {str, type(None)}, {int, type(None)})
 
 
+def names_limit(options: DecodeOptions, rows: int) -> int:
+    """How many attribute names a batch of so many rows may have; further ones are kept in one object."""
+    return max(NAMES_MIN, min(options.limits.names_max, CELLS_MAX // (rows + 1)))
+
+
 class RowReader:
     """Turns rows into columns under one set of options. Not thread-safe: one for each block of input.
 
@@ -48,7 +53,7 @@ class RowReader:
         self._names = names_of(options.fields)
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._known: set[str] = set()
-        self._names_max = max(NAMES_MIN, min(options.limits.names_max, CELLS_MAX // (rows_expected + 1)))
+        self._names_max = names_limit(options, rows_expected)
 
     def columns(self, rows: Sequence[Row], texts: Callable[[int], str] | None = None) -> Columns:
         """Columns of the rows. `texts` gives a row's own line, for a message where there is none."""
@@ -102,7 +107,7 @@ class RowReader:
                 _drop_own(raw)
             self._spread(batch, raw, index)
         for name, values in raw.items():
-            batch.put_attribute(name, index, _safe_values(values))
+            batch.put_attribute(name, index, safe_values(values))
 
     def _take(
         self, family: str, sources: tuple[str | tuple[str, str], ...], raw: dict[str, list[Any]]
@@ -150,9 +155,9 @@ class RowReader:
             rows = inner if places is None else [inner[at] for at in places]
             where = index if places is None else [at if index is None else index[at] for at in places]
             for name in signature:
-                batch.put_attribute(name, where, _safe_values([row[name] for row in rows]))
+                batch.put_attribute(name, where, safe_values([row[name] for row in rows]))
         if any(value is not None for value in left):
-            batch.put_attribute("attributes", index, _safe_values(left))
+            batch.put_attribute("attributes", index, safe_values(left))
 
 
 def _scatter(batch: "Batch", rows: Sequence[Row], put: frozenset[str]) -> None:
@@ -164,7 +169,7 @@ def _scatter(batch: "Batch", rows: Sequence[Row], put: frozenset[str]) -> None:
             places.append(at)
             values.append(row[key])
     for key, (places, values) in sparse.items():
-        batch.put_attribute(key, places, _safe_values(values))
+        batch.put_attribute(key, places, safe_values(values))
 
 
 class Batch:
@@ -203,10 +208,11 @@ class Batch:
             column = self._attributes.setdefault(REST_FIELD, [None] * self.length)
             for at, rest in self._rest.items():
                 column[at] = rest if column[at] is None else {**rest, REST_FIELD: column[at]}
-        return {name: values for name, values in self._attributes.items() if _has_value(values)}
+        return {name: values for name, values in self._attributes.items() if has_value(values)}
 
 
-def _has_value(values: list[Any]) -> bool:
+def has_value(values: list[Any]) -> bool:
+    """Whether any of a column's values is there."""
     return bool(values) and (values[0] is not None or any(value is not None for value in values))
 
 
@@ -300,7 +306,7 @@ def _text(value: Any) -> str | None:
     return str(int(value)) if value.is_integer() and abs(value) < 1 << 53 else repr(value)
 
 
-def _safe_values(values: list[Any]) -> list[Any]:
+def safe_values(values: list[Any]) -> list[Any]:
     """Values with the objects and lists among them made safe (nulls out, depth and size bounded)."""
     if _CONTAINERS.isdisjoint(map(type, values)):
         return values

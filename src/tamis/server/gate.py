@@ -1,6 +1,7 @@
 """What every request passes: host, credentials, cross-site check; and what every answer carries."""
 
 import logging
+import re
 import time
 from collections.abc import Collection
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +22,7 @@ _LOG = logging.getLogger("tamis.server")
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/signin", "/assets/signin.css", "/assets/icon.svg"})
 """What answers without credentials; beside it only `/?token=`, which looks at its own."""
 
+PORT_MAX = 65_535
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CSP = (
@@ -130,6 +132,11 @@ class Gate:
 
     async def _admit(self, scope: Scope) -> Principal | None:
         headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) > 1 or None in map(host_name, hosts):
+            self._refuse(
+                400, "host", "The Host header must be there once, and name a host and perhaps a port."
+            )
         if self._hosts is not None and not is_own_host(headers.get("host", ""), self._hosts):
             self._refuse(
                 421, "host", "This server listens on loopback: it answers to localhost and to server.hosts."
@@ -147,7 +154,7 @@ class Gate:
         raise ProblemError(status, detail)
 
     def _refusal(self, scope: Scope, problem: ProblemError) -> Response:
-        if _has_body(scope):  # nobody waits for the rest of a stranger's body
+        if _has_body(scope) or problem.status == 400:  # nobody waits for the rest of a stranger's body
             problem.headers["Connection"] = "close"
         if problem.status != 401:
             return problem_response(problem)
@@ -178,17 +185,19 @@ def _is_open(scope: Scope) -> bool:
     return "token" in parse_qs(scope["query_string"].decode("latin-1"))
 
 
+_HOST = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?", re.ASCII)
+
+
+def host_name(host: str) -> str | None:
+    """The name or address in a Host header, in small letters; None when the header is none."""
+    found = _HOST.fullmatch(host)
+    return found[1].lower() if found and int(found[2] or 0) <= PORT_MAX else None
+
+
 def is_own_host(host: str, more: Collection[str] = ()) -> bool:
     """Whether a Host header names this machine's loopback, or one of `more`."""
-    name = (urlsplit(f"//{host}").hostname or "") if _parses(host) else ""
+    name = host_name(host) or ""
     return is_loopback(name) or name.endswith(".localhost") or name in more
-
-
-def _parses(host: str) -> bool:
-    try:
-        return urlsplit(f"//{host}").port is not None or True
-    except ValueError:
-        return False
 
 
 def is_cross_site(headers: Headers) -> bool:

@@ -18,7 +18,6 @@ from tamis.server.protocol import guarded_protocol
 from tamis.settings import Settings
 
 BACKLOG = 2_048
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 def check_listen(settings: Settings) -> None:

@@ -1,9 +1,11 @@
 """The sign-in page: one form, no script."""
 
 import html
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, Response
 
@@ -22,7 +24,14 @@ def signin_page(
     return HTMLResponse(text, status_code=status, headers=dict(headers or {}))
 
 
+_PATH = re.compile(r"/|(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+"""Paths as our pages have: no empty segment, none that begins with a dot, nothing that is still to be decoded."""
+_QUERY_KEPT = "!$&'()*+,;=:@/?%-._~[]|"
+
+
 def local_url(url: str) -> str:
-    """`url` when it stays on this server, else the first page."""
-    stays = url.startswith("/") and not url.startswith(("//", "/\\", "/signin"))
-    return url if stays and url.isprintable() else "/"
+    """`url` when it is a page of this server, its query quoted; else the first page."""
+    path, mark, query = url.partition("?")
+    if not url.isprintable() or _PATH.fullmatch(path) is None or path.startswith("/signin"):
+        return "/"
+    return path + mark + quote(query, safe=_QUERY_KEPT)

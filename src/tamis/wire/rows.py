@@ -319,17 +319,20 @@ def _safe(value: Any) -> Any:
 
 
 def _is_small_and_whole(value: Any, levels_below: int) -> bool:
-    inner = value.values() if type(value) is dict else value
-    if len(value) > SMALL_ITEMS_MAX or (
-        type(value) is dict and any(len(key) > SMALL_KEY_MAX for key in value)
-    ):
+    if len(value) > SMALL_ITEMS_MAX:
         return False
-    kinds = set(map(type, inner))
-    if kinds <= _SCALARS:
-        return True
-    if type(None) in kinds or not levels_below:
-        return False
-    return all(_is_small_and_whole(one, levels_below - 1) for one in inner if type(one) in _CONTAINERS)
+    inner = value
+    if type(value) is dict:
+        if value and max(map(len, value)) > SMALL_KEY_MAX:
+            return False
+        inner = value.values()
+    for one in inner:
+        kind = type(one)
+        if kind in _SCALARS:
+            continue
+        if kind not in _CONTAINERS or not levels_below or not _is_small_and_whole(one, levels_below - 1):
+            return False
+    return True
 
 
 def _drop_own(raw: dict[str, list[Any]]) -> None:

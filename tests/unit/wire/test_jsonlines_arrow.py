@@ -150,6 +150,67 @@ def test_an_odd_line_among_usual_ones_changes_nothing(odd):
     both(b"\n".join([odd] * 5), options())
 
 
+MIXED = [1, "a", 2.5, True, 2**70, {"unit": "ms", "deep": [1, "b", {"x": None}]}, None, [1, "x", 2.5], "\"}\n{\\",
+         {}, [], {"a": {"b": {"c": {}}}}, -(2**63), "é"]  # fmt: skip
+
+
+def mixed_lines(count=200, **more):
+    """Usual rows, each with a field of another type than the one before, and an object."""
+    return [
+        {**row, "detail": MIXED[n % len(MIXED)], "http": {"status": n}, **more}
+        for n, row in enumerate(USUAL[:count])
+    ]
+
+
+def test_a_field_of_mixed_types_goes_the_fast_way():
+    """Only the odd fields are decoded one by one; objects and lists are such fields too. Malformed lines that
+    look like objects are cut out, wherever they stand."""
+    schemas = LearnedSchemas()
+    text = lines(mixed_lines()).split(b"\n")
+    assert both(b"\n".join(text), options(), schemas)
+    for at in (0, 20, 39, 60, 199):
+        text[at] = [text[at] + b"}", text[at][:40], b"plain words", json.dumps(text[at].decode()).encode()][
+            at % 4
+        ]
+    assert both(b"\n".join(text), options(), schemas)
+    assert both(b"\r\n".join(text) + b"\r\n", options(), schemas)
+
+
+def test_an_odd_field_that_comes_late_is_learned():
+    """The first sample saw one type; what Arrow stumbles on is an odd field from then on."""
+    rows = [{"message": f"m {n}", "v": n, "w": n} for n in range(3000)]
+    rows[1777]["v"] = "text"
+    rows[2998]["w"] = {"x": 1}
+    rows[2999]["new"] = [1]
+    schemas = LearnedSchemas()
+    assert both(lines(rows), options(), schemas)
+    assert both(lines(rows), options(), schemas)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"message":"m","detail":1,"unknown":2}', b'{"message":"m","detail":1,"detail":"b"}',
+        b'{"message":"m","message":"n","detail":1}', b'{"message":"m","d\\u0065tail":[7]}',
+        b'{"m\\u0065ssage":"m","unkn\\u006fwn":7}', b'{"detail":NaN}', b'{"detail":1e999}', b'{"detail":"\\ud800"}',
+        b'{"detail":{"a":1,"a":2}}', b'{"detail":{"a":1,}}', b'{"detail":01}', b'{"detail":"a\tb"}', b'{"message":[1]}',
+        b'{"detail":' + b"9" * 5000 + b"}", b'{"detail":' + b"[" * 2000 + b"]" * 2000 + b"}", b'{"detail":"\":1}"}',
+        b'{"n":1e999}', b'{"n":NaN}', b'{"n":9007199254740993}', b'{"attributes":{"x":1}}', b'{"host":{"name":"h"}}',
+        b'{"level":7}', b'{"detail":{}}{"detail":2}', b'{}}', b'{"":1}', b'{"detail":null,"":[1]}',
+    ],
+)  # fmt: skip
+def test_nothing_is_lost_beside_an_odd_field(odd):
+    """Unknown, repeated and escaped keys, and what only one of the readers takes: as the general way has it."""
+    schemas = LearnedSchemas()
+    usual = [{"message": f"m {n}", "n": n + 0.5, "detail": MIXED[n % len(MIXED)]} for n in range(100)]
+    text = lines(usual).split(b"\n")
+    assert both(b"\n".join(text), options(), schemas)
+    for place in (0, 50, 100):
+        both(b"\n".join([*text[:place], odd, *text[place:]]), options(), schemas)
+        both(b"\n".join([*text[:place], odd, *text[place:]]), options())
+    assert both(b"\n".join(text), options())
+
+
 SCALARS = {
     "int": st.integers(-(1 << 54), 1 << 54) | st.integers(),
     "float": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 9),
@@ -159,6 +220,11 @@ SCALARS = {
     "x", 1795255200]),
     "level": st.sampled_from(["info", "Warn", 30, 3, "", "custom"]),
 }  # fmt: skip
+SCALARS["mixed"] = st.recursive(
+    st.one_of(list(SCALARS.values())) | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
 KEYS = [
     "timestamp",
     "ts",
@@ -184,11 +250,37 @@ def blocks(draw):
         st.dictionaries(st.sampled_from(KEYS), st.sampled_from(sorted(SCALARS)), min_size=1, max_size=6)
     )
     row = st.fixed_dictionaries({key: SCALARS[kind] | st.none() for key, kind in kinds.items()})
-    text = [json.dumps(one).encode() for one in draw(st.lists(row, min_size=1, max_size=12))]
+    ascii_only = draw(st.booleans())
+    rows = draw(st.lists(row, min_size=1, max_size=12))
+    text = [json.dumps(one, ensure_ascii=ascii_only).encode("utf-8", "replace") for one in rows]
     for odd in draw(
         st.lists(
-            st.sampled_from([b"", b"{}", b"x", b"{", b'{"a":1}{"a":2}', b'{"a":NaN}', b"[{}]", b"{}\r"]),
-            max_size=2,
+            st.sampled_from(
+                [
+                    b"",
+                    b"{}",
+                    b"x",
+                    b"{",
+                    b'{"a":1}{"a":2}',
+                    b'{"a":NaN}',
+                    b"[{}]",
+                    b"{}\r",
+                    b'{"a":1}}',
+                    b'{"c":1}',
+                    b'{"a":1,"a":2}',
+                    b'{"a":1,"c":{"a":1}}',
+                    b'{"\\u0061":[1]}',
+                    b'{"a":{"b":1,"b":2}}',
+                    b"{a}",
+                    b'{"a":1e999}',
+                    b'{"b":"\\ud800"}',
+                    b'{"message":{"a":1}}',
+                    b"[",
+                    b"]",
+                    b'{"a":"\\":"}',
+                ]
+            ),
+            max_size=3,
         )
     ):
         text.insert(draw(st.integers(0, len(text))), odd)

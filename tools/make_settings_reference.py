@@ -45,7 +45,7 @@ retention = [{ query = "level:debug", keep = "3d" }]
 | path | `~` is the home folder; empty is none |
 """
 OTHERS = """
-Two names in the environment are no settings:
+These names in the environment are no settings:
 
 | name | what it is |
 |---|---|

@@ -15,7 +15,7 @@ from tests.tidy.sources import ROOT, Source, inside, source
 SUBMODULES = {path.stem for path in (ROOT / "src/tamis").iterdir() if not path.name.startswith("_")}
 ALLOWED = {"tamis", "msgspec", "typing_extensions"}
 """msgspec looks for typing_extensions and does without."""
-LIGHT = ("errors", "clock", "settings", "record", "disk", "query", "wire", "http_client")
+LIGHT = ("errors", "clock", "settings", "record", "disk", "query", "wire", "http_client", "keys", "integrity")
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -2,8 +2,10 @@
 
 from tamis.settings.load import ResolvedRow, Settings, load_settings
 from tamis.settings.parts import (
+    AuditSettings,
     ClientSettings,
     IngestSettings,
+    KeysSettings,
     QuerySettings,
     ServerSettings,
     StoreSettings,
@@ -13,8 +15,10 @@ from tamis.settings.table import TABLE, Row
 
 __all__ = [
     "TABLE",
+    "AuditSettings",
     "ClientSettings",
     "IngestSettings",
+    "KeysSettings",
     "QuerySettings",
     "ResolvedRow",
     "RetentionRule",

@@ -11,7 +11,15 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tamis.errors import ConfigError
-from tamis.settings.parts import ClientSettings, IngestSettings, QuerySettings, ServerSettings, StoreSettings
+from tamis.settings.parts import (
+    AuditSettings,
+    ClientSettings,
+    IngestSettings,
+    KeysSettings,
+    QuerySettings,
+    ServerSettings,
+    StoreSettings,
+)
 from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
 
 MASK = "***REDACTED***"
@@ -19,6 +27,7 @@ PREFIX = "TAMIS_"
 CONFIG_NAME = "TAMIS_CONFIG"
 OTHER_NAMES: Mapping[str, str] = {
     CONFIG_NAME: "The TOML file, when `--config` names none.",
+    "TAMIS_MASTER_KEY": "The key-encryption key, when `keys.provider` is environment.",
     "TAMIS_DEBUG": "Set to anything: a command that fails shows its trace.",
 }
 """Names in the environment that are not settings."""
@@ -43,6 +52,8 @@ class Settings:
     ingest: IngestSettings = field(default_factory=IngestSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
+    keys: KeysSettings = field(default_factory=KeysSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -91,6 +102,8 @@ def load_settings(
         ingest=IngestSettings(**_of_part("ingest", parsed)),
         store=StoreSettings(**_of_part("store", parsed)),
         query=QuerySettings(**_of_part("query", parsed)),
+        keys=KeysSettings(**_of_part("keys", parsed)),
+        audit=AuditSettings(**_of_part("audit", parsed)),
         client=ClientSettings(**_of_part("client", parsed)),
         sources=sources,
         warnings=tuple(_unknown_names(environ)),

@@ -138,6 +138,63 @@ class QuerySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeysSettings:
+    """Where keys are, and when the next one takes a key's place."""
+
+    keyring: Path = folder("~/.local/share/tamis/keys", "The keyring's folder.")
+    provider: str = choice(
+        "file", "Where the key-encryption key comes from.", "file", "environment", "command"
+    )
+    file: Path = folder(
+        "~/.config/tamis/master.key",
+        "With provider file: the file with the key-encryption key, mode 0600; made where absent.",
+    )
+    variable: str = text(
+        "TAMIS_MASTER_KEY",
+        "With provider environment: the variable that holds the key-encryption key in base64.",
+    )
+    command: tuple[str, ...] = names(
+        "With provider command: a program and its arguments that print the key-encryption key in base64."
+    )
+    command_timeout_s: float = seconds("10s", "How long that program may take.", least=0.1)
+    field_age_s: float = seconds("24h", "After this time fields are encrypted with a new key.", least=1)
+    field_uses: int = whole(
+        10_000, "After so many fields they are encrypted with a new key.", least=1, most=1 << 28
+    )
+    field_keep: int = whole(5, "Old keys of fields that are kept for decryption; 0 keeps all.")
+    storage_age_s: float = seconds(
+        "90d", "After this time stored data is encrypted with a new key; all old ones are kept.", least=1
+    )
+    reserve_uses: int = whole(
+        256, "Uses of a key that a process writes down at a time, before the first of them.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """How the audit is kept."""
+
+    ledger: Path = folder("~/.local/share/tamis/audit", "The audit's folder.")
+    heads: Path = folder(
+        "~/.local/state/tamis/audit-heads",
+        "The folder of the signed heads; best on another disk, so that a removed end of the audit shows.",
+    )
+    signing_key: Path = folder(
+        "~/.config/tamis/audit.key",
+        "The file with the key that signs the audit, mode 0600; made where absent.",
+    )
+    keep_s: float = seconds("365d", "How long entries are kept.", least=1)
+    checkpoint_entries: int = whole(1_000, "A signed checkpoint is made after so many entries…", least=1)
+    checkpoint_interval_s: float = seconds(
+        "60s", "…or when this time has passed, and at the end.", least=0.01
+    )
+    sync_interval_s: float = seconds(
+        "1s", "Entries that need not be safe at once are made safe after this time.", least=0
+    )
+    part_bytes: int = size("16MiB", "A file of the audit of this size is followed by the next.", least=4096)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
     """How the client commands reach a server."""
 

@@ -6,13 +6,23 @@ from typing import cast
 
 from tamis.settings.fields import Spec
 from tamis.settings.kinds import Kind
-from tamis.settings.parts import ClientSettings, IngestSettings, QuerySettings, ServerSettings, StoreSettings
+from tamis.settings.parts import (
+    AuditSettings,
+    ClientSettings,
+    IngestSettings,
+    KeysSettings,
+    QuerySettings,
+    ServerSettings,
+    StoreSettings,
+)
 
 PARTS: Mapping[str, type] = {
     "server": ServerSettings,
     "ingest": IngestSettings,
     "store": StoreSettings,
     "query": QuerySettings,
+    "keys": KeysSettings,
+    "audit": AuditSettings,
     "client": ClientSettings,
 }
 

@@ -1,0 +1,239 @@
+"""What crosses from the caller's thread to the worker: one tuple for each record, and how it becomes a Record.
+
+The tuple is made where somebody logs and holds nothing that can change afterwards: exact `str`, `int`, `float`,
+`bool`, `bytes` and None, and lists and dicts that were copied for it. Everything dear (formatting, naming the
+level, putting attributes together) waits for the worker.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any, TypeAlias, cast
+
+from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
+from tamis.record.context import Context
+from tamis.record.model import Record
+from tamis.record.severity import LEVEL_CHARS_MAX, canonical_level, level_of_python
+
+Code: TypeAlias = tuple[str, int, str]
+"""File, line, function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception without what it holds on to; frames outermost first, `cause` what it came from."""
+
+    type: str
+    message: str
+    frames: tuple[Code, ...]
+    cause: "Raised | None" = None
+    members: "tuple[Raised, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class More:
+    """What few records have."""
+
+    level_name: str | None = None
+    raised: Raised | None = None
+    stack: tuple[Code, ...] = ()
+
+
+Captured: TypeAlias = tuple[
+    int,
+    int,
+    str,
+    str,
+    tuple[object, ...] | None,
+    Mapping[str, object] | None,
+    Mapping[str, object] | None,
+    Thread | str | None,
+    Context,
+    Code | None,
+    More | None,
+]
+"""One record on its way to the worker; its places:
+
+| place | holds |
+|---|---|
+| `TIME` | UTC nanoseconds |
+| `LEVEL` | the number on Python's scale: 40 is ERROR |
+| `LOGGER` | the logger's name |
+| `MESSAGE` | the message, or its template when there are arguments |
+| `ARGUMENTS` | for `message % arguments`; empty or None: the message is as it is |
+| `FIELDS` | the record's own fields |
+| `BOUND` | fields bound to the logger |
+| `THREAD` | the thread, or its name |
+| `CONTEXT` | the context where it was logged |
+| `CODE` | the position in the code, when it is wanted |
+| `MORE` | exception, stack, a level's own name |
+"""
+TIME, LEVEL, LOGGER, MESSAGE, ARGUMENTS, FIELDS, BOUND, THREAD, CONTEXT, CODE, MORE = range(11)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where records come from. `process` is eight hexadecimal digits, random for each process start, so that
+    nothing depends on process ids being used once; after a fork the child has another.
+    """
+
+    service: str | None
+    host: str | None
+    process_id: int
+    process: str
+
+
+_LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
+_TEXT_CHARS_MAX = DEFAULT_LIMITS.text_chars_max
+_FIELDS_MAX = DEFAULT_LIMITS.items_max // 4
+_IDS = frozenset(("correlation_id", "trace_id", "span_id"))
+_OURS = frozenset(("process_id", "process", "sequence"))
+_YIELDING = frozenset(("thread", "code", "stack"))
+_NAMED = _IDS | _OURS | _YIELDING | {"exception"}
+
+
+def to_record(captured: Captured, origin: Origin) -> Record:
+    """The record of what was captured; never raises. Its `attributes` are new and nobody else's.
+
+    Fields of the record hide bound ones, those the context's; None takes a field away. A text field
+    `correlation_id`, `trace_id` or `span_id` is the record's own id. Where a user's field has a name that the
+    pipeline needs (`process`, `process_id`, `sequence`, and `exception` when there is one), it is found as
+    `field.<name>`; `thread`, `code` and `stack` are the user's, and ours are found as `log.<name>` then.
+    """
+    stamp, number, logger, message, arguments, fields, bound, thread, context, code, more = captured
+    attributes: dict[str, Value] = {"process_id": origin.process_id, "process": origin.process}
+    if thread is not None:
+        name = thread if isinstance(thread, str) else thread.name
+        attributes["thread"] = name if name.isascii() else safe_text(name)
+    if arguments:
+        message = _format(message, arguments, attributes)
+    if not message.isascii() or len(message) > _TEXT_CHARS_MAX:
+        message = safe_text(message)
+    if code is not None:
+        attributes["code"] = _position(code)
+    ids = (context.correlation_id, context.trace_id, context.span_id)
+    level = _LEVELS.get(number)
+    if more is not None:
+        level = _add_more(attributes, more, level)
+    for given in (context.fields, bound, fields):
+        if given:
+            ids = _add_fields(attributes, given, ids) or ids
+    return Record(
+        timestamp=stamp,
+        message=message,
+        level=level or level_name(number),
+        service=origin.service,
+        host=origin.host,
+        logger=logger if logger.isascii() else safe_text(logger),
+        trace_id=ids[1],
+        span_id=ids[2],
+        correlation_id=ids[0],
+        attributes=attributes,
+    )
+
+
+def level_name(number: int) -> str:
+    """The level of a number on Python's scale: a name that was given to it (`logging.addLevelName`), else the
+    usual one below it."""
+    usual = _LEVELS.get(number)
+    if usual is not None:
+        return usual
+    given = logging.getLevelName(number)
+    if type(given) is str and given != f"Level {number}":
+        return canonical_level(given)
+    return level_of_python(number) or "TRACE"
+
+
+_Ids: TypeAlias = tuple[str | None, str | None, str | None]
+
+
+def _format(template: str, arguments: tuple[object, ...], attributes: dict[str, Value]) -> str:
+    """As `logging` does it; arguments that do not fit are kept beside the template."""
+    try:
+        return template % arguments
+    except Exception as error:  # templates are the user's: the record is kept and marked
+        attributes["arguments"] = [
+            value if isinstance(value, str | int) else str(value) for value in arguments[:100]
+        ]
+        attributes["format_error"] = str(error)
+        return template
+
+
+def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: _Ids) -> _Ids | None:
+    """Put fields to the attributes; the ids when a field changed them."""
+    if len(fields) > _FIELDS_MAX:
+        fields = safe_attributes(cast("Mapping[object, object]", fields))
+    changed = None
+    for name, value in fields.items():
+        kind = type(value)
+        if kind is str:
+            is_plain = value.isascii() and len(value) <= _TEXT_CHARS_MAX
+        elif kind is float:
+            is_plain = value - value == 0
+        else:
+            is_plain = kind is int or kind is bool
+        if is_plain and name not in _NAMED and name.isascii():
+            attributes[name] = value
+        else:
+            changed = _add_unusual(attributes, name, _safe(value), changed or ids) or changed
+    return changed
+
+
+def _safe(value: Any) -> Value | None:
+    """Lists and dicts were copied and made safe by the caller."""
+    if value is None or type(value) is list or type(value) is dict:
+        return cast("Value | None", value)
+    return safe_attributes({"": value})[""]
+
+
+def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, ids: _Ids) -> _Ids | None:
+    """A field whose name or value means something to us; the ids when it is one of them."""
+    if name in _IDS and (value is None or isinstance(value, str)):
+        correlation_id, trace_id, span_id = ids
+        return (
+            value if name == "correlation_id" else correlation_id,
+            value if name == "trace_id" else trace_id,
+            value if name == "span_id" else span_id,
+        )
+    if name in _OURS or (name == "exception" and name in attributes):
+        name = f"field.{name}"
+    elif name in _YIELDING and name in attributes:
+        attributes.setdefault(f"log.{name}", attributes[name])
+    if value is None:
+        attributes.pop(name, None)
+    else:
+        attributes[safe_text(name, DEFAULT_LIMITS.key_chars_max)] = value
+    return None
+
+
+def _add_more(attributes: dict[str, Value], more: More, level: str | None) -> str | None:
+    if more.raised is not None:
+        attributes["exception"] = _exception(more.raised)
+    if more.stack:
+        attributes["stack"] = [_position(code) for code in more.stack]
+    if more.level_name and level is None:
+        return canonical_level(more.level_name)[:LEVEL_CHARS_MAX]
+    return level
+
+
+def _exception(raised: Raised) -> dict[str, Value]:
+    found: dict[str, Value] = {
+        "type": raised.type,
+        "message": safe_text(raised.message),
+        "frames": [_position(code) for code in raised.frames],
+    }
+    if raised.members:
+        found["exceptions"] = [_exception(member) for member in raised.members]
+    if raised.cause is not None:
+        found["cause"] = _exception(raised.cause)
+    return found
+
+
+def _position(code: Code) -> dict[str, Value]:
+    file, line, function = code
+    return {
+        "file": file if file.isascii() else safe_text(file),
+        "line": line,
+        "function": function if function.isascii() else safe_text(function),
+    }

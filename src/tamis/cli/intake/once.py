@@ -46,6 +46,10 @@ class OncePass:
         """A whole file. WireError when its compression is damaged; what came before is sent."""
         self._read(read_file(path), str(path), service)
 
+    def read_pieces(self, pieces: Iterator[bytes], path: Path, service: str) -> None:
+        """A part of a file that begins with a line."""
+        self._read(pieces, str(path), service)
+
     def read_descriptor(self, descriptor: int, service: str | None) -> None:
         """Standard input, as it comes; decompressed by its first bytes."""
         self._read(_decompressed(_pieces(descriptor)), None, service)

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
+
+from tamis.record.attributes import safe_attributes
 
 TRACEPARENT = "traceparent"
 """The header of W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/)."""
@@ -41,7 +43,8 @@ def context(
     span_id: str | None = None,
     **fields: Any,
 ) -> Iterator[Context]:
-    """Within the block every record carries these; what is not given stays as it was outside.
+    """Within the block every record carries these; what is not given stays as it was outside. A field that is
+    None is taken away. Values are copied as they are now: what changes later changes no record.
 
     Safe in threads, tasks and generators: what is entered is left again, never another's.
     """
@@ -50,13 +53,18 @@ def context(
         outer.correlation_id if correlation_id is None else correlation_id,
         outer.trace_id if trace_id is None else trace_id,
         outer.span_id if span_id is None else span_id,
-        MappingProxyType({**outer.fields, **fields}) if fields else outer.fields,
+        _inner_fields(outer.fields, fields) if fields else outer.fields,
     )
     token = CURRENT.set(inner)
     try:
         yield inner
     finally:
         _leave(token, outer)
+
+
+def _inner_fields(outer: Mapping[str, Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    kept = {name: value for name, value in outer.items() if name not in fields}
+    return MappingProxyType({**kept, **safe_attributes(cast("Mapping[object, object]", fields))})
 
 
 def _leave(token: contextvars.Token[Context], outer: Context) -> None:

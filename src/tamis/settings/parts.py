@@ -191,7 +191,7 @@ class AuditSettings:
     sync_interval_s: float = seconds(
         "1s", "Entries that need not be safe at once are made safe after this time.", least=0
     )
-    part_bytes: int = size("16MiB", "A file of the audit of this size is followed by the next.", least=4096)
+    part_bytes: int = size("4MiB", "A file of the audit of this size is followed by the next.", least=4096)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Mechanisms that keep bytes, and show when somebody else did not."""

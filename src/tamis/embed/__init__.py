@@ -1,0 +1,1 @@
+"""Tamis inside an application: manager, loggers, handlers of standard `logging`, frameworks."""

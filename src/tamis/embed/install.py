@@ -1,0 +1,72 @@
+"""Put Tamis into standard `logging`, and take it out again."""
+
+import logging
+import threading
+
+from tamis.embed.logger import BoundLogger, Logger
+from tamis.embed.outlet import NEVER, OUTLET
+from tamis.embed.root import RootHandler
+
+_HANDLER = RootHandler()
+_KEPT: set[str] = set()
+"""Names of loggers that were asked for from us: theirs stay loggers of ours when the rest is given back."""
+_LOCK = threading.Lock()
+_level_before: int | None = None
+
+
+def get_logger(name: str | None = None, /, **fields: object) -> Logger:
+    """The logger of this name, as one that takes fields as keywords; with `fields` bound to it.
+
+    May be called before `configure`: until then records go the standard way. A logger of somebody else's class
+    keeps its class; what is returned shares its state.
+    """
+    found = logging.getLogger(name)
+    if type(found) is logging.Logger:
+        found.__class__ = Logger
+    if name:
+        _KEPT.add(name)
+    logger = found if isinstance(found, Logger) else BoundLogger(found, {})
+    return logger.bind(**fields) if fields else logger
+
+
+def install(level: int, code_level: int) -> None:
+    """Our handler on the root logger, our class for loggers there are and will be, and the root's level."""
+    global _level_before  # noqa: PLW0603 -- standard logging is one for the process, and so is what was before
+    root = logging.getLogger()
+    with _LOCK:
+        if _level_before is None:
+            _level_before = root.level
+        if logging.getLoggerClass() is logging.Logger:
+            logging.setLoggerClass(Logger)
+        for logger in list(root.manager.loggerDict.values()):
+            if type(logger) is logging.Logger:
+                logger.__class__ = Logger
+        root.setLevel(level)
+        OUTLET.code_level = code_level
+        OUTLET.handlers = [_HANDLER]
+        if _HANDLER not in root.handlers:
+            root.addHandler(_HANDLER)
+
+
+def give_back() -> None:
+    """Loggers that were made by others are standard ones again, and new ones too. Our handler stays, so that
+    what is logged later still arrives."""
+    with _LOCK:
+        if logging.getLoggerClass() is Logger:
+            logging.setLoggerClass(logging.Logger)
+        for name, logger in list(logging.getLogger().manager.loggerDict.items()):
+            if type(logger) is Logger and name not in _KEPT:
+                logger.__class__ = logging.Logger  # type: ignore[assignment]  # what it was before
+
+
+def uninstall() -> None:
+    """As if Tamis had never been there: the root's level and handlers too."""
+    global _level_before  # noqa: PLW0603 -- see install
+    give_back()
+    with _LOCK:
+        OUTLET.handlers, OUTLET.code_level = None, NEVER
+        root = logging.getLogger()
+        root.removeHandler(_HANDLER)
+        if _level_before is not None:
+            root.setLevel(_level_before)
+            _level_before = None

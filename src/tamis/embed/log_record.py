@@ -1,0 +1,97 @@
+"""A LogRecord of standard `logging` as what crosses to the worker."""
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tamis.embed.outlet import OUTLET
+from tamis.embed.raised import exception_of, reduce_exception
+from tamis.embed.values import are_immutable, formatted, frozen_fields, text_of
+from tamis.pipeline.captured import Captured, Code, More, Raised
+
+FIELDS_KEY = "tamis_fields"
+"""Where a LogRecord carries the fields as they were given, when some could not become its attributes."""
+_STANDARD = frozenset(vars(logging.makeLogRecord({})))
+RECORD_NAMES = _STANDARD | {"message", "asctime", FIELDS_KEY}
+"""What is an attribute of a LogRecord of its own; a field of such a name cannot be one."""
+_NAMED_LEVELS = frozenset((10, 20, 30, 40, 50))
+_STACK_LINE = re.compile(r'^  File "(.*)", line (\d+), in (.*)$', re.MULTILINE)
+
+
+def capture_log_record(record: logging.LogRecord) -> Captured:
+    """What the record says, with everything that could change as text or copies; its exception is reduced."""
+    message, arguments, marks = _message(record)
+    fields = _fields(record)
+    more = None
+    if record.exc_info or record.stack_info or record.exc_text or record.levelno not in _NAMED_LEVELS:
+        more, fields = _more(record, fields)
+    if marks is not None:
+        fields = {**(fields or {}), **marks}
+    code: Code | None = None
+    if record.levelno >= OUTLET.code_level and record.pathname:
+        code = (record.pathname, record.lineno, record.funcName or "")
+    return (
+        round(record.created * 1_000_000) * 1_000,
+        record.levelno,
+        record.name,
+        message,
+        arguments,
+        fields,
+        None,
+        record.threadName,
+        OUTLET.context(),
+        code,
+        more,
+    )
+
+
+def _message(record: logging.LogRecord) -> tuple[str, tuple[object, ...], Mapping[str, Any] | None]:
+    """The message or its template, arguments still to be put in, marks when they do not fit."""
+    msg, args = record.msg, record.args
+    is_text, is_stock = type(msg) is str, type(record) is logging.LogRecord
+    if is_text and is_stock and type(args) is tuple and are_immutable(args):
+        return msg, args, None
+    if not is_stock:
+        try:
+            return str.__str__(record.getMessage()), (), None
+        except Exception:  # a record's own formatting may do anything; the usual one is tried below
+            is_text = type(record.msg) is str
+    text = msg if is_text else text_of(msg)
+    if not args:
+        return text, (), None
+    text, marks = formatted(text, args if isinstance(args, tuple) else (args,))
+    return text, (), marks
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, Any] | None:
+    """What was given beside the message."""
+    given = record.__dict__
+    is_ours = record.process is None or record.process == os.getpid()
+    if len(given) == len(_STANDARD) and is_ours:
+        return None
+    fields = given.get(FIELDS_KEY)
+    if not isinstance(fields, Mapping):
+        fields = {name: value for name, value in given.items() if name not in RECORD_NAMES}
+    if not is_ours:
+        fields = {"log.process_id": record.process, **fields}
+    return frozen_fields(fields)
+
+
+def _more(
+    record: logging.LogRecord, fields: Mapping[str, Any] | None
+) -> tuple[More, Mapping[str, Any] | None]:
+    raised: Raised | None = None
+    stack: tuple[Code, ...] = ()
+    error = exception_of(record.exc_info)
+    if error is not None:
+        raised = reduce_exception(error)
+    elif record.exc_text:
+        raised = Raised("", text_of(record.exc_text), ())
+    if record.stack_info:
+        stack = tuple((file, int(line), name) for file, line, name in _STACK_LINE.findall(record.stack_info))
+        if not stack:
+            fields = {"stack": text_of(record.stack_info), **(fields or {})}
+    name = None if record.levelno in _NAMED_LEVELS else text_of(record.levelname)
+    return More(level_name=name, raised=raised, stack=stack), fields

@@ -1,0 +1,66 @@
+"""Where loggers put what they captured: one place for the process, changed while they go on."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from tamis.clock import now_ns
+from tamis.pipeline.captured import Captured, Code, More
+from tamis.pipeline.own import this_thread
+from tamis.record.context import CURRENT, Context
+
+NEVER = 1 << 31
+"""A level that no record reaches."""
+
+
+class Outlet:
+    """The way from loggers to the pipeline. Each attribute is read alone and changed by one assignment, so that
+    a change at run time loses no record: whoever read the old `put` still puts into something that takes it.
+    """
+
+    __slots__ = ("code_level", "context", "handlers", "put", "put_own")
+
+    def __init__(self) -> None:
+        self.put: Callable[[Captured], object] = _into_nothing
+        self.put_own: Callable[[Captured], object] = _into_nothing
+        """For what is logged within the pipeline's own work."""
+        self.handlers: list[logging.Handler] | None = None
+        """What the root logger has when it has our handler alone; None while the pipeline is not there, and
+        everything goes the standard way."""
+        self.code_level = NEVER
+        """From this level on, records carry the position in the code."""
+        self.context: Callable[[], Context] = CURRENT.get
+        """Reads the context on the caller."""
+
+
+def _into_nothing(_captured: Captured) -> None:
+    """Nothing is installed; loggers ask `handlers` first, so nothing comes here."""
+
+
+OUTLET = Outlet()
+
+
+def put_captured(
+    level: int,
+    logger: str,
+    message: str,
+    arguments: tuple[object, ...],
+    fields: Mapping[str, Any],
+    bound: Mapping[str, Any] | None,
+    code: Code | None,
+    more: More | None,
+) -> None:
+    """Put a record that happens now, on this thread; its values must not change any more."""
+    thread = this_thread()
+    put = OUTLET.put if thread is not None else OUTLET.put_own
+    put((now_ns(), level, logger, message, arguments, fields, bound, thread, OUTLET.context(), code, more))
+
+
+def report_lost(logger: str, error: Exception) -> None:
+    """Say on stderr that a record could not be captured, as `logging` does, unless it was told not to; never
+    raises."""
+    if logging.raiseExceptions and sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"tamis: a record of {logger} could not be captured: {error!r}\n")

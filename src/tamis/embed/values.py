@@ -1,0 +1,68 @@
+"""What may cross to the worker: values that cannot change. Everything else becomes a copy or text here and now."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tamis.record.attributes import Value, safe_attributes, safe_text
+
+IMMUTABLE = frozenset((str, int, float, bool, bytes, type(None)))
+"""Exact types that cross as they are. A subclass may have any `__str__`, so it does not."""
+
+
+def are_immutable(values: Iterable[object]) -> bool:
+    """Whether all may cross as they are."""
+    for value in values:  # noqa: SIM110 -- a generator costs more than the loop
+        if type(value) not in IMMUTABLE:
+            return False
+    return True
+
+
+def text_of(value: object) -> str:
+    """`str(value)`, or a mark when that fails; never raises, and exactly a `str`."""
+    try:
+        return str.__str__(str(value))
+    except Exception:  # a user's __str__ may do anything; the record goes on without it
+        return f"[{type(value).__name__} without text]"
+
+
+def frozen_fields(fields: Mapping[Any, Any]) -> dict[str, Any]:
+    """The fields with every value that could change as a copy or as text; None stays, it takes a field away."""
+    if len(fields) > _FIELDS_MAX:
+        return dict(safe_attributes(fields))
+    return {
+        name if type(name) is str else text_of(name): value if type(value) in IMMUTABLE else frozen(value)
+        for name, value in fields.items()
+    }
+
+
+def frozen(value: object) -> Value:
+    """A value that may change, as it is now."""
+    return safe_attributes({"": value})[""]
+
+
+_FIELDS_MAX = 1_000
+
+
+def formatted(message: str, arguments: Sequence[object]) -> tuple[str, dict[str, Any] | None]:
+    """The message with its arguments as `logging` puts them in; never raises.
+
+    Where they do not fit: the template, and fields that say so.
+    """
+    try:
+        return str.__str__(message % _operand(arguments)), None
+    except Exception as error:  # templates and arguments are the user's: the record is kept and marked
+        marks = {
+            "arguments": [safe_text(text_of(value)) for value in arguments[:_MARKED_MAX]],
+            "format_error": text_of(error),
+        }
+        return message, marks
+
+
+_MARKED_MAX = 100
+
+
+def _operand(arguments: Sequence[object]) -> Any:
+    """One mapping as the only argument is for named places (`%(name)s`)."""
+    if len(arguments) == 1 and isinstance(arguments[0], Mapping) and arguments[0]:
+        return arguments[0]
+    return tuple(arguments)

@@ -15,7 +15,19 @@ from tests.tidy.sources import ROOT, Source, inside, source
 SUBMODULES = {path.stem for path in (ROOT / "src/tamis").iterdir() if not path.name.startswith("_")}
 ALLOWED = {"tamis", "msgspec", "typing_extensions"}
 """msgspec looks for typing_extensions and does without."""
-LIGHT = ("errors", "clock", "settings", "record", "disk", "query", "wire", "http_client", "keys", "integrity")
+LIGHT = (
+    "errors",
+    "clock",
+    "settings",
+    "record",
+    "disk",
+    "query",
+    "wire",
+    "http_client",
+    "keys",
+    "integrity",
+    "resilience",
+)
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -94,7 +94,7 @@ def test_a_success_takes_one_failure_off() -> None:
 
 
 def test_one_failure_while_half_open_opens_it_for_the_whole_time_again() -> None:
-    """The sixty seconds begin anew."""
+    """The sixty seconds begin anew, and so does the count of successes."""
     clock = HandClock()
     breaker = half_opened(clock)
     breaker.call(int)
@@ -104,7 +104,10 @@ def test_one_failure_while_half_open_opens_it_for_the_whole_time_again() -> None
     clock.pass_s(59)
     assert state_of(breaker) is BreakerState.OPEN
     clock.pass_s(1)
+    breaker.call(int)
     assert state_of(breaker) is BreakerState.HALF_OPEN
+    breaker.call(int)
+    assert state_of(breaker) is BreakerState.CLOSED
 
 
 def test_half_open_lets_a_quota_through() -> None:

@@ -1,9 +1,10 @@
 """From a body to safe records: decompressed within limits, decoded, stored whole, answered exactly."""
 
+import collections
 import hashlib
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
@@ -11,16 +12,17 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.errors import ConflictError
+from tamis.errors import ConflictError, TooLargeError
 from tamis.server.answers import Ingested, RejectedLine
 from tamis.server.limits import BodyClaim
 from tamis.settings import Settings
 from tamis.store.base import Appended, Store
 from tamis.telemetry.metrics import Metrics
+from tamis.wire.arrow_schema import LearnedSchemas
 from tamis.wire.base import Decoded, DecodeOptions, FieldNames, WireLimits
+from tamis.wire.body import BodyDecoder
 from tamis.wire.compressed import inflate
-from tamis.wire.jsonlines import decode
-from tamis.wire.jsonlines_arrow import BODY_BYTES_MIN, LearnedSchemas, decode_fast
+from tamis.wire.jsonlines_arrow import BODY_BYTES_MIN
 
 BODIES_BYTES_MAX = 128 << 20
 """Memory for the bodies under way, all together; one alone may be larger."""
@@ -78,7 +80,9 @@ class Ingester:
     def warm_up(self) -> None:
         """Decode a little, so that the first body does not wait for what is loaded on first use."""
         line = b'{"timestamp":"2026-11-21T10:00:00Z","level":"info","message":"a line to begin with"}\n'
-        self._decode(line * (1 + BODY_BYTES_MIN // len(line)), Body([]))
+        decoder = self._decoder(Body([]))
+        decoder.feed(line * (1 + BODY_BYTES_MIN // len(line)))
+        decoder.finish()
 
     def take(self, body: Body, claim: BodyClaim) -> Ingested:
         """Store what the body holds. ConflictError: another body came under its key before.
@@ -87,29 +91,38 @@ class Ingester:
         """
         began = time.perf_counter()
         batch_id = body.batch_id()
-        data = self._plain(body, claim)
-        digest = "" if batch_id is None else _digest(data, body)
         earlier = None if batch_id is None else self._store.find_batch(batch_id)
-        if earlier is None:
-            decoded = self._decode(data, body)
-            del data  # what is in columns now need not be in memory twice
-            answer = self._stored(decoded, batch_id, digest)
-        else:
-            answer = self._repeat(earlier, digest)
+        digest = None if batch_id is None else _Digest(body)
+        try:
+            if earlier is None:
+                decoder = self._decoder(body)
+                for piece in self._plain(body, claim, digest):
+                    decoder.feed(piece)
+                answer = self._stored(decoder.finish(), batch_id, digest.text() if digest else "")
+            else:
+                collections.deque(self._plain(body, claim, digest), maxlen=0)
+                answer = self._repeat(earlier, digest.text() if digest else "")
+        except TooLargeError as error:
+            self._metrics.add("tamis_limits_met_total", 1, error.limit_name)
+            raise
         self._count(answer, time.perf_counter() - began)
         return answer
 
-    def _plain(self, body: Body, claim: BodyClaim) -> bytes:
-        wire_bytes = sum(map(len, body.pieces))
-        self._metrics.add("tamis_ingest_bytes_total", wire_bytes, "wire")
-        data = b"".join(self._inflated(body, claim) if body.encoding else body.pieces)
-        body.pieces.clear()
-        self._metrics.add("tamis_ingest_bytes_total", len(data), "plain")
-        return data
+    def _plain(self, body: Body, claim: BodyClaim, digest: "_Digest | None") -> Iterator[bytes]:
+        """The body's bytes as they come out of the decompressor; what came in is let go on the way."""
+        pieces = self._inflated(body, claim) if body.encoding else _emptied(body.pieces)
+        self._metrics.add("tamis_ingest_bytes_total", sum(map(len, body.pieces)), "wire")
+        size = 0
+        for piece in pieces:
+            size += len(piece)
+            if digest is not None:
+                digest.update(piece)
+            yield piece
+        self._metrics.add("tamis_ingest_bytes_total", size, "plain")
 
-    def _inflated(self, body: Body, claim: BodyClaim) -> Iterable[bytes]:
+    def _inflated(self, body: Body, claim: BodyClaim) -> Iterator[bytes]:
         limits = {"bytes_max": self._bytes_max, "ratio_max": self._ratio_max}
-        for piece in inflate(body.pieces, body.encoding, **limits):  # type: ignore[arg-type]  # both are numbers
+        for piece in inflate(_emptied(body.pieces), body.encoding, **limits):  # type: ignore[arg-type]  # both are numbers
             claim.grow(len(piece))
             yield piece
 
@@ -129,7 +142,7 @@ class Ingester:
         appended = self._store.append(decoded.columns, batch_id=batch_id, receipt=receipt)
         return self._repeat(appended, digest) if appended.duplicate else answer
 
-    def _decode(self, data: bytes, body: Body) -> Decoded:
+    def _decoder(self, body: Body) -> BodyDecoder:
         options = DecodeOptions(
             service=body.service,
             host=body.host,
@@ -142,9 +155,11 @@ class Ingester:
             now_ns=self._clock.now_ns(),
             limits=self._limits,
         )
-        decoded = decode_fast(data, options, self._schemas)
-        self._metrics.add("tamis_ingest_blocks_total", 1, "general" if decoded is None else "fast")
-        return decode(data, options) if decoded is None else decoded
+        return BodyDecoder(
+            options,
+            self._schemas,
+            count=lambda way: self._metrics.add("tamis_ingest_blocks_total", 1, way),
+        )
 
     def _repeat(self, earlier: Appended, digest: str) -> Ingested:
         receipt = decode_receipt(earlier.receipt)
@@ -162,12 +177,25 @@ class Ingester:
         self._metrics.add("tamis_ingest_records_total", answer.rejected_count, "rejected")
 
 
-def _digest(data: bytes, body: Body) -> str:
+class _Digest:
     """Of the lines and of what the URL says of them: the same lines compressed otherwise are the same body."""
-    said = repr((body.service, body.host, body.fields)).encode()
-    return hashlib.blake2b(
-        data, digest_size=16, key=hashlib.blake2b(said, digest_size=32).digest()
-    ).hexdigest()
+
+    def __init__(self, body: Body) -> None:
+        said = repr((body.service, body.host, body.fields)).encode()
+        key = hashlib.blake2b(said, digest_size=32).digest()
+        self._hash = hashlib.blake2b(digest_size=16, key=key)
+        self.update = self._hash.update
+
+    def text(self) -> str:
+        """As a receipt keeps it."""
+        return self._hash.hexdigest()
+
+
+def _emptied(pieces: list[bytes]) -> Iterator[bytes]:
+    """The pieces in their order, each let go when the next is asked for."""
+    pieces.reverse()
+    while pieces:
+        yield pieces.pop()
 
 
 def encode_receipt(receipt: Receipt) -> bytes:

@@ -23,7 +23,11 @@ class WireLimits:
     rejections_listed_max: int = 1_000
     """More are counted, not listed."""
     names_max: int = 2_000
-    """Distinct attribute names in one block; further ones are kept in one object attribute (`REST_FIELD`)."""
+    """Distinct attribute names in one body; further ones are kept in one object attribute (`REST_FIELD`)."""
+    lines_max: int = 2_000_000
+    """Lines of JSON in one body, blank ones not counted; a body with more is refused whole."""
+    array_bytes_max: int = 1 << 26
+    """A body that is one array over many lines is held whole: up to so many bytes."""
     record_lines_max: int = 5_000
     """Lines that a multi-line record (a stack trace) may have; the next line begins a new record."""
     record_bytes_max: int = 1 << 18
@@ -98,23 +102,38 @@ class Decoder(Protocol):
 
 
 class Rejections:
-    """Collects what was rejected, up to a limit, and counts all."""
+    """Collects what was rejected: the first of it by line, up to a limit, however it comes; counts all."""
 
     def __init__(self, listed_max: int) -> None:
         self._listed_max = listed_max
-        self.listed: list[Rejection] = []
+        self._listed: list[Rejection] = []
+        self._line_max: int | None = None
+        """Once there are enough: later lines are not listed."""
         self.count = 0
 
     def add(self, line: int, reason: str) -> None:
         """One more."""
         self.count += 1
-        if len(self.listed) < self._listed_max:
-            self.listed.append(Rejection(line, reason))
+        if self._line_max is not None and line > self._line_max:
+            return
+        self._listed.append(Rejection(line, reason))
+        if len(self._listed) > 2 * self._listed_max:
+            self._listed = list(self.listed())
+            self._line_max = self._listed[-1].line if self._listed else 0
+
+    def add_all(self, listed: Sequence[Rejection], count: int, *, lines_before: int = 0) -> None:
+        """What was rejected of another part, which begins after so many lines."""
+        for one in listed:
+            self.add(lines_before + one.line, one.reason)
+        self.count += count - len(listed)
+
+    def listed(self) -> tuple[Rejection, ...]:
+        """The first ones, by line."""
+        return tuple(sorted(self._listed, key=lambda one: one.line)[: self._listed_max])
 
     def result(self, columns: Columns, lines: Sequence[int] = ()) -> Decoded:
         """The columns with what was rejected beside them."""
-        listed = tuple(sorted(self.listed, key=lambda one: one.line))
-        return Decoded(columns, columns.length + self.count, listed, self.count, lines)
+        return Decoded(columns, columns.length + self.count, self.listed(), self.count, lines)
 
 
 def join_columns(parts: Sequence[Columns]) -> Columns:

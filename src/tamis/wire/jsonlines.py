@@ -2,11 +2,13 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
 
+from tamis.errors import TooLargeError
 from tamis.record.attributes import safe_attributes
 from tamis.record.model import Columns, Record, StoredRecord
 from tamis.wire.base import NOTE_FIELD, Bytes, Decoded, DecodeOptions, Rejections, join_columns
@@ -22,6 +24,7 @@ REASON_CHARS_MAX = 160
 BOM = b"\xef\xbb\xbf"
 UTF8_NOTE = "invalid UTF-8 replaced"
 _EDGE = b" \t\r\n\0\f\v"
+_BLANK_LINES = re.compile(rb"\n[ \t\r\n\0\f\v]*\n")
 _SKIP = object()
 _OPENERS = frozenset(b'{["-0123456789tfnNI')
 """What JSON values begin with, those that others write included (NaN, Infinity)."""
@@ -31,23 +34,18 @@ _decode_json = msgspec.json.Decoder().decode
 
 
 def decode(body: Bytes, options: DecodeOptions) -> Decoded:
-    """Objects of JSON lines, or of an array of objects, as columns."""
+    """Objects of JSON lines, or of an array of objects, as columns.
+
+    Raises TooLargeError when the body has more than `WireLimits.lines_max` lines that are not blank.
+    """
     data = body if isinstance(body, bytes) else bytes(body)
     data = data.removeprefix(BOM)
     rejections = Rejections(options.limits.rejections_listed_max)
     whole = _whole_array(data)
     if whole is not None:
         return _decode_array(whole, options, len(data), rejections=rejections)
-    reader = RowReader(options, rows_expected=data.count(b"\n"))
-    parts = []
-    line = 0
-    places: list[int] = []
-    for lines in split_blocks(data):
-        columns, found = _decode_block(lines, reader, line, rejections=rejections)
-        parts.append(columns)
-        places.extend(line + at for at in found if options.line_as_message)
-        line += len(lines)
-    columns = join_columns(parts) if parts else Columns(length=0, timestamp=[])
+    reader = LineReader(options, rejections)
+    columns, places = reader.read(data)
     if columns.length == 0 and rejections.count > 1:
         return _decode_pretty(data, options) or rejections.result(columns)
     return rejections.result(columns, places)
@@ -57,8 +55,79 @@ def decode_lines(lines: list[bytes], options: DecodeOptions) -> Decoded:
     """As `decode`, for lines that are known to be lines (not one value that stands on many)."""
     rejections = Rejections(options.limits.rejections_listed_max)
     reader = RowReader(options, rows_expected=len(lines))
-    columns, places = _decode_block(lines, reader, 0, rejections=rejections)
+    columns, places = _decode_block(lines, range(len(lines)), reader, rejections=rejections)
     return rejections.result(columns, places if options.line_as_message else ())
+
+
+class LineReader:
+    """Reads the lines of one body, which may come in parts; numbers and limits count over all of them.
+
+    `line` is how many lines were read, `filled` how many of them were not blank. Raises TooLargeError when
+    these are more than `WireLimits.lines_max`.
+    """
+
+    def __init__(self, options: DecodeOptions, rejections: Rejections) -> None:
+        self._options = options
+        self._rejections = rejections
+        self._rows = RowReader(options)
+        self.line = 0
+        self.filled = 0
+
+    def read(self, data: bytes) -> tuple[Columns, list[int]]:
+        """The records of some whole lines, and (for `DecodeOptions.line_as_message`) the line of each."""
+        self._rows.expect(data.count(b"\n") + 1)
+        parts = []
+        places: list[int] = []
+        for lines, numbers in filled_lines(data, self.line):
+            self.count(len(lines))
+            columns, found = _decode_block(lines, numbers, self._rows, rejections=self._rejections)
+            parts.append(columns)
+            places.extend(found if self._options.line_as_message else ())
+        self.line += data.count(b"\n") + (not data.endswith(b"\n"))
+        return join_columns(parts) if parts else Columns(length=0, timestamp=[]), places
+
+    def count(self, lines: int) -> None:
+        """So many more lines that are not blank."""
+        self.filled += lines
+        if self.filled > self._options.limits.lines_max:
+            raise TooLargeError("ingest.lines_max", self._options.limits.lines_max)
+
+    def admit(self, names: Iterable[str], rows: int) -> bool:
+        """Whether a part of so many rows may have all these attribute names; they count from then on."""
+        return self._rows.admit(names, rows)
+
+
+def filled_lines(data: bytes, first: int) -> Iterator[tuple[list[bytes], Sequence[int]]]:
+    """The lines of a body with their numbers, some thousand at a time; runs of blank lines are passed over."""
+    for text in _texts(data):
+        lines: list[bytes] = []
+        numbers: list[int] = []
+        at = text.rfind(b"\n", 0, len(text) - len(text.lstrip(_EDGE))) + 1
+        line = first + text.count(b"\n", 0, at)
+        for run in _BLANK_LINES.finditer(text, at):
+            found = text[at : run.start()].split(b"\n")
+            lines += found
+            numbers += range(line, line + len(found))
+            line += len(found) - 1 + text.count(b"\n", run.start(), run.end())
+            at = run.end()
+        if at < len(text):
+            found = text[at:].removesuffix(b"\n").split(b"\n")
+            yield (
+                lines + found if lines else found,
+                ([*numbers, *range(line, line + len(found))] if lines else range(line, line + len(found))),
+            )
+        elif lines:
+            yield lines, numbers
+        first += text.count(b"\n")
+
+
+def _texts(data: bytes) -> Iterator[bytes]:
+    """Whole lines of about `BLOCK_BYTES`."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start + BLOCK_BYTES) + 1 or len(data)
+        yield data if end - start == len(data) else data[start:end]
+        start = end
 
 
 def split_blocks(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[list[bytes]]:
@@ -75,12 +144,15 @@ def split_blocks(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[list[b
 
 
 def _decode_block(
-    lines: list[bytes], reader: RowReader, first: int, *, rejections: Rejections
+    lines: list[bytes], numbers: Sequence[int], reader: RowReader, *, rejections: Rejections
 ) -> tuple[Columns, Sequence[int]]:
-    """Columns of some lines, and the place of each record's line among them."""
+    """Columns of some lines, and the number of each record's line."""
     limit = reader.options.limits.line_bytes_max
     if lines and max(map(len, lines)) > limit:
-        lines = [_within(one, limit, first + at + 1, rejections=rejections) for at, one in enumerate(lines)]
+        lines = [
+            _within(one, limit, number + 1, rejections=rejections)
+            for one, number in zip(lines, numbers, strict=True)
+        ]
     rows: list[Any] = []
     left = iter(lines)
     while True:
@@ -88,21 +160,28 @@ def _decode_block(
             rows.extend(map(_decode_json, left))
             break
         except _FAILURES:  # the rows before it are in; the iterator stands behind the bad line
-            rows.append(_mend(lines[len(rows)], reader.options, first + len(rows) + 1, rejections=rejections))
+            at = len(rows)
+            rows.append(_mend(lines[at], reader.options, numbers[at] + 1, rejections=rejections))
     places: Sequence[int] = range(len(rows))
     if set(map(type, rows)) - {dict}:
-        rows, places = _objects(rows, first, rejections)
+        rows, places = _objects(rows, numbers, rejections)
     texts = None
     if reader.options.line_as_message:
         texts = lambda at: lines[places[at]].strip(_EDGE).decode("utf-8", "replace")  # noqa: E731  # a closure over two locals
-    return reader.columns(rows, texts), places
+    columns = reader.columns(rows, texts)
+    return columns, [numbers[at] for at in places] if reader.options.line_as_message else ()
 
 
 def _within(line: bytes, limit: int, number: int, *, rejections: Rejections) -> bytes:
     if len(line) <= limit:
         return line
-    rejections.add(number, f"over line_bytes_max = {limit:,}: {len(line):,} bytes")
+    rejections.add(number, too_long(limit, len(line)))
     return b""
+
+
+def too_long(limit: int, size: int) -> str:
+    """Why a line is rejected that is over the limit."""
+    return f"over line_bytes_max = {limit:,}: {size:,} bytes"
 
 
 def _mend(line: bytes, options: DecodeOptions, number: int, *, rejections: Rejections) -> Any:
@@ -153,7 +232,7 @@ def _read_float(digits: str) -> float | str:
     return number if math.isfinite(number) else digits
 
 
-def _objects(rows: list[Any], first: int, rejections: Rejections) -> tuple[list[Any], list[int]]:
+def _objects(rows: list[Any], numbers: Sequence[int], rejections: Rejections) -> tuple[list[Any], list[int]]:
     """The objects among decoded lines (those of lists included), and the line of each."""
     kept: list[Any] = []
     places: list[int] = []
@@ -165,7 +244,7 @@ def _objects(rows: list[Any], first: int, rejections: Rejections) -> tuple[list[
                 kept.append(one)
                 places.append(at)
             else:
-                rejections.add(first + at + 1, f"a record is an object, not {_kind(one)}")
+                rejections.add(numbers[at] + 1, f"a record is an object, not {_kind(one)}")
     return kept, places
 
 

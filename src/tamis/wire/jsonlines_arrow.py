@@ -127,10 +127,8 @@ def _cut(
     if len(places) == len(lines.starts):
         raise UnlikeError
     both = Rejections(options.limits.rejections_listed_max)
-    further = reject(lines, places, options)
-    for one in sorted((*rejections.listed, *further.listed), key=lambda one: one.line):
-        both.add(one.line, one.reason)
-    both.count = rejections.count + further.count
+    for part in (rejections, reject(lines, places, options)):
+        both.add_all(part.listed(), part.count)
     return lines.without(places), both
 
 

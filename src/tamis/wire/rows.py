@@ -1,7 +1,7 @@
 """Rows (a dict for each record, keys as the sender named them) to columns, a group of like rows at a time."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -54,6 +54,18 @@ class RowReader:
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._known: set[str] = set()
         self._names_max = names_limit(options, rows_expected)
+
+    def expect(self, rows: int) -> None:
+        """So many rows come now; what came before is dealt with."""
+        self._names_max = names_limit(self.options, rows)
+
+    def admit(self, names: Iterable[str], rows: int) -> bool:
+        """Whether a batch of so many rows may have all these attributes; they are known from then on."""
+        together = self._known.union(names)
+        if len(together) > names_limit(self.options, rows):
+            return False
+        self._known = together
+        return True
 
     def columns(self, rows: Sequence[Row], texts: Callable[[int], str] | None = None) -> Columns:
         """Columns of the rows. `texts` gives a row's own line, for a message where there is none."""

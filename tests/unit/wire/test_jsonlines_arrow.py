@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis.wire import jsonlines, jsonlines_arrow
+from tamis.wire.arrow_schema import LearnedSchemas
 from tamis.wire.base import DecodeOptions, FieldNames, WireLimits
-from tamis.wire.jsonlines_arrow import LearnedSchemas, decode_fast
+from tamis.wire.jsonlines_arrow import decode_fast
 
 NOW = 1_795_255_200 * 10**9
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from backports import zstd
 
 from benchmarks import crash, ingest, report
 from benchmarks.generate import Variant, generation, write_files
-from benchmarks.measure import machine, middle
+from benchmarks.measure import Stopwatch, machine, middle, say
 from benchmarks.queries import questions, some_trace_id
 
 SECONDS_MAX = 600
@@ -32,52 +34,94 @@ ASKED = ("uniform-1m", "shapes-1m", "uniform-10m")
 REPEATED = {"uniform-1m": 3, "mixed-1m": 3}
 """How often a corpus is taken in: those whose rate is a goal some times, by chDB and Tamis in turns."""
 
+START_RUNS = {"uniform-10m": 3}
+"""How often a server is started on a corpus: where the time is a goal, some times."""
+
 Figures = dict[str, Any]
 
 
-def measure_corpus(name: str, work: Path) -> Figures:
-    """All figures of one corpus, the yardstick's first."""
-    variant, records, files = CORPORA[name]
-    say(f"{name}: records")
-    paths = write_files(work / f"corpora-{generation()}", name, records, variant=variant, files=files)
-    figures: Figures = {"records": records, "bytes": sum(path.stat().st_size for path in paths)}
-    figures["zstd_bytes"] = sum(map(zstd_bytes, paths))
-    data = work / f"tamis-{name}"
-    figures.update(take_in(name, paths, data, work / "chdb"))
-    figures["settled"] = run_module("benchmarks.settle", data)
-    if variant == "mixed":
-        figures["good_lines"] = ingest.good_lines(paths)
-    if name in ASKED:
-        trace_id = some_trace_id(paths)
-        say(f"{name}: Tamis answers")
-        figures["read"] = ingest.read(data, questions(trace_id))
-        figures["store"] = run_module("benchmarks.asked", data, "--trace-id", trace_id)
-        figures["trace_id"] = trace_id
-    return figures
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A run: where its files are, what share of the records it takes, and how long its parts took."""
 
+    work: Path
+    scale: float = 1.0
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
-def take_in(name: str, paths: list[Path], data: Path, chdb: Path) -> Figures:
-    """chDB and Tamis take the corpus in, in turns, so that what else the machine does meets both; chDB answers."""
-    runs = REPEATED.get(name, 1)
-    theirs: list[Figures] = []
-    ours: list[Figures] = []
-    for run in range(runs):
+    def paths(self, name: str) -> list[Path]:
+        """The files of a corpus; they are kept for the next run."""
+        variant, records, files = CORPORA[name]
+        folder = self.work / f"corpora-{generation()}-{self.scale:g}"
+        return write_files(folder, name, int(records * self.scale), variant=variant, files=files)
+
+    def data(self, name: str) -> Path:
+        """The data folder of the server that took a corpus in."""
+        return self.work / f"tamis-{name}"
+
+    def corpus(self, name: str) -> Figures:
+        """All figures of one corpus, the yardstick's first."""
+        with self.watch.part(f"{name}: records"):
+            paths = self.paths(name)
+            figures: Figures = {"records": int(CORPORA[name][1] * self.scale)}
+            figures["bytes"] = sum(path.stat().st_size for path in paths)
+            with ThreadPoolExecutor() as pool:
+                figures["zstd_bytes"] = sum(pool.map(zstd_bytes, paths))
+            if CORPORA[name][0] == "mixed":
+                figures["good_lines"] = ingest.good_lines(paths)
+        figures.update(self.take_in(name, paths))
+        with self.watch.part(f"{name}: Tamis comes to rest"):
+            figures["settled"] = run_module("benchmarks.settle", self.data(name))
         if name in ASKED:
-            say(f"{name}: chDB")
-            last = run == runs - 1
-            ways = "fastest" if runs == 1 else "all" if last else "goals"
-            theirs.append(
-                run_module("benchmarks.chdb_yardstick", chdb, *paths, "--ways", ways, *["--ask"] * last)
-            )
-        say(f"{name}: Tamis takes it in")
-        ours.append(ingest.ingested(data, paths))
-    figures: Figures = {"ingest": middle(ours)}
-    if theirs:
-        rates: dict[str, list[Figures]] = {}
-        for rate in (rate for made in theirs for rate in made["ingest"]):
-            rates.setdefault(rate["way"], []).append(rate)
-        figures["chdb"] = {**theirs[-1], "ingest": [middle(made) for made in rates.values()]}
-    return figures
+            figures.update(self.ask(name, some_trace_id(paths)))
+        return figures
+
+    def take_in(self, name: str, paths: list[Path]) -> Figures:
+        """chDB and Tamis take the corpus in, in turns, so that what else the machine does meets both; chDB answers."""
+        runs = REPEATED.get(name, 1)
+        theirs: list[Figures] = []
+        ours: list[Figures] = []
+        for run in range(runs):
+            if name in ASKED:
+                last = run == runs - 1
+                ways = "fastest" if runs == 1 else "all" if last else "goals"
+                given = (self.work / "chdb", *paths, "--ways", ways, *["--ask"] * last)
+                with self.watch.part(f"{name}: chDB" + " takes it in and answers" * last):
+                    theirs.append(run_module("benchmarks.chdb_yardstick", *given))
+            with self.watch.part(f"{name}: Tamis takes it in"):
+                rest_s = ingest.SHORT_REST_S if run else ingest.REST_S
+                ours.append(ingest.ingested(self.data(name), paths, rest_s=rest_s))
+        figures: Figures = {"ingest": middle(ours)}
+        if theirs:
+            rates: dict[str, list[Figures]] = {}
+            for rate in (rate for made in theirs for rate in made["ingest"]):
+                rates.setdefault(rate["way"], []).append(rate)
+            figures["chdb"] = {**theirs[-1], "ingest": [middle(made) for made in rates.values()]}
+        return figures
+
+    def ask(self, name: str, trace_id: str) -> Figures:
+        """Tamis' answers."""
+        with self.watch.part(f"{name}: Tamis answers over HTTP"):
+            runs = START_RUNS.get(name, 1)
+            read = ingest.read(self.data(name), questions(trace_id), start_runs=runs)
+        with self.watch.part(f"{name}: Tamis answers in process"):
+            store = run_module("benchmarks.asked", self.data(name), "--trace-id", trace_id)
+        return {"read": read, "store": store, "trace_id": trace_id}
+
+    def profiles(self, results: Figures) -> Figures:
+        """For each figure that is missed, where its time goes."""
+        missed = report.missed(results)
+        found: Figures = {}
+        for name in ("uniform-1m", "mixed-1m"):
+            if ("ingest", name) in missed:
+                paths = self.paths(name)
+                found[f"taking in {name}"] = run_module("benchmarks.profiles", "--paths", *paths)
+        for name in ASKED:
+            slow = [asked for kind, asked in missed if kind == name]
+            if slow:
+                given = ("--data", self.data(name), "--trace-id", results["corpora"][name]["trace_id"])
+                rows = run_module("benchmarks.profiles", *given, "--names", *slow)
+                found.update({f"{asked}, {name}": table for asked, table in rows.items()})
+        return found
 
 
 def zstd_bytes(path: Path) -> int:
@@ -90,24 +134,6 @@ def zstd_bytes(path: Path) -> int:
     return size + len(compressor.flush())
 
 
-def profiles(results: Figures, work: Path) -> Figures:
-    """For each figure that is missed, where its time goes."""
-    missed = report.missed(results)
-    found: Figures = {}
-    for name in ("uniform-1m", "mixed-1m"):
-        if ("ingest", name) in missed:
-            variant, records, files = CORPORA[name]
-            paths = write_files(work / f"corpora-{generation()}", name, records, variant=variant, files=files)
-            found[f"taking in {name}"] = run_module("benchmarks.profiles", "--paths", *paths)
-    for name in ASKED:
-        slow = [asked for kind, asked in missed if kind == name]
-        if slow:
-            data, trace_id = work / f"tamis-{name}", results["corpora"][name]["trace_id"]
-            rows = run_module("benchmarks.profiles", "--data", data, "--trace-id", trace_id, "--names", *slow)
-            found.update({f"{asked}, {name}": table for asked, table in rows.items()})
-    return found
-
-
 def run_module(module: str, *arguments: object) -> Any:
     """The JSON that a module of ours prints, run in a process of its own."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
@@ -115,9 +141,12 @@ def run_module(module: str, *arguments: object) -> Any:
     return json.loads(done.stdout)
 
 
-def say(text: str) -> None:
-    """Tell what goes on."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+def told(seconds: dict[str, float]) -> str:
+    """The parts' times as lines, and their sum beside what there is."""
+    lines = [f"{taken:7.1f} s  {name}" for name, taken in seconds.items()]
+    total = sum(seconds.values())
+    over = "" if total <= SECONDS_MAX else ": too long"
+    return "\n".join([*lines, f"{total:7.1f} s of {SECONDS_MAX}{over}"])
 
 
 def main() -> None:
@@ -128,30 +157,41 @@ def main() -> None:
         "--work", type=Path, default=default, help="folder for records and data; records are kept"
     )
     parser.add_argument(
-        "--only", nargs="*", choices=(*CORPORA, "crash"), help="some of it; writes no README.md"
+        "--only", nargs="*", choices=(*CORPORA, "crash"), help="some of it; only prints the figures"
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="share of the records to take, from 0.01; README.md goes to the work folder",
     )
     given = parser.parse_args()
     wanted = given.only or (*CORPORA, "crash")
+    whole = not given.only and given.scale == 1.0
     begin = time.monotonic()
+    bench = Bench(given.work, given.scale)
     results: Figures = {"machine": machine(), "corpora": {}}
     for name in CORPORA:
         if name in wanted:
-            results["corpora"][name] = measure_corpus(name, given.work)
+            results["corpora"][name] = bench.corpus(name)
     if "crash" in wanted:
-        say("kill -9")
-        results["crash"] = crash.run(given.work / "tamis-crash")
+        with bench.watch.part("kill -9"):
+            results["crash"] = crash.run(given.work / "tamis-crash")
     if not given.only:
-        say("profiles of what was missed")
-        results["profiles"] = profiles(results, given.work)
+        with bench.watch.part("profiles of what was missed"):
+            results["profiles"] = bench.profiles(results)
+    results["parts"] = bench.watch.seconds
     results["seconds"] = time.monotonic() - begin
     given.work.mkdir(parents=True, exist_ok=True)
     (given.work / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     if given.only:
         print(json.dumps(results, indent=1))
     else:
-        target = Path(__file__).with_name("README.md")
-        target.write_text(report.render(results), encoding="utf-8")
-        say(f"wrote {target.name}; {results['seconds']:.0f} s")
+        page = report.render(results)
+        target = Path(__file__).with_name("README.md") if whole else given.work / "README.md"
+        target.write_text(page, encoding="utf-8")
+        say(f"wrote {target}")
+    print(told(results["parts"]))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import itertools
 import json
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -22,6 +24,7 @@ Variant: TypeAlias = Literal["uniform", "mixed", "shapes"]
 
 SEED = 20261121
 BLOCK_RECORDS = 100_000
+WAITING_MAX = 4
 SHAPES_PER_KIND = 150
 SHAPES_MANY = 100_000
 BAD_SHARE = 0.01
@@ -64,23 +67,37 @@ def generation() -> str:
 def write_files(
     folder: Path, name: str, records: int, *, variant: Variant = "uniform", files: int = 1
 ) -> list[Path]:
-    """The files of a corpus, written unless they are there already: ``NAME.ndjson``, or ``NAME/part-00.ndjson`` …"""
+    """The files of a corpus, written unless they are there already: ``NAME.ndjson``, or ``NAME/part-00.ndjson`` …
+
+    All cores make blocks; a block is a pure function of its place, so the files do not depend on how many.
+    """
     target = folder / name
     per_file = records // files
     paths = (
         [folder / f"{name}.ndjson"] if files == 1 else [target / f"part-{k:02}.ndjson" for k in range(files)]
     )
-    for number, path in enumerate(paths):
-        if path.exists():
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as out:
-            for first in range(number * per_file, (number + 1) * per_file, BLOCK_RECORDS):
-                count = min(BLOCK_RECORDS, (number + 1) * per_file - first)
-                out.write(block(first, count, records=records, variant=variant))
-        partial.rename(path)
+    missing = [(number, path) for number, path in enumerate(paths) if not path.exists()]
+    make = partial(block, records=records, variant=variant)
+    if missing:
+        with ProcessPoolExecutor() as pool:
+            for number, path in missing:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                unfinished = path.with_suffix(".partial")
+                with unfinished.open("wb") as out:
+                    out.writelines(_blocks(pool, number * per_file, per_file, make))
+                unfinished.rename(path)
     return paths
+
+
+def _blocks(pool: Executor, first: int, count: int, make: Callable[[int, int], bytes]) -> Iterator[bytes]:
+    """The blocks of `count` records, in order; few more than there are processes wait at a time."""
+    waiting: deque[Future[bytes]] = deque()
+    for start in range(first, first + count, BLOCK_RECORDS):
+        waiting.append(pool.submit(make, start, min(BLOCK_RECORDS, first + count - start)))
+        if len(waiting) > WAITING_MAX:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def bodies(paths: Sequence[Path], bytes_max: int) -> Iterator[memoryview]:

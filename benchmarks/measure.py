@@ -5,7 +5,8 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +14,31 @@ from typing import Any
 
 LIBRARIES = ("tamis", "chdb-core", "duckdb", "pyarrow", "msgspec", "backports.zstd", "uvicorn", "fastapi")
 MOST = ("peak_mib", "rest_mib", "bytes")
-TIMINGS_MIN = 5
-SECONDS_EACH = 1.0
+TIMINGS_MIN = 3
+TIMINGS_MAX = 25
+SECONDS_EACH = 0.5
+
+
+class Stopwatch:
+    """Seconds that each part of a run took, in order."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add to a part what happens inside; say that it begins."""
+        say(name)
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin
+
+
+def say(text: str) -> None:
+    """Tell what goes on."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +52,14 @@ class Timing:
 
 
 def timed(ask: Callable[[], Any], *, cpu_s: Callable[[], float] | None = None) -> tuple[Any, Timing]:
-    """The answer and its times: once cold, then at least five times, longer when it is quick (up to 25 times)."""
+    """The answer and its times: once cold, then at least three times, more often when it is quick (up to 25 times)."""
     now_cpu = cpu_s or own_cpu_s
     begin = time.perf_counter()
     answer = ask()
     cold = time.perf_counter() - begin
     times: list[float] = []
     cpu_before = now_cpu()
-    while len(times) < TIMINGS_MIN or (sum(times) < SECONDS_EACH and len(times) < 5 * TIMINGS_MIN):
+    while len(times) < TIMINGS_MIN or (sum(times) < SECONDS_EACH and len(times) < TIMINGS_MAX):
         begin = time.perf_counter()
         ask()
         times.append(time.perf_counter() - begin)

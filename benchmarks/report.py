@@ -183,6 +183,7 @@ def render(results: Figures) -> str:
         _crash(results["crash"]),
         _profiles(results.get("profiles", {})),
         _method(),
+        _parts(results["parts"]),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -307,6 +308,12 @@ def _profiles(found: Figures) -> str:
     return "\n\n".join(parts)
 
 
+def _parts(seconds: dict[str, float]) -> str:
+    """How long the parts of the run took."""
+    rows = (f"| {name} | {taken:.0f} |" for name, taken in seconds.items())
+    return "## How long it took\n\n" + _table("| part | s |", rows)
+
+
 def _method() -> str:
     return """## How
 
@@ -320,9 +327,9 @@ def _method() -> str:
   message, Bloom filter on the trace id, `fsync_after_insert` and `fsync_part_directory` where it says synced; default
   settings, its caches on (one of them keeps which granules a repeated condition found: its first time is in the table).
 - Questions: in process on both sides, from text to the answer's values, parsing included; once cold, then the median
-  of at least five warm runs. The trace id that is present and the one that is absent are one question of the twelve:
-  the mean counts them as one. Answers are compared (`same answer`): counts, tables, instants of the newest 100,
-  patterns with their counts, first and last instants.
+  of at least three warm runs (of half a second, or 25). The trace id that is present and the one that is absent are
+  one question of the twelve: the mean counts them as one. Answers are compared (`same answer`): counts, tables,
+  instants of the newest 100, patterns with their counts, first and last instants.
 - Memory is resident memory as the system counts it (`VmHWM`), shared pages of libraries included.
 - Size on disk is everything in the data folder after a clean stop and after what the server does when nothing has
   come for some seconds: segments written anew, smaller (`benchmarks/settle.py`). chDB's table is likewise merged into

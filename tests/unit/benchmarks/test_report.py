@@ -51,7 +51,8 @@ def results() -> dict[str, Any]:
         name: corpus(asked=name != "mixed-1m")
         for name in ("uniform-1m", "mixed-1m", "shapes-1m", "uniform-10m")
     }
-    return {"machine": machine, "seconds": 500.0, "corpora": corpora, "crash": crash}
+    parts = {"uniform-1m: records": 6.4, "kill -9": 60.0}
+    return {"machine": machine, "seconds": 500.0, "corpora": corpora, "crash": crash, "parts": parts}
 
 
 def test_good_figures_meet_every_goal(results: dict[str, Any]) -> None:
@@ -59,6 +60,13 @@ def test_good_figures_meet_every_goal(results: dict[str, Any]) -> None:
     assert [goal.what for goal in report.goals(results) if not goal.met] == []
     assert "missed" not in report.render(results)
     assert report.missed(results) == set()
+
+
+def test_the_page_says_how_long_each_part_took(results: dict[str, Any]) -> None:
+    """The budget of a run can be seen, part by part."""
+    page = report.render(results)
+    assert "| uniform-1m: records | 6 |" in page
+    assert "| kill -9 | 60 |" in page
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tamis.disk.calls import SystemCalls
+from tamis.disk.calls import FILE_MODE, SystemCalls
 from tamis.disk.real import RealDisk
 from tests.support.platter import Change, FileNode, FolderNode, Mode, Node
 
@@ -56,7 +56,7 @@ class FragileCalls(SystemCalls):
         """
         self._refusals[call] = [after, error]
 
-    def create(self, path: Path, mode: int = 0o666) -> int:
+    def create(self, path: Path, mode: int = FILE_MODE) -> int:
         with self._operation("create", path):
             handle = super().create(path, mode)
             self._handles[handle] = node = self._keep(path)

@@ -50,7 +50,7 @@ def _print(folder: Path, report: "Report") -> None:
         print(visible(f"note     {note}"))
     for finding in report.findings:
         lost = "" if finding.records is None else f" ({finding.records:,} records)"
-        print(visible(f"damaged  {finding.path}: {finding.problem}{lost}"))
+        print(visible(f"damaged  {finding.sentence}{lost}"))
     state = "whole" if report.is_whole else f"{len(report.findings):,} things are damaged"
     print(
         f"{folder}: {state}; {report.records + report.journal_records:,} records: "

@@ -113,12 +113,12 @@ class Disk(Protocol):
         """Whether a file or folder has this name."""
         ...
 
-    def write_whole(self, path: Path, data: Buffers, *, mode: int = 0o666) -> None:
+    def write_whole(self, path: Path, data: Buffers, *, mode: int = 0o600) -> None:
         """Make or replace a file: on return content and name are safe; at every moment before, the name holds
         all of the old content or all of the new, also across a power cut. After an error the old file is in
         place (or, when only the last step failed, perhaps the new one) and no temporary file remains.
 
-        `mode`, less what the umask takes, is what the file may be from its first moment: 0o600 for secrets.
+        `mode`, less what the umask takes, is what the file may be from its first moment: its owner's alone.
         """
         ...
 

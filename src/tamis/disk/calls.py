@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
+"""What is kept here is nobody's business but its owner's."""
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
 
@@ -19,7 +21,7 @@ _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
 class SystemCalls:
     """The operating system's own. Stateless."""
 
-    def create(self, path: Path, mode: int = 0o666) -> int:
+    def create(self, path: Path, mode: int = FILE_MODE) -> int:
         """A new empty file, open for appending; FileExistsError when the name is taken."""
         return os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, mode)
 
@@ -60,8 +62,8 @@ class SystemCalls:
         path.unlink()
 
     def make_folder(self, path: Path) -> None:
-        """Make a folder in an existing one."""
-        path.mkdir()
+        """Make a folder for its owner alone in an existing one."""
+        path.mkdir(FOLDER_MODE)
 
     def remove_folder(self, path: Path) -> None:
         """Remove an empty folder."""

@@ -77,6 +77,10 @@ def encode_first(salt: bytes, version: int = FORMAT_VERSION) -> bytes:
     return encode_header(salt, 0, kind=HEADER_KIND, payload=[memoryview(payload)]) + payload
 
 
+FIRST_BYTES = len(encode_first(bytes(SALT_BYTES)))
+"""A file with fewer bytes holds nothing of a journal: it is made with these in it."""
+
+
 def require_format(payload: bytes, path: Path) -> None:
     """Raise FormatError unless this release reads journals with this frame 0."""
     if not payload.startswith(MAGIC) or len(payload) < len(MAGIC) + _VERSION.size:

@@ -6,6 +6,7 @@ import os
 import weakref
 from pathlib import Path
 
+from tamis.disk.calls import FILE_MODE
 from tamis.disk.failure import disk_errors
 from tamis.errors import LockedError
 
@@ -54,7 +55,7 @@ def lock_folder(path: Path, purpose: str = "tamis") -> FolderLock:
     """
     file = path / LOCK_NAME
     with disk_errors("lock", file):
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(handle, 0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tamis.disk.base import AppendFile, Buffers, Disk, ReadFile
-from tamis.disk.calls import SystemCalls
+from tamis.disk.calls import FILE_MODE, SystemCalls
 from tamis.disk.failure import disk_errors
 from tamis.errors import DiskError
 
@@ -80,7 +80,7 @@ class RealDisk:
             raise
         return True
 
-    def write_whole(self, path: Path, data: Buffers, *, mode: int = 0o666) -> None:
+    def write_whole(self, path: Path, data: Buffers, *, mode: int = FILE_MODE) -> None:
         """Make or replace a file: a temporary name, write, sync, rename, sync of the folder."""
         views = as_views(data)
         needed = sum(map(len, views))

@@ -9,13 +9,13 @@ from typing import Final
 
 from tamis.disk.base import ReadFile
 from tamis.disk.frame import (
+    FIRST_BYTES,
     HEADER_BYTES,
     HEADER_KIND,
     MAGIC,
     MARKER,
     Header,
     decode_header,
-    encode_first,
     require_format,
 )
 from tamis.errors import DiskError, FormatError
@@ -25,7 +25,6 @@ UNREADABLE: Final = "unreadable bytes"
 DAMAGED: Final = "damaged bytes"
 _BLOCK_BYTES: Final = 4_096
 _SEARCH_BYTES: Final = 1 << 20
-_FIRST_BYTES: Final = len(encode_first(bytes(8)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ class Scan:
 
     def _resembles(self) -> bool:
         """Whether a file without a whole frame may be a journal whose first frame was torn or damaged."""
-        start = self._read(0, _FIRST_BYTES)
+        start = self._read(0, FIRST_BYTES)
         alike = sum(a in (b, 0) for a, b in zip(start, MARKER, strict=False))
         return 2 * alike >= min(len(start), len(MARKER)) or MARKER in start or MAGIC in start
 

@@ -11,7 +11,7 @@ from tamis.errors import DamageError, FormatError
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.face import EmbeddedStore
 from tamis.store.embedded.format.layout import Layout
-from tamis.store.embedded.format.manifest import BatchEntry, Manifest
+from tamis.store.embedded.format.manifest import BatchEntry, Manifest, with_journal
 from tamis.store.embedded.format.manifest_file import manifest_exists, write_manifest
 from tamis.store.embedded.format.segment_files import remembered
 from tamis.store.embedded.keep.delete import Deleter
@@ -129,6 +129,7 @@ def _parts(shop: Workshop, found: Recovered, lock: FolderLock) -> StoreParts:
         shop.layout,
         bytes_max=options.journal_bytes_max,
         next_number=found.replay.next_file,
+        name=lambda number: catalog.publish(lambda manifest: with_journal(manifest, number)),
         files=found.replay.files,
     )
     committer = Committer(

@@ -91,6 +91,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     batches: tuple[BatchEntry, ...] = ()
     """Batches that no segment remembers, because none of their records is left."""
     losses: tuple[Loss, ...] = ()
+    journals: tuple[int, ...] | None = None
+    """The numbers of the journal's files: each was there when this was written. None: written by a release that
+    did not name them."""
     format: int = FORMAT
 
     def segment_names(self) -> frozenset[str]:
@@ -108,6 +111,17 @@ def with_loss(manifest: Manifest, loss: Loss) -> Manifest:
     if known or len(manifest.losses) >= LOSSES_MAX:
         return manifest
     return msgspec.structs.replace(manifest, losses=(*manifest.losses, loss))
+
+
+def with_journal(manifest: Manifest, number: int) -> Manifest:
+    """The manifest with one more file of the journal, which is there."""
+    return msgspec.structs.replace(manifest, journals=(*(manifest.journals or ()), number))
+
+
+def without_journals(manifest: Manifest, *, through: int) -> Manifest:
+    """The manifest without the journal's files up to a number, which are about to go."""
+    kept = tuple(number for number in manifest.journals or () if number > through)
+    return msgspec.structs.replace(manifest, journals=kept)
 
 
 def with_segment(manifest: Manifest, entry: SegmentEntry) -> Manifest:

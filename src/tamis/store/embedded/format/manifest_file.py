@@ -28,6 +28,8 @@ class ManifestRead:
     manifest: Manifest
     problem: str | None = None
     incomplete: bool = False
+    notes: tuple[str, ...] = ()
+    """What is not as usual, and no damage."""
 
 
 def write_manifest(disk: Disk, layout: Layout, manifest: Manifest) -> None:
@@ -69,7 +71,9 @@ def read_manifest(disk: Disk, layout: Layout) -> ManifestRead:
         damaged.append(f"{layout.manifest.name} is missing")
     problem = f"{damaged[0]}; the other copy was used, nothing is lost" if damaged else None
     # A copy that is missing or older is what a crash between the two writes leaves: no damage.
-    return ManifestRead(manifest, problem, incomplete=first != copy and manifest.format == FORMAT)
+    incomplete = first != copy and manifest.format == FORMAT
+    missing = f"{layout.manifest_copy.name} is missing; the next start writes it, nothing is lost"
+    return ManifestRead(manifest, problem, incomplete, (missing,) if incomplete and copy is None else ())
 
 
 def _read_file(disk: Disk, path: Path) -> Manifest | str | None:

@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 
 from tamis.store.embedded.format.columns import concat
-from tamis.store.embedded.format.manifest import BatchEntry, Manifest, SegmentEntry
+from tamis.store.embedded.format.manifest import BatchEntry, Manifest, SegmentEntry, without_journals
 from tamis.store.embedded.keep.retention import by_class, by_day
 from tamis.store.embedded.keep.workshop import Workshop
 from tamis.store.embedded.live.hot import Frozen
@@ -31,15 +31,15 @@ class Sealer:
         """
         with self._one:
             frozen, journals = self._freeze()
+            catalog = self._shop.catalog
             if frozen is None:
-                self._journals.drop(journals)
+                self._drop(journals)
                 return 0
             entries, batches = self._write(frozen)
-            catalog = self._shop.catalog
 
             def change(manifest: Manifest) -> Manifest:
                 return msgspec.structs.replace(
-                    manifest,
+                    without_journals(manifest, through=journals),
                     sealed_through=frozen.through,
                     segment_next=self._shop.numbers.next,
                     segments=(*manifest.segments, *entries),
@@ -49,6 +49,13 @@ class Sealer:
             catalog.publish(change, also=catalog.hot.drop_frozen)
             self._journals.drop(journals)
             return len(entries)
+
+    def _drop(self, journals: int) -> None:
+        """Remove files that hold nothing which is not in segments; the manifest forgets them first."""
+        catalog = self._shop.catalog
+        if any(number <= journals for number in catalog.manifest.journals or ()):
+            catalog.publish(lambda manifest: without_journals(manifest, through=journals))
+        self._journals.drop(journals)
 
     def _freeze(self) -> tuple[Frozen | None, int]:
         """What is to be sealed, and the number of the last journal file that holds nothing else."""

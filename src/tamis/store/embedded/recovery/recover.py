@@ -42,9 +42,11 @@ def recover(disk: Disk, layout: Layout, *, now_ns: int) -> Recovered:
     removed = _remove_unnamed(disk, layout, manifest)
     if removed:
         notes.append(f"{removed} files of unfinished segments were removed")
-    replayed = replay(disk, layout, sealed_through=manifest.sealed_through, now_ns=now_ns)
+    replayed = replay(disk, layout, manifest, now_ns=now_ns)
     for loss in replayed.losses:
         manifest = with_loss(manifest, loss)
+    if replayed.live != (manifest.journals or ()):
+        manifest = msgspec.structs.replace(manifest, journals=replayed.live)
     changed = manifest != read.manifest or read.incomplete
     return Recovered(manifest, replayed, [*notes, *replayed.notes], changed)
 

@@ -14,7 +14,12 @@ from tamis.store.embedded.format.manifest import Manifest, SegmentEntry
 from tamis.store.embedded.format.manifest_file import read_manifest
 from tamis.store.embedded.format.segment_files import damage_of, trouble_with
 from tamis.store.embedded.live.losses import describe
-from tamis.store.embedded.recovery.replay import describe_gap, is_unrecognisable, journal_numbers
+from tamis.store.embedded.recovery.replay import (
+    describe_gap,
+    is_unrecognisable,
+    journal_numbers,
+    lost_journals,
+)
 
 _TRIES = 20
 
@@ -26,6 +31,11 @@ class Finding:
     path: str
     problem: str
     records: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong with what, the path named once."""
+        return self.problem if self.path in self.problem else f"{self.path}: {self.problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +96,12 @@ def _verify_once(disk: Disk, layout: Layout, *, full: bool) -> tuple[Report, int
         size += entry.bytes + entry.tally_bytes
         findings += _look_at_segment(disk, layout, entry, full=full)
     journals = _Journals(read.manifest.sealed_through + 1)
+    gone = lost_journals(disk, layout, read.manifest)
+    findings += [Finding(f"journal/{layout.journal(number).name}", why) for number, why in gone.items()]
     findings += _look_at_journals(disk, layout, journals)
     report = Report(
         findings=tuple(findings),
-        notes=tuple(journals.notes),
+        notes=(*read.notes, *journals.notes),
         segments=len(read.manifest.segments),
         records=sum(entry.facts.records for entry in read.manifest.segments),
         bytes=size,
@@ -145,8 +157,7 @@ def _look_at_journals(disk: Disk, layout: Layout, seen: _Journals) -> Iterator[F
 def _look_at_journal(disk: Disk, path: Path, seen: _Journals) -> Iterator[Finding]:
     name = f"journal/{path.name}"
     if is_unrecognisable(disk, path):
-        yield Finding(name, "is no journal any more")
-        return
+        return  # a live one is among those lost
     for item in read_journal(disk, path):
         if isinstance(item, Gap):
             if item.reason == TORN_TAIL:

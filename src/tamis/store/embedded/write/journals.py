@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tamis.disk.base import Buffers, Disk
@@ -23,7 +23,9 @@ class JournalFile:
 class Journals:
     """The journal of a store. One writer at a time (`commit` sees to that); `drop` from any thread.
 
-    A file is made when there is something to write, so an idle store has none.
+    A file is made when there is something to write, so an idle store has none. `name` is told of each new file
+    once it is there and before anything is in it: the manifest names the files, so that one that vanishes is
+    missed.
     """
 
     def __init__(
@@ -33,10 +35,11 @@ class Journals:
         *,
         bytes_max: int,
         next_number: int,
+        name: Callable[[int], object],
         files: Iterable[JournalFile] = (),
     ) -> None:
         self._disk, self._layout, self._bytes_max = disk, layout, bytes_max
-        self._next_number = next_number
+        self._next_number, self._name = next_number, name
         self._lock = threading.Lock()
         self._files = list(files)
         self._current: Journal | None = None
@@ -58,10 +61,15 @@ class Journals:
         if self._current is not None and self._current.size >= self._bytes_max:
             self.end()
         if self._current is None:
-            self._current = Journal.create_journal(self._disk, self._layout.journal(self._next_number))
-            self._next_number += 1
+            self._begin()
+        assert self._current is not None
         self._dirty = True
         self._current.append(KIND_BATCH, payload)
+
+    def _begin(self) -> None:
+        self._current = Journal.create_journal(self._disk, self._layout.journal(self._next_number))
+        self._next_number += 1
+        self._name(self._next_number - 1)
 
     def sync(self) -> None:
         """Make everything appended so far safe."""

@@ -11,7 +11,7 @@ PLACE = Path(__file__).resolve().parents[1] / "docs/reference/settings.md"
 HEAD = """\
 # Settings
 
-<!-- Written by `make docs` from the table in src/tamis/settings/parts.py. -->
+<!-- Written by `make docs` from the table in src/tamis/settings. -->
 
 Every setting has one value, from the first of these that says something:
 

@@ -10,6 +10,7 @@ from tamis.settings.parts import (
     ServerSettings,
     StoreSettings,
 )
+from tamis.settings.pipeline import LogSettings
 from tamis.settings.retention import RetentionRule
 from tamis.settings.table import TABLE, Row
 
@@ -19,6 +20,7 @@ __all__ = [
     "ClientSettings",
     "IngestSettings",
     "KeysSettings",
+    "LogSettings",
     "QuerySettings",
     "ResolvedRow",
     "RetentionRule",

@@ -20,6 +20,7 @@ from tamis.settings.parts import (
     ServerSettings,
     StoreSettings,
 )
+from tamis.settings.pipeline import LogSettings
 from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
 
 MASK = "***REDACTED***"
@@ -55,6 +56,7 @@ class Settings:
     keys: KeysSettings = field(default_factory=KeysSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
+    log: LogSettings = field(default_factory=LogSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -75,6 +77,8 @@ def show(row: Row, value: object) -> str:
     """A value as it may be shown to anyone."""
     if row.secret:
         return MASK if value else ""
+    if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
+        return row.kind.show(tuple(_without_userinfo(item) for item in value))
     return _without_userinfo(row.kind.show(value))
 
 
@@ -105,6 +109,7 @@ def load_settings(
         keys=KeysSettings(**_of_part("keys", parsed)),
         audit=AuditSettings(**_of_part("audit", parsed)),
         client=ClientSettings(**_of_part("client", parsed)),
+        log=LogSettings(**_of_part("log", parsed)),
         sources=sources,
         warnings=tuple(_unknown_names(environ)),
     )

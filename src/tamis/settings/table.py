@@ -15,6 +15,7 @@ from tamis.settings.parts import (
     ServerSettings,
     StoreSettings,
 )
+from tamis.settings.pipeline import LogSettings
 
 PARTS: Mapping[str, type] = {
     "server": ServerSettings,
@@ -24,6 +25,7 @@ PARTS: Mapping[str, type] = {
     "keys": KeysSettings,
     "audit": AuditSettings,
     "client": ClientSettings,
+    "log": LogSettings,
 }
 
 

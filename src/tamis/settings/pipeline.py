@@ -1,0 +1,77 @@
+"""The parts of the settings that an application's own logging has; one class a part, as in `parts`."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from tamis.settings.fields import Spec, choice, flag, seconds, size, special, text, whole
+from tamis.settings.kinds import Kind, parse_list, show_list
+
+OFF = False
+_MORE_LEVELS: Mapping[str, int] = {"TRACE": 5, "NOTICE": 25}
+"""Levels that the standard library has no names for."""
+
+
+def parse_level(value: object) -> int:
+    """A level's name, or its number on Python's scale, as the number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    name = str(value).strip().upper()
+    number = {**_MORE_LEVELS, **logging.getLevelNamesMapping()}.get(name)
+    if number is None and name.isdecimal():
+        number = int(name)
+    if number is None:
+        raise ValueError("must be a level such as DEBUG, INFO, WARNING or ERROR")
+    return number
+
+
+def show_level(value: object) -> str:
+    """Its name, if it has one."""
+    names = {number: name for name, number in _MORE_LEVELS.items()}
+    return names.get(cast(int, value)) or logging.getLevelName(cast(int, value)).removeprefix("Level ")
+
+
+def severity(default: str, doc: str) -> int:
+    """A level of Python's scale."""
+    spec = Spec(Kind("level", parse_level, show_level), doc)
+    return cast(int, special(parse_level(default), spec))
+
+
+def sinks(doc: str, *default: str) -> tuple[str, ...]:
+    """Where records go: names and URLs, which may hold secrets."""
+    spec = Spec(Kind("list of sinks", parse_list, show_list), doc, in_repr=False)
+    return cast("tuple[str, ...]", special(default, spec))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What an application logs, and where to."""
+
+    service: str = text("", "The name of the service in every record; empty is the program's name.")
+    level: int = severity("INFO", "Records below this level are not made.")
+    sinks: tuple[str, ...] = sinks("Where records go: `stderr`, or URLs with commas between them.", "stderr")
+    code_level: int = severity("WARNING", "From this level on, records carry file, line and function.")
+    queue_records_max: int = whole(20_000, "Records that may wait for the worker.", least=1)
+    queue_bytes_max: int = size("64MiB", "Memory (about) that records waiting for a sink may take.", least=1)
+    overflow: str = choice(
+        "spool",
+        "What a full queue does: the disk takes what does not fit, the caller waits, or the lower levels go.",
+        "spool",
+        "block",
+        "drop",
+    )
+    block_s: float = seconds(
+        "1s", "How long a caller waits at most for a full queue, and then drops by level."
+    )
+    durable: str = choice(
+        "off",
+        "Whether a record is written before the call returns: safe from a killed process, or also on disk.",
+        "off",
+        "process",
+        "disk",
+    )
+    exit_s: float = seconds(
+        "5s", "How long the end of the process waits for deliveries; the rest is spooled."
+    )
+    sigterm: bool = flag(OFF, "Deliver at SIGTERM too, where the program has no handler of its own.")

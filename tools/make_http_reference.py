@@ -26,11 +26,17 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
   `end`: everything. Answers have RFC 3339 in UTC.
 - **Reads** take their parameters in the query string, or by `POST` as a JSON object. Every answer has `as_of`
   (give it back as a parameter, and the same question has the same answer although records keep arriving),
-  `took_ms`, and `warnings`: a damaged file that could not be looked into, a limit that was met.
+  `took_ms`, and `warnings`: a damaged file that could not be looked into, a limit that was met, and hints where the
+  query probably says something else than was meant, such as a slip or a field that no record has
+  ([all of them](query-language.md#errors-and-limits)).
 - **The question** is the same everywhere: `q` is a query of the [language](query-language.md), empty is everything;
   `start` and `end` bound the time of the records, `end` not included; `as_of` repeats an earlier read.
 - **Errors** are RFC 9457 problems, `application/problem+json`: `detail` is a sentence; an error in a query has its
   `column`. `429` and `503` have `Retry-After`: nothing was done, and the same request may be sent again.
+  Questions take turns: so many of a kind run, so many wait and no longer than `query.waiting_timeout_s`
+  ([settings](settings.md#query)), and the others are answered `429` at once.
+- **Heads** over `server.header_bytes_max`, trailers included, are answered `431`; a request with two Host headers, or
+  with one that is none, `400`.
 """
 
 

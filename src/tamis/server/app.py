@@ -22,7 +22,7 @@ from tamis.server.ask import Asker
 from tamis.server.auth import Authenticator
 from tamis.server.gate import AnswerHeaders, Gate
 from tamis.server.ingest import BODIES_BYTES_MAX
-from tamis.server.limits import BodyBudget, HeavySlots
+from tamis.server.limits import BodyBudget, Slots, Turns
 from tamis.server.local import is_loopback
 from tamis.server.problems import ProblemError, answer_error
 from tamis.server.routes.export import add_export_routes
@@ -36,10 +36,8 @@ from tamis.store.base import Store
 from tamis.telemetry.metrics import Metrics
 from tamis.version import __version__
 
-READ_THREADS = 12
 WRITE_THREADS = 12
 """More than processors: most of them wait for one shared fsync."""
-EXPORTS_MAX = 4
 
 TELEMETRY_OFF: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
@@ -49,16 +47,24 @@ def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SY
     metrics = Metrics(process=True)
     metrics.set("tamis_build_info", 1, __version__)
     accounts = Accounts(open_database(folder), clock)
-    reads = ThreadPoolExecutor(READ_THREADS, "tamis-read")
-    slots = HeavySlots(settings.query.heavy_max, settings.query.waiting_max, metrics=metrics)
+    query = settings.query
+    heavy, light, exports = (
+        Slots(Turns(kind, running_max, setting, query.waiting_max, query.waiting_timeout_s), metrics=metrics)
+        for kind, running_max, setting in (
+            ("heavy", query.heavy_max, "query.heavy_max"),
+            ("light", query.light_max, "query.light_max"),
+            ("export", query.exports_max, "query.exports_max"),
+        )
+    )
+    reads = ThreadPoolExecutor(query.heavy_max + query.light_max + query.exports_max, "tamis-read")
     return Service(
         settings=settings,
         metrics=metrics,
         accounts=accounts,
         auth=Authenticator(accounts, metrics, clock),
         bodies=BodyBudget(BODIES_BYTES_MAX, settings.server.ingest_waiting_max, metrics=metrics),
-        asker=Asker(reads, slots, timeout_s=settings.query.timeout_s, metrics=metrics),
-        exports=HeavySlots(EXPORTS_MAX, settings.query.waiting_max, metrics=metrics),
+        asker=Asker(reads, heavy=heavy, light=light, timeout_s=query.timeout_s, metrics=metrics),
+        exports=exports,
         reads=reads,
         writes=ThreadPoolExecutor(WRITE_THREADS, "tamis-write"),
         folder=folder,

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from tamis.errors import (
     QueryTooLargeError,
 )
 from tamis.server.answers import Read, encode_json
-from tamis.server.limits import HeavySlots
+from tamis.server.limits import Slots
 from tamis.server.problems import ProblemError
 from tamis.server.search import timed
 from tamis.store.base import Budget
@@ -33,12 +32,14 @@ OVERDUE_S = 5.0
 
 
 class Asker:
-    """Runs questions. `heavy` ones take turns (`HeavySlots`); each has `timeout_s`, its waiting included."""
+    """Runs questions. `heavy` ones and the others take turns among themselves (`Slots`), so that a page of records
+    does not wait for statistics; each has `timeout_s`, its waiting included."""
 
     def __init__(
-        self, pool: ThreadPoolExecutor, slots: HeavySlots, *, timeout_s: float, metrics: Metrics
+        self, pool: ThreadPoolExecutor, *, heavy: Slots, light: Slots, timeout_s: float, metrics: Metrics
     ) -> None:
-        self._pool, self._slots, self._timeout_s, self._metrics = pool, slots, timeout_s, metrics
+        self._pool, self._heavy, self._light = pool, heavy, light
+        self._timeout_s, self._metrics = timeout_s, metrics
 
     async def answer(
         self,
@@ -60,10 +61,9 @@ class Asker:
 
         result = "failed"
         try:
-            async with AsyncExitStack() as stack:
-                if heavy:
-                    await stack.enter_async_context(self._slots.slot(budget))
-                body = await self._run(request, work, budget)
+            slots = self._heavy if heavy else self._light
+            await self._while_there(request, asyncio.ensure_future(slots.enter()))
+            body = await self._run(request, work, budget, slots=slots)
             result = "ok"
         except Exception as error:
             result = _result_of(error)
@@ -73,19 +73,31 @@ class Asker:
             self._metrics.observe("tamis_query_seconds", time.perf_counter() - began, kind)
         return Response(body, media_type="application/json")
 
-    async def _run(self, request: Request, work: Callable[[], T], budget: Budget) -> T:
-        """`work` in a thread; QueryCancelledError when the caller goes away, QueryTimeoutError when it is late."""
-        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
+    async def _run(self, request: Request, work: Callable[[], T], budget: Budget, *, slots: Slots) -> T:
+        """`work` in a thread; it holds its slot until the thread is free again, also when nobody waits any more."""
         try:
-            done, _ = await asyncio.wait({running}, timeout=PATIENCE_S)
-            return running.result() if done else await self._watched(request, running)
+            running = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except BaseException:
+            slots.leave()
+            raise
+        running.add_done_callback(lambda _: slots.leave())
+        try:
+            return await self._while_there(request, running)
         finally:
             if not running.done():
                 budget.cancel()
                 running.add_done_callback(_forget)
 
+    async def _while_there(self, request: Request, running: "asyncio.Future[T]") -> T:
+        """The result; QueryCancelledError when the caller goes away before, QueryTimeoutError when it is late."""
+        try:
+            done, _ = await asyncio.wait({running}, timeout=PATIENCE_S)
+            return running.result() if done else await self._watched(request, running)
+        finally:
+            if isinstance(running, asyncio.Task):
+                running.cancel()
+
     async def _watched(self, request: Request, running: "asyncio.Future[T]") -> T:
-        """The result, unless the caller goes away or the time is over before."""
         gone = asyncio.ensure_future(_gone(request))
         waited_for: set[asyncio.Future[Any]] = {running, gone}
         try:

@@ -84,19 +84,19 @@ class Authenticator:
 
     async def principal_of(self, scope: Scope) -> Principal | None:
         """Who sent this request; None when it says nothing that is true."""
+        headers = Headers(scope=scope)
+        authorization = headers.get("authorization")
+        if (authorization or headers.get("cookie")) is None:
+            return None
         if self._clock.monotonic_s() - self._loaded_s > RELOAD_S:
             self._loaded_s = self._clock.monotonic_s()
             await asyncio.to_thread(self._reload)
-        headers = Headers(scope=scope)
-        authorization = headers.get("authorization")
         if authorization is not None:
             principal = await self._by_header(authorization, scope, headers)
             how = "header"
-        elif (cookie := headers.get("cookie")) is not None:
-            principal = self._by_cookie(cookie, scope)
-            how = "session"
         else:
-            return None
+            principal = self._by_cookie(headers.get("cookie", ""), scope)
+            how = "session"
         self._metrics.add("tamis_auth_total", 1, how, "refused" if principal is None else "accepted")
         return principal
 

@@ -15,6 +15,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 GARBAGE_AFTER_OBJECTS = 100_000
+SWITCH_INTERVAL_S = 0.001
+"""How long a thread keeps the interpreter while others wait: the event loop answers between two pieces of a worker's
+work, and has to wait for each."""
 
 
 class _Unwanted(MetaPathFinder):
@@ -34,6 +37,7 @@ def keep_lean() -> None:
     garbage is looked for after so many objects that a body seldom makes them. Call it before pyarrow is imported:
     what is loaded already stays as it is."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(GARBAGE_AFTER_OBJECTS, 50, 20)
     if not any(isinstance(one, _Unwanted) for one in sys.meta_path):
         sys.meta_path.insert(0, _Unwanted())

@@ -1,12 +1,10 @@
-"""What one server takes on at a time: bytes of bodies, and heavy questions."""
+"""What one server takes on at a time: bytes of bodies, and questions."""
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from tamis.errors import OverloadedError, QueryTimeoutError
-from tamis.store.base import Budget
+from tamis.errors import OverloadedError
 from tamis.telemetry.metrics import Metrics
 
 RETRY_AFTER_S = 1.0
@@ -73,47 +71,59 @@ class BodyClaim:
         self.held = 0
 
 
-class HeavySlots:
-    """At most `running_max` heavy questions at a time; `waiting_max` wait in order, further ones are refused."""
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How many questions of a kind may run at a time, by which setting; how many more may wait, and how long."""
 
-    def __init__(self, running_max: int, waiting_max: int, *, metrics: Metrics) -> None:
-        self._slots = asyncio.Semaphore(running_max)
-        self._waiting_max = waiting_max
+    kind: str
+    running_max: int
+    setting: str
+    waiting_max: int
+    waiting_timeout_s: float
+
+
+class Slots:
+    """Questions of one kind take turns, in the order in which they came. Those that find the queue full, or wait
+    too long in it, are refused (OverloadedError) instead of being late. For one event loop."""
+
+    def __init__(self, turns: Turns, *, metrics: Metrics) -> None:
+        self._turns, self._metrics = turns, metrics
+        self._slots = asyncio.Semaphore(turns.running_max)
         self._waiting = 0
-        self._metrics = metrics
 
-    async def enter(self, budget: Budget) -> None:
-        """Take a slot, waiting for as long as the question's time lasts. `leave` gives it back."""
-        if self._slots.locked() and self._waiting >= self._waiting_max:
-            self._metrics.add("tamis_limits_met_total", 1, "query.waiting_max")
-            raise OverloadedError(
-                f"{self._waiting} heavy queries wait already (query.waiting_max)", RETRY_AFTER_S
-            )
-        await self._wait(budget)
+    async def enter(self) -> None:
+        """Take a slot. `leave` gives it back."""
+        if self._slots.locked():
+            await self._wait()
+        else:
+            await self._slots.acquire()
+        self._metrics.add("tamis_queries_running", 1, self._turns.kind)
 
     def leave(self) -> None:
         """Give the slot back."""
+        self._metrics.add("tamis_queries_running", -1, self._turns.kind)
         self._slots.release()
 
-    @asynccontextmanager
-    async def slot(self, budget: Budget) -> AsyncIterator[None]:
-        """A slot for the time of a block."""
-        await self.enter(budget)
+    async def _wait(self) -> None:
+        turns = self._turns
+        if self._waiting >= turns.waiting_max:
+            raise self._refusal("query.waiting_max", f"{self._waiting} wait already")
+        self._count_waiting(1)
         try:
-            yield
-        finally:
-            self.leave()
-
-    async def _wait(self, budget: Budget) -> None:
-        self._waiting += 1
-        self._metrics.set("tamis_queries_waiting", self._waiting)
-        try:
-            async with asyncio.timeout(budget.remaining_s()):
+            async with asyncio.timeout(turns.waiting_timeout_s):
                 await self._slots.acquire()
         except TimeoutError:
-            raise QueryTimeoutError(
-                f"the query waited {budget.timeout_s:g} s for others to end; ask again later"
-            ) from None
+            waited = f"none ended within {turns.waiting_timeout_s:g} s"
+            raise self._refusal("query.waiting_timeout_s", waited) from None
         finally:
-            self._waiting -= 1
-            self._metrics.set("tamis_queries_waiting", self._waiting)
+            self._count_waiting(-1)
+
+    def _count_waiting(self, change: int) -> None:
+        self._waiting += change
+        self._metrics.set("tamis_queries_waiting", self._waiting, self._turns.kind)
+
+    def _refusal(self, limit: str, reason: str) -> OverloadedError:
+        turns = self._turns
+        self._metrics.add("tamis_limits_met_total", 1, limit)
+        running = f"{turns.running_max} {turns.kind} queries run ({turns.setting})"
+        return OverloadedError(f"{running}, and {reason} ({limit})", RETRY_AFTER_S)

@@ -12,7 +12,7 @@ from tamis.metadata.accounts import Accounts
 from tamis.server.ask import Asker
 from tamis.server.auth import Authenticator
 from tamis.server.ingest import Ingester
-from tamis.server.limits import BodyBudget, HeavySlots
+from tamis.server.limits import BodyBudget, Slots
 from tamis.server.problems import ProblemError
 from tamis.server.search import Searcher
 from tamis.settings import Settings
@@ -39,7 +39,7 @@ class Service:
     auth: Authenticator
     bodies: BodyBudget
     asker: Asker
-    exports: HeavySlots
+    exports: Slots
     reads: ThreadPoolExecutor
     writes: ThreadPoolExecutor
     folder: Path | None = None

@@ -1,14 +1,19 @@
 """A server in this process, over the reference store, with a caller that has the token."""
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
 from tamis.server.app import create_app
+from tamis.server.listen import bind, server_for
 from tamis.settings import Settings, load_settings
+from tamis.store.base import Store
 from tamis.store.memory import MemoryStore
+from tests.support.commands import wait_for
 
 TOKEN = "tamis_" + "t" * 43
 
@@ -46,3 +51,22 @@ async def caller(stranger: httpx2.AsyncClient) -> httpx2.AsyncClient:
     """A caller with the admin's token."""
     stranger.headers["Authorization"] = f"Bearer {TOKEN}"
     return stranger
+
+
+@contextmanager
+def listening(store: Store, **values: object) -> Iterator[int]:
+    """The port of a server in a thread of this process, over sockets and with its protocol."""
+    given = {"server.admin_token": TOKEN, "server.port": 0}
+    settings = load_settings(
+        {**given, **{name.replace("__", "."): value for name, value in values.items()}}, {}
+    )
+    bound = bind(settings)
+    server = server_for(create_app(settings, store), settings)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        assert wait_for(lambda: server.started)
+        yield bound.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -127,6 +127,37 @@ async def test_a_cancelled_request_ends_the_question() -> None:
         await running
 
 
+async def test_a_slot_is_held_as_long_as_its_thread(settings: Any) -> None:
+    """Who asks and goes away, again and again, keeps no more threads busy than may be."""
+
+    class Deaf(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.began, self.end = threading.Event(), threading.Event()
+
+        def count(self, question: Question, budget: Budget) -> Counted:
+            self.began.set()
+            self.end.wait(WAIT_S)
+            return Counted(0)
+
+    store = Deaf()
+    app = create_app(load_settings({"server.admin_token": TOKEN, "query.heavy_max": 1}, {}), store)
+    metrics = app.state.service.metrics
+    running = RawCall(app, "/api/v1/count").start()
+    await wait_for(store.began)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert metrics.value("tamis_queries_running", "heavy") == 1
+    later = RawCall(app, "/api/v1/count")
+    asking = later.start()
+    while metrics.value("tamis_queries_waiting", "heavy") < 1:
+        await asyncio.sleep(0)
+    store.end.set()
+    later.taken.release()
+    await asyncio.wait_for(asking, WAIT_S)
+    assert later.messages[0]["status"] == 200
+
+
 async def test_a_question_ends_in_its_time() -> None:
     """504 with a sentence, and counted."""
     app = slow_app(SlowStore(), "100ms")
@@ -157,7 +188,7 @@ async def test_a_reader_who_goes_away_ends_the_export() -> None:
     call.taken.release()
     await asyncio.wait_for(running, WAIT_S)
     for _ in range(4):
-        await asyncio.wait_for(app.state.service.exports.enter(Budget(WAIT_S)), WAIT_S)
+        await asyncio.wait_for(app.state.service.exports.enter(), WAIT_S)
 
 
 async def test_an_export_is_made_as_fast_as_it_is_read() -> None:

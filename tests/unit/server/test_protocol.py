@@ -1,18 +1,13 @@
 """Heads, trailers and hosts as strangers send them, over sockets."""
 
 import socket
-import threading
 from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 
-from tamis.server.app import create_app
-from tamis.server.listen import bind, server_for
-from tamis.settings import load_settings
 from tamis.store.memory import MemoryStore
-from tests.support.commands import wait_for
-from tests.unit.server.conftest import TOKEN
+from tests.unit.server.conftest import TOKEN, listening
 
 WAIT_S = 20
 HEAD_BYTES_MAX = 65_536
@@ -25,17 +20,8 @@ RECORD = b'f\r\n{"message":"a"}\r\n'
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """The port of a server in this process."""
-    settings = load_settings(
-        {"server.admin_token": TOKEN, "server.port": 0, "server.header_timeout_s": 1.0}, {}
-    )
-    bound = bind(settings)
-    server = server_for(create_app(settings, MemoryStore()), settings)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-    thread.start()
-    assert wait_for(lambda: server.started)
-    yield bound.getsockname()[1]
-    server.should_exit = True
-    thread.join(WAIT_S)
+    with listening(MemoryStore(), server__header_timeout_s=1.0) as made:
+        yield made
 
 
 def told(port: int, *pieces: bytes) -> bytes:

@@ -34,7 +34,7 @@ async def export(request: Request) -> Response:
         file_format=file_format,
         order="desc" if given.choice("order", ("asc", "desc")) == "desc" else "asc",
     )
-    await service.exports.enter(Budget(service.settings.query.timeout_s))
+    await service.exports.enter()
     pieces = made.pieces()
 
     def ended() -> None:

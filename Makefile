@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+UPGRADE ?=
 
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
@@ -50,9 +51,9 @@ fmt: .venv/ready  ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/ready  ## resolve the dependencies anew into requirements/
-	$(COMPILE) pyproject.toml --extra server --group dev --group docs --upgrade -o requirements/dev.lock
-	$(COMPILE) pyproject.toml --extra server --group bench -c requirements/dev.lock --upgrade -o requirements/bench.lock
+lock: .venv/ready  ## bring requirements/ in step with pyproject.toml; UPGRADE=--upgrade takes newer versions
+	$(COMPILE) pyproject.toml --extra server --group dev --group docs $(UPGRADE) -o requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra server --group bench -c requirements/dev.lock $(UPGRADE) -o requirements/bench.lock
 	grep -m 1 '^uv==' requirements/dev.lock | cut -d ' ' -f 1 | $(COMPILE) - -o requirements/uv.lock
 
 clean:  ## remove what was built, but not .venv

@@ -3,11 +3,13 @@
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
+from tamis.metadata.database import Database, open_database
 from tamis.server.app import create_app
 from tamis.server.listen import bind, server_for
 from tamis.settings import Settings, load_settings
@@ -21,6 +23,21 @@ TOKEN = "tamis_" + "t" * 43
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def databases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Applications that a test makes and never runs to their end leave databases open: they are closed here."""
+    opened: list[Database] = []
+
+    def opening(folder: Path | None) -> Database:
+        opened.append(open_database(folder))
+        return opened[-1]
+
+    monkeypatch.setattr("tamis.server.app.open_database", opening)
+    yield
+    for database in opened:
+        database.close()
 
 
 @pytest.fixture

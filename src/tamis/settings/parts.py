@@ -122,6 +122,10 @@ class StoreSettings:
         "Deleted records are hidden at once, and erased from the files after this time; a day at most.",
         most=DAY_S,
     )
+    scrub_bytes_per_s: int = size(
+        "8MiB", "How fast stored files are compared with their digests in the background; off: they are not."
+    )
+    scrub_interval_s: float = seconds("24h", "From the beginning of one round of that to the next.", least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("tamis_refused_total", "counter", "Requests refused before a route saw them.", ("reason",)),
     Metric("tamis_store_records", "gauge", "Records in the store."),
     Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
+    Metric(
+        "tamis_store_damaged_segments", "gauge", "Segments that answers go without, because they are damaged."
+    ),
     Metric("tamis_store_state", "gauge", "1 for the state the store is in.", ("state",)),
 )
 """Every metric there is; docs/reference/metrics.md holds the same rows."""

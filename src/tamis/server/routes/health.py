@@ -64,6 +64,7 @@ async def metrics(request: Request) -> Response:
 def _set_health(metrics: Metrics, health: StoreHealth) -> None:
     metrics.set("tamis_store_records", health.records)
     metrics.set("tamis_store_bytes", health.bytes_on_disk)
+    metrics.set("tamis_store_damaged_segments", health.facts.get("lost_segments", 0))
     for state in STATES:
         metrics.set("tamis_store_state", int(state == health.state), state)
 

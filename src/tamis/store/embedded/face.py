@@ -28,7 +28,7 @@ T = TypeVar("T")
 class EmbeddedStore:
     """`store.base.Store` in a folder: journal, segments, manifest. Made by `create_store` and `open_store`.
 
-    `seal_now`, `merge_now`, `expire_now`, `erase_now` do at once what happens in the background otherwise.
+    `seal_now`, `merge_now`, `expire_now`, `erase_now`, `scrub_now` do at once what happens in the background otherwise.
     """
 
     def __init__(self, parts: StoreParts) -> None:
@@ -152,6 +152,10 @@ class EmbeddedStore:
     def erase_now(self) -> int:
         """Erase everything that was deleted; return how many segments that touched."""
         return self.parts.upkeep.erase()
+
+    def scrub_now(self) -> None:
+        """Compare every segment and tally with its digest; what is damaged is named in answers from then on."""
+        self.parts.upkeep.scrub()
 
     def close(self) -> None:
         """Seal what is hot and let go of the folder. Idempotent."""

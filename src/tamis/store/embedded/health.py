@@ -42,6 +42,8 @@ def _facts(parts: StoreParts) -> dict[str, Any]:
         "sealed_through": manifest.sealed_through,
         "deletions": len(manifest.tombstones),
         "lost_segments": sum(loss.segment is not None for loss in manifest.losses),
+        "scrub_rounds": parts.upkeep.scrubber.rounds,
+        "scrubbed_bytes": parts.upkeep.scrubber.bytes,
         "batch_ids": len(parts.batches),
         "expired_records": parts.upkeep.expired_records,
         "files_waiting": parts.shop.catalog.retired,

@@ -70,6 +70,11 @@ class StoreOptions:
     erase_after_s: float = 3_600.0
     """A deletion is erased from the files so long after it was asked for."""
 
+    scrub_bytes_per_s: int = 8 * MIB
+    """Segments and tallies are compared with their digests at this pace; 0: they are not."""
+    scrub_interval_s: float = 86_400.0
+    """From the beginning of one round over all of them to the next."""
+
     query_memory_bytes: int = 384 * MIB
     query_threads: int = 2
     query_heavy_max: int = 4

@@ -146,10 +146,10 @@ def _parts(shop: Workshop, found: Recovered, lock: FolderLock) -> StoreParts:
     )
     batches.add(batch.entry for batch in found.replay.batches if batch.entry is not None)
     admission = Admission(shop.disk, shop.layout, options, hot_bytes=lambda: catalog.hot.memory_bytes)
-    upkeep = Upkeep(shop, committer, journals)
+    around = Around(shop.disk, shop.layout, catalog)
+    upkeep = Upkeep(shop, committer, journals, around.found)
     intake = Intake(committer, batches, admission=admission, clock=shop.clock, taken=upkeep.batch_taken)
     deleter = Deleter(catalog, shop.engine, shop.clock)
-    around = Around(shop.disk, shop.layout, catalog)
     notes = tuple(found.notes)
     return StoreParts(
         shop, journals, committer, batches, admission, intake, upkeep, deleter, around, lock, notes

@@ -9,6 +9,7 @@ from tamis.store.embedded.keep.expire import Expirer
 from tamis.store.embedded.keep.keeper import Job, Lane
 from tamis.store.embedded.keep.merge import Merger, groups_to_merge
 from tamis.store.embedded.keep.retention import expired
+from tamis.store.embedded.keep.scrub import Damaged, Scrubber
 from tamis.store.embedded.keep.seal import Sealer
 from tamis.store.embedded.keep.workshop import Workshop
 from tamis.store.embedded.write.commit import Committer
@@ -23,12 +24,13 @@ class Upkeep:
     Sealing has its own thread, so that a long merge never makes appends wait.
     """
 
-    def __init__(self, shop: Workshop, committer: Committer, journals: Journals) -> None:
+    def __init__(self, shop: Workshop, committer: Committer, journals: Journals, damaged: Damaged) -> None:
         self._shop, self._committer, self._journals = shop, committer, journals
         self.sealer = Sealer(shop, committer, journals)
         self._merger, self._expirer = Merger(shop), Expirer(shop, journals)
         self._eraser = Eraser(shop, self.sealer.seal)
-        self._house = threading.RLock()
+        self.scrubber = Scrubber(shop, damaged)
+        self._house, self._scrubbing = threading.RLock(), threading.Lock()
         self._synced = shop.clock.monotonic_s()
         sealing = [Job("sealing", self.seal_due, self.seal)]
         if shop.options.durability == "memory":
@@ -40,9 +42,11 @@ class Upkeep:
             Job("shrinking", self._shrink_due, self.shrink),
             Job("removing old files", lambda: bool(shop.catalog.retired), shop.catalog.sweep),
         ]
+        scrubbing = [Job("scrubbing", self.scrubber.due, self._scrub_step)]
         self._lanes = (
             Lane("seal", sealing, clock=shop.clock),
             Lane("house", house, clock=shop.clock, tick_s=_HOUSE_TICK_S),
+            Lane("scrub", scrubbing, clock=shop.clock),
         )
 
     @property
@@ -102,6 +106,15 @@ class Upkeep:
             erased = self._eraser.erase(list(self._shop.catalog.manifest.tombstones))
             self._shop.catalog.sweep()
             return erased
+
+    def scrub(self) -> None:
+        """Compare every byte with its digest now."""
+        with self._scrubbing:
+            self.scrubber.all()
+
+    def _scrub_step(self) -> None:
+        with self._scrubbing:
+            self.scrubber.step()
 
     def erase_due(self) -> bool:
         """Whether a deletion is old enough to be erased."""

@@ -49,11 +49,18 @@ class Around:
         with self._one:
             if self.now is not seen:
                 return True
-            found = self._named(error) or self._damaged()
-            for entry, reason in found:
-                if not self._mend(entry):
-                    self._catalog.set_aside(entry.name, reason)
-            return bool(found)
+            return self._go_around(self._named(error) or self._damaged())
+
+    def found(self, error: DamageError) -> None:
+        """Mend or set aside the segment that an error speaks of, if it is live."""
+        with self._one:
+            self._go_around(self._named(error))
+
+    def _go_around(self, found: list[tuple[SegmentEntry, str]]) -> bool:
+        for entry, reason in found:
+            if not self._mend(entry):
+                self._catalog.set_aside(entry.name, reason)
+        return bool(found)
 
     def _named(self, error: Exception) -> list[tuple[SegmentEntry, str]]:
         """The segment that an error speaks of, when it is live."""

@@ -14,7 +14,9 @@ class GatedJournals(Journals):
     """A journal whose first sync waits until the test lets it go."""
 
     def __init__(self, folder):
-        super().__init__(RealDisk(), Layout(folder), bytes_max=1 << 20, next_number=1, name=lambda number: None)
+        super().__init__(
+            RealDisk(), Layout(folder), bytes_max=1 << 20, next_number=1, name=lambda number: None
+        )
         self.gate, self.syncing = threading.Event(), threading.Event()
         self.syncs = 0
 

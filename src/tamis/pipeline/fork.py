@@ -1,0 +1,34 @@
+"""After a fork: everything that holds threads, queues or files starts anew in the child."""
+
+import os
+import weakref
+from typing import Protocol
+
+
+class Forked(Protocol):
+    """Something that a fork would leave half there."""
+
+    def after_fork(self) -> None:
+        """In the child, on its only thread: forget what belongs to the parent (threads, what was queued, open
+        files, locks in any state) without touching it, and start anew at first use. Must not log.
+        """
+        ...
+
+
+def watch_forks(owner: Forked) -> None:
+    """Call `owner.after_fork` in each child, for as long as the owner lives; in the order of watching."""
+    _ORDER[id(owner)] = weakref.ref(owner, lambda _ref, key=id(owner): _ORDER.pop(key, None))
+
+
+_ORDER: dict[int, "weakref.ref[Forked]"] = {}
+
+
+def _after_fork() -> None:
+    for reference in list(_ORDER.values()):
+        owner = reference()
+        if owner is not None:
+            owner.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -280,6 +280,39 @@ def test_verify_finds_damage(tmp_path: Path) -> None:
     assert len(report["findings"]) == 1
 
 
+def test_an_export_that_damage_left_records_out_of_says_so(tmp_path: Path) -> None:
+    """Exit 1 and a last line on stderr, from a folder and from a server; doctor names the file once."""
+    tamis("ingest", "-", "--data", "data", home=tmp_path, given="one\ntwo\n")
+    assert tamis("export", "--data", "data", home=tmp_path).code == 0
+    (segment,) = (tmp_path / "data" / "segments").rglob("*.parquet")
+    segment.write_bytes(bytes(segment.stat().st_size))
+    done = tamis("export", "--data", "data", home=tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert segment.name in done.err
+    assert "not complete" in done.err.splitlines()[-1]
+    with running_server(tmp_path) as server:
+        far = tamis("export", "--url", server.url, home=tmp_path, TAMIS_TOKEN=TOKEN)
+    assert far.code == 1
+    assert "not complete" in far.err.splitlines()[-1]
+    doctor = tamis("doctor", "--data", "data", home=tmp_path)
+    assert doctor.code == 1
+    assert doctor.out.count(segment.name) == 1
+
+
+def test_what_is_in_a_data_folder_is_its_owners(tmp_path: Path) -> None:
+    """Folders 0700 and files 0600, all of them, while a server runs and after."""
+
+    def modes() -> set[tuple[bool, int]]:
+        found = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+        return {(path.is_dir(), path.stat().st_mode & 0o777) for path in found}
+
+    with running_server(tmp_path):
+        assert tamis("ingest", "-", "--data", "data", home=tmp_path, given="one\n").code == 0
+        assert modes() == {(True, 0o700), (False, 0o600)}
+    tamis("ingest", "-", "--data", "data", home=tmp_path, given="two\n")
+    assert modes() == {(True, 0o700), (False, 0o600)}
+
+
 def test_verify_counts_what_is_in_the_journal(tmp_path: Path) -> None:
     """Records that a killed server left in the journal are counted there: none seem to be gone."""
     with running_server(tmp_path) as server:

@@ -10,11 +10,14 @@ from typing import Annotated, BinaryIO, Literal
 
 from cyclopts import Parameter
 
-from tamis.cli.failure import UsageError
+from tamis.cli.failure import Exit, UsageError
 from tamis.cli.options import When, Where, ask_of
 from tamis.cli.question import pointing_at, read_query
 from tamis.cli.reach import open_target
-from tamis.cli.terminal import say
+from tamis.cli.target import Ask, Target
+from tamis.cli.terminal import say, warn
+from tamis.errors import TamisError
+from tamis.store.base import LOST
 
 FileFormat = Literal["ndjson", "csv", "parquet"]
 
@@ -25,8 +28,10 @@ def export(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     when: When = When(),
     where: Where = Where(),
-) -> None:
+) -> int:
     """Write what a query finds as NDJSON, CSV or Parquet, oldest first.
+
+    Exits with 1 when records are left out because what held them is damaged.
 
     Parameters
     ----------
@@ -48,10 +53,28 @@ def export(
             for piece in pieces:
                 file.write(piece)
                 written += len(piece)
+        lost = _lost(target, ask)
     finally:
         target.close()
     if output is not None:
         say(f"{output}: {written:,} bytes")
+    if not lost:
+        return int(Exit.DONE)
+    warn(lost)
+    say("tamis: the export is not complete: damage left records out of it; `tamis verify` says more")
+    return int(Exit.FOUND)
+
+
+def _lost(target: Target, ask: Ask) -> list[str]:
+    """What damage takes from answers to the question, known now that every byte was read.
+
+    Any answer to it says that; where one takes too long, one about its time does.
+    """
+    try:
+        answer = target.search(ask, limit=1)
+    except TamisError:
+        answer = target.search(Ask("", ask.start, ask.end), limit=1)
+    return [text for text in answer.get("warnings", ()) if text.endswith(LOST)]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ class Exit(IntEnum):
 
     DONE = 0
     FOUND = 1
-    """Something is wrong with what was looked at (verify, doctor)."""
+    """Something is wrong with what was looked at (verify, doctor, export)."""
     USAGE = 2
     FAILED = 3
 

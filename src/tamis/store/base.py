@@ -28,6 +28,10 @@ class Question:
     as_of: int | None = None
 
 
+LOST = "cannot be read"
+"""How each warning ends that tells of records which damage took from an answer."""
+
+
 class Budget:
     """How long a question may take, and the way to call it off; shared by whoever asks and whoever answers.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tamis.clock import NS_PER_S
-from tamis.store.base import Question
+from tamis.store.base import LOST, Question
 from tamis.store.embedded.format.layout import SEGMENT_SUFFIX
 from tamis.store.embedded.format.manifest import Loss, SegmentEntry
 
@@ -27,7 +27,7 @@ def loss_of_segment(entry: SegmentEntry, reason: str, *, found: int) -> Loss:
 
 def describe(loss: Loss) -> str:
     """A sentence for people."""
-    return f"{loss.path}: {loss.reason}; {_what(loss)} cannot be read"
+    return f"{loss.path}: {loss.reason}; {_what(loss)} {LOST}"
 
 
 def _what(loss: Loss) -> str:

@@ -1,1 +1,66 @@
-"""Tamis: a fine sieve for logs."""
+"""Tamis: a fine sieve for logs.
+
+The names that applications use, each loaded when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tamis.embed.agent import AgentLogger, get_agent_logger
+    from tamis.embed.config import LoggingConfig
+    from tamis.embed.install import get_logger
+    from tamis.embed.logger import Logger
+    from tamis.embed.manager import LoggingManager, configure, flush, shutdown
+    from tamis.embed.performance import log_performance
+    from tamis.pipeline.metrics import LogMetrics
+    from tamis.record.context import context
+    from tamis.version import __version__
+
+_PLACES = {
+    "AgentLogger": "tamis.embed.agent",
+    "LogMetrics": "tamis.pipeline.metrics",
+    "Logger": "tamis.embed.logger",
+    "LoggingConfig": "tamis.embed.config",
+    "LoggingManager": "tamis.embed.manager",
+    "__version__": "tamis.version",
+    "configure": "tamis.embed.manager",
+    "context": "tamis.record.context",
+    "flush": "tamis.embed.manager",
+    "get_agent_logger": "tamis.embed.agent",
+    "get_logger": "tamis.embed.install",
+    "log_performance": "tamis.embed.performance",
+    "shutdown": "tamis.embed.manager",
+}
+_MODULES = frozenset(("errors", "testing"))
+
+__all__ = [
+    "AgentLogger",
+    "LogMetrics",
+    "Logger",
+    "LoggingConfig",
+    "LoggingManager",
+    "__version__",
+    "configure",
+    "context",
+    "flush",
+    "get_agent_logger",
+    "get_logger",
+    "log_performance",
+    "shutdown",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"tamis.{name}")
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'tamis' has no attribute {name!r}")
+    value = getattr(import_module(place), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

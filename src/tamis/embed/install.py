@@ -70,3 +70,8 @@ def uninstall() -> None:
         if _level_before is not None:
             root.setLevel(_level_before)
             _level_before = None
+
+
+def is_installed() -> bool:
+    """Whether our handler is on the root logger."""
+    return OUTLET.handlers is not None

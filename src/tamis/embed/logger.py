@@ -78,7 +78,7 @@ class Logger(logging.Logger):
 
     fatal = critical
 
-    def log(self, level: Any = _ABSENT, msg: object = _ABSENT, /, *args: object, **fields: Any) -> None:  # type: ignore[override]  # both also by name, as fields are
+    def log(self, level: Any = _ABSENT, msg: object = _ABSENT, /, *args: object, **fields: Any) -> None:
         """Log at a level by its number; see `debug`."""
         if level is _ABSENT:
             level = fields.pop("level", None)

@@ -1,15 +1,15 @@
 """Where loggers put what they captured: one place for the process, changed while they go on."""
 
 import logging
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from tamis.clock import now_ns
+from tamis.embed.values import formatted
 from tamis.pipeline.captured import Captured, Code, More
 from tamis.pipeline.own import this_thread
 from tamis.record.context import CURRENT, Context
+from tamis.telemetry.diagnostics import Diagnostics
 
 NEVER = 1 << 31
 """A level that no record reaches."""
@@ -40,6 +40,8 @@ def _into_nothing(_captured: Captured) -> None:
 
 
 OUTLET = Outlet()
+DIAGNOSTICS = Diagnostics()
+"""Where capture says what it has to say of itself."""
 
 
 def put_captured(
@@ -58,9 +60,14 @@ def put_captured(
     put((now_ns(), level, logger, message, arguments, fields, bound, thread, OUTLET.context(), code, more))
 
 
+def put_own(captured: Captured) -> None:
+    """What was logged within the pipeline's own work: WARNING and above is told to whoever runs the program."""
+    _, level, name, message, arguments, *_ = captured
+    if level >= logging.WARNING:
+        text = formatted(message, arguments)[0] if arguments else message
+        DIAGNOSTICS.tell(f"logger {name}", f"{name}, while records were delivered: {text}")
+
+
 def report_lost(logger: str, error: Exception) -> None:
-    """Say on stderr that a record could not be captured, as `logging` does, unless it was told not to; never
-    raises."""
-    if logging.raiseExceptions and sys.stderr is not None:
-        with suppress(OSError, ValueError):
-            sys.stderr.write(f"tamis: a record of {logger} could not be captured: {error!r}\n")
+    """Say that a record could not be captured; never raises."""
+    DIAGNOSTICS.tell("capture", f"a record of {logger} could not be captured: {error!r}")

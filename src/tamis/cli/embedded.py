@@ -1,5 +1,6 @@
 """A data folder as target, without a server: the server's own answers, from a store opened here."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from tamis.record.model import Columns
 from tamis.server.export import Export
 from tamis.server.params import Asked
 from tamis.server.problems import ProblemError
-from tamis.server.search import Searcher
+from tamis.server.search import Searcher, timed
 from tamis.settings import Settings
 from tamis.store.base import Budget, Store
 from tamis.store.open import open_store
@@ -75,8 +76,9 @@ class EmbeddedTarget:
         self._store.close()
 
     def _answer(self, ask_store: Callable[..., Any], ask: Ask, **parameters: Any) -> Answer:
+        began = time.perf_counter()
         with _problems_told():
-            made = ask_store(_asked(ask), Budget(self._timeout_s), **parameters)
+            made = timed(ask_store(_asked(ask), Budget(self._timeout_s), **parameters), began)
         answer: Answer = msgspec.to_builtins(made)
         return answer
 

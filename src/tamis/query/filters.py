@@ -1,9 +1,7 @@
 """Conditions put together: AND (also implied), OR, NOT, parentheses, ``field:(a OR b)``."""
 
-from dataclasses import dataclass
-
 from tamis.errors import QueryError
-from tamis.query.ast import All, And, Filter, Not, Or
+from tamis.query.ast import All, And, Filter, Not, Or, Regex
 from tamis.query.conditions import (
     PATTERN,
     TIME,
@@ -13,16 +11,7 @@ from tamis.query.conditions import (
     time_condition,
 )
 from tamis.query.lexer import Scanner
-
-
-@dataclass(frozen=True, slots=True)
-class QueryLimits:
-    """How large a query may be."""
-
-    chars_max: int = 32_768
-    depth_max: int = 50
-    nodes_max: int = 2_000
-    limit_max: int = 1_000_000
+from tamis.query.limits import QueryLimits
 
 
 class FilterParser:
@@ -33,6 +22,7 @@ class FilterParser:
         self._limits = limits
         self._depth = 0
         self._nodes = 0
+        self._regexes = 0
 
     def parse(self) -> Filter:
         """The filter up to the end or the first ``|``; nothing at all means everything."""
@@ -91,23 +81,32 @@ class FilterParser:
 
     def _condition(self, field: str | None) -> Filter:
         scanner = self._scanner
+        column = scanner.column
         self._count()
         if not scanner.char or scanner.char in ")|":
             raise scanner.error("a condition is missing here", 'Write a word, a "phrase" or field:value.')
         if scanner.char == "(":
             return self._group(field)
         if field is not None:
-            return field_condition(field, scanner)
+            return self._leaf(field_condition(field, scanner), column)
         head = scanner.head()
         if head is None:
-            return bare_condition(scanner)
+            return self._leaf(bare_condition(scanner), column)
         if head.name == TIME and not head.quoted:
             return time_condition(scanner)
         if scanner.char == "(":
             return self._group(head.name, special=head.name == PATTERN and not head.quoted)
         if head.name == PATTERN and not head.quoted:
             return pattern_condition(scanner)
-        return field_condition(head.name, scanner)
+        return self._leaf(field_condition(head.name, scanner), column)
+
+    def _leaf(self, found: Filter, column: int) -> Filter:
+        if isinstance(found, Regex):
+            self._regexes += 1
+            if self._regexes > self._limits.regexes_max:
+                reason = f"more than regexes_max = {self._limits.regexes_max} regular expressions"
+                raise QueryError(reason, column, "One can stand for several: /one|other/.")
+        return found
 
     def _group(self, field: str | None, *, special: bool = False) -> Filter:
         scanner = self._scanner

@@ -2,8 +2,9 @@
 
 from tamis.errors import QueryError
 from tamis.query.ast import Query
-from tamis.query.filters import FilterParser, QueryLimits
+from tamis.query.filters import FilterParser
 from tamis.query.lexer import Scanner
+from tamis.query.limits import QueryLimits
 from tamis.query.stages import StageParser
 
 DEFAULT_LIMITS = QueryLimits()
@@ -21,4 +22,4 @@ def parse(text: str, limits: QueryLimits = DEFAULT_LIMITS) -> Query:
         raise QueryError("half of a surrogate pair is no character", broken + 1)
     scanner = Scanner(text)
     found = FilterParser(scanner, limits).parse()
-    return Query(found, StageParser(scanner, limit_max=limits.limit_max).parse())
+    return Query(found, StageParser(scanner, limits).parse())

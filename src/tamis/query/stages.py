@@ -20,6 +20,7 @@ from tamis.query.ast import (
     Stats,
 )
 from tamis.query.lexer import NAME, Scanner
+from tamis.query.limits import QueryLimits
 from tamis.query.times import parse_duration
 
 T = TypeVar("T")
@@ -41,9 +42,9 @@ _BIN = re.compile(r"bin\s*\(([^()]*)\)?")
 class StageParser:
     """Reads the stages after a filter, and checks that they go together."""
 
-    def __init__(self, scanner: Scanner, *, limit_max: int) -> None:
+    def __init__(self, scanner: Scanner, limits: QueryLimits) -> None:
         self._scanner = scanner
-        self._limit_max = limit_max
+        self._limits = limits
         self._done: list[Stage] = []
         self._columns: tuple[str, ...] | None = None
 
@@ -100,7 +101,7 @@ class StageParser:
             raise QueryError("after patterns there can only be limit", column, hint)
 
     def _stats(self) -> Stats:
-        aggregates = tuple(self._list(self._aggregate))
+        aggregates = tuple(self._list(self._aggregate, "aggregates"))
         by: tuple[By | Bin, ...] = ()
         if self._take_word("by"):
             by = tuple(self._list(self._group))
@@ -179,8 +180,10 @@ class StageParser:
             raise QueryError(
                 f"limit takes a number, not {text!r}" if text else "limit lacks its number", column
             )
-        if int(text) > self._limit_max:
-            raise QueryError(f"over limit_max = {self._limit_max:,}", column, "Take export for everything.")
+        if int(text) > self._limits.limit_max:
+            raise QueryError(
+                f"over limit_max = {self._limits.limit_max:,}", column, "Take export for everything."
+            )
         return Limit(int(text))
 
     def _fields(self) -> Fields:
@@ -196,11 +199,16 @@ class StageParser:
             )
         return name
 
-    def _list(self, read: Callable[[], T]) -> list[T]:
-        """One or more things with commas between them."""
+    def _list(self, read: Callable[[], T], what: str = "columns") -> list[T]:
+        """One or more things with commas between them, as many as their limit allows."""
         items: list[T] = []
+        most = self._limits.aggregates_max if what == "aggregates" else self._limits.columns_max
         while not items or self._take_comma():
             self._scanner.skip_space()
+            if len(items) == most:
+                raise self._scanner.error(
+                    f"more than {what}_max = {most} {what} in a stage", "Ask in several queries."
+                )
             items.append(read())
         return items
 

@@ -36,7 +36,7 @@ from tamis.query.ast import (
     Substring,
     Time,
 )
-from tamis.query.filters import QueryLimits
+from tamis.query.limits import QueryLimits
 from tamis.query.parser import parse
 
 MINUTE_NS = 60 * 10**9
@@ -287,6 +287,25 @@ def test_limits_have_names() -> None:
             parse(text)
     with pytest.raises(QueryError, match="nodes_max"):
         parse("a b c", QueryLimits(nodes_max=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "column"),
+    [
+        ("a /b.c/ OR (x:/d.e/) OR y:(/f.g/)", "regexes_max = 2", 28),
+        ("* | stats count(), sum(x), max(x)", "aggregates_max = 2", 28),
+        ("* | stats count() by a, b, c, d", "columns_max = 3", 31),
+        ("* | sort a, b desc, c, d", "columns_max = 3", 24),
+        ("* | fields a, b, c, d", "columns_max = 3", 21),
+    ],
+)
+def test_costly_queries_say_where_they_pass_their_limit(text: str, name: str, column: int) -> None:
+    """The limit's name and the first thing beyond it; one less is fine."""
+    limits = QueryLimits(regexes_max=2, aggregates_max=2, columns_max=3)
+    with pytest.raises(QueryError, match=name) as caught:
+        parse(text, limits)
+    assert caught.value.column == column
+    parse(text, QueryLimits(regexes_max=3, aggregates_max=3, columns_max=4))
 
 
 @pytest.mark.parametrize("opening", ["(", "NOT ", "-(", "x:(", "NOT ("])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tamis.query.filters import QueryLimits
+from tamis.query.limits import QueryLimits
 from tamis.query.parser import parse
 from tamis.query.regex import PATTERN_CHARS_MAX
 

@@ -25,7 +25,8 @@ class WireLimits:
     names_max: int = 2_000
     """Distinct attribute names in one body; further ones are kept in one object attribute (`REST_FIELD`)."""
     lines_max: int = 2_000_000
-    """Lines of JSON in one body, blank ones not counted; a body with more is refused whole."""
+    """Lines of JSON in one body, blank ones not counted; a body with more is refused whole. Of an array, its
+    elements, and the objects and lists inside them."""
     array_bytes_max: int = 1 << 26
     """A body that is one array over many lines is held whole: up to so many bytes."""
     record_lines_max: int = 5_000
@@ -111,10 +112,14 @@ class Rejections:
         """Once there are enough: later lines are not listed."""
         self.count = 0
 
+    def lists(self, line: int) -> bool:
+        """Whether a rejection of this line would be listed, as far as is known."""
+        return self._line_max is None or line <= self._line_max
+
     def add(self, line: int, reason: str) -> None:
         """One more."""
         self.count += 1
-        if self._line_max is not None and line > self._line_max:
+        if not self.lists(line):
             return
         self._listed.append(Rejection(line, reason))
         if len(self._listed) > 2 * self._listed_max:

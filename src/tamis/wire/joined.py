@@ -62,9 +62,9 @@ class Parts:
 
     def _joined(self, chunks: list[Column | None]) -> Column:
         """One column of what the parts have of it; None: the part has nothing."""
-        kinds = {_kind(chunk) for chunk in chunks if chunk is not None}
-        if kinds == {pa.int64(), pa.float64()}:
-            chunks, kinds = _as_doubles(chunks), {pa.float64()}
+        if _kinds(chunks) == {pa.int64(), pa.float64()}:
+            chunks = _as_doubles(chunks)
+        kinds = _kinds(chunks)
         if len(kinds) == 1 and None not in kinds:
             kind = kinds.pop()
             return pa.concat_arrays(
@@ -79,9 +79,9 @@ class Parts:
         return values
 
 
-def _kind(chunk: Any) -> Any:
-    """An array's type; None for a list."""
-    return None if isinstance(chunk, list) else chunk.type
+def _kinds(chunks: list[Any]) -> set[Any]:
+    """The arrays' types; None for a list."""
+    return {None if isinstance(chunk, list) else chunk.type for chunk in chunks if chunk is not None}
 
 
 def _as_doubles(chunks: list[Any]) -> list[Any]:

@@ -28,6 +28,9 @@ _BLANK_LINES = re.compile(rb"\n[ \t\r\n\0\f\v]*\n")
 _SKIP = object()
 _OPENERS = frozenset(b'{["-0123456789tfnNI')
 """What JSON values begin with, those that others write included (NaN, Infinity)."""
+_MENDABLE = re.compile(rb"[\x00-\x1f\x80-\xff]|\\u|NaN|Infinity|\d[eE]")
+MENDABLE_BYTES_MIN = 256
+_ENDS = dict(zip(b'{["', b'}]"', strict=True))
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decode_json = msgspec.json.Decoder().decode
@@ -41,8 +44,9 @@ def decode(body: Bytes, options: DecodeOptions) -> Decoded:
     data = body if isinstance(body, bytes) else bytes(body)
     data = data.removeprefix(BOM)
     rejections = Rejections(options.limits.rejections_listed_max)
-    whole = _whole_array(data)
+    whole = _whole_array(data, options)
     if whole is not None:
+        _check_count(len(whole), options)
         return _decode_array(whole, options, len(data), rejections=rejections)
     reader = LineReader(options, rejections)
     columns, places = reader.read(data)
@@ -62,8 +66,8 @@ def decode_lines(lines: list[bytes], options: DecodeOptions) -> Decoded:
 class LineReader:
     """Reads the lines of one body, which may come in parts; numbers and limits count over all of them.
 
-    `line` is how many lines were read, `filled` how many of them were not blank. Raises TooLargeError when
-    these are more than `WireLimits.lines_max`.
+    `line` is how many lines were read, `filled` how many of them were not blank (a list counts as many as it
+    has elements). Raises TooLargeError when these are more than `WireLimits.lines_max`.
     """
 
     def __init__(self, options: DecodeOptions, rejections: Rejections) -> None:
@@ -80,7 +84,10 @@ class LineReader:
         places: list[int] = []
         for lines, numbers in filled_lines(data, self.line):
             self.count(len(lines))
+            rejected = self._rejections.count
             columns, found = _decode_block(lines, numbers, self._rows, rejections=self._rejections)
+            received = columns.length + self._rejections.count - rejected
+            self.count(max(0, received - len(lines)))  # lines that are lists
             parts.append(columns)
             places.extend(found if self._options.line_as_message else ())
         self.line += data.count(b"\n") + (not data.endswith(b"\n"))
@@ -89,12 +96,16 @@ class LineReader:
     def count(self, lines: int) -> None:
         """So many more lines that are not blank."""
         self.filled += lines
-        if self.filled > self._options.limits.lines_max:
-            raise TooLargeError("ingest.lines_max", self._options.limits.lines_max)
+        _check_count(self.filled, self._options)
 
     def admit(self, names: Iterable[str], rows: int) -> bool:
         """Whether a part of so many rows may have all these attribute names; they count from then on."""
         return self._rows.admit(names, rows)
+
+
+def _check_count(lines: int, options: DecodeOptions) -> None:
+    if lines > options.limits.lines_max:
+        raise TooLargeError("ingest.lines_max", options.limits.lines_max)
 
 
 def filled_lines(data: bytes, first: int) -> Iterator[tuple[list[bytes], Sequence[int]]]:
@@ -189,8 +200,11 @@ def _mend(line: bytes, options: DecodeOptions, number: int, *, rejections: Rejec
     bare = line.strip(_EDGE).removeprefix(BOM)
     if not bare:
         return _SKIP
-    if bare[0] not in _OPENERS and not options.keep_unparsed:
-        rejections.add(number, f"not JSON: it begins with {bare[:1]!r}")
+    if not options.keep_unparsed and not rejections.lists(number) and _is_hopeless(line):
+        rejections.count += 1
+        return _SKIP
+    if not options.keep_unparsed and _cannot_be(bare):
+        rejections.add(number, f"not JSON: it begins with {bare[:1]!r}, and ends with {bare[-1:]!r}")
         return _SKIP
     note = None
     try:
@@ -211,6 +225,18 @@ def _mend(line: bytes, options: DecodeOptions, number: int, *, rejections: Rejec
     return _SKIP
 
 
+def _cannot_be(bare: bytes) -> bool:
+    """Whether a line is no JSON by how it begins and ends: so much junk is told sooner than parsed."""
+    first = bare[0]
+    return first not in _OPENERS or (first in _ENDS and bare[-1] != _ENDS[first])
+
+
+def _is_hopeless(line: bytes) -> bool:
+    """Whether what the strict decoder refused has nothing in it that only the lenient one takes."""
+    text = line.strip(b" \t\r")
+    return len(text) < MENDABLE_BYTES_MIN and _MENDABLE.search(text) is None
+
+
 def _lenient_object(value: Row, note: str | None) -> Row:
     safe: Row = dict(safe_attributes(cast("dict[object, object]", value)))
     if note:
@@ -220,7 +246,7 @@ def _lenient_object(value: Row, note: str | None) -> Row:
 
 def read_lenient(text: str) -> Any:
     """JSON with what others put into it: NaN and Infinity (as text), control characters, lone surrogates."""
-    return json.loads(text, strict=False, parse_constant=str, parse_int=_read_int, parse_float=_read_float)
+    return _LENIENT.decode(text)
 
 
 def _read_int(digits: str) -> int | str:
@@ -230,6 +256,11 @@ def _read_int(digits: str) -> int | str:
 def _read_float(digits: str) -> float | str:
     number = float(digits)
     return number if math.isfinite(number) else digits
+
+
+_LENIENT = json.JSONDecoder(
+    strict=False, parse_constant=str, parse_int=_read_int, parse_float=_read_float
+)  # made once: making it takes longer than reading a line
 
 
 def _objects(rows: list[Any], numbers: Sequence[int], rejections: Rejections) -> tuple[list[Any], list[int]]:
@@ -254,10 +285,11 @@ def _kind(value: Any) -> str:
     return {bool: "a boolean", str: "a text", list: "a list"}.get(type(value), "a number")
 
 
-def _whole_array(data: bytes) -> list[Any] | None:
+def _whole_array(data: bytes, options: DecodeOptions) -> list[Any] | None:
     """The elements, when the whole body is one array (which may stand on many lines)."""
     if not data[:64].lstrip(_EDGE).startswith(b"["):
         return None
+    _check_count(data.count(b"{") + data.count(b"["), options)  # each becomes an object in memory
     value = _whole(data)
     return value if isinstance(value, list) else None
 

@@ -218,6 +218,45 @@ def test_only_the_first_rejections_are_listed_and_all_are_counted():
     assert decoded.rejected[-1].line == 1000
 
 
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(
+                [
+                    b"{}",
+                    b'{"a":NaN}',
+                    b'{"a":-Infinity}',
+                    b'{"a":1e999}',
+                    b'{"a":"\\ud800"}',
+                    b'{"a":"\t"}',
+                    b'{"a":"\xff"}',
+                    b"\0{}",
+                    b"\x0c{}",
+                    b"\xef\xbb\xbf{}",
+                    b" {} \t\r",
+                    b"{\xa0}",
+                    b'{"a":%s}' % (b"9" * 5000),
+                    b"{x}",
+                    b"{",
+                ]
+            ),
+            st.text(alphabet='{}[]",:a1eE+-.N \\u\t\x00\xff', max_size=12).map(str.encode),
+            st.binary(max_size=12).map(lambda noise: noise.replace(b"\n", b" ")),
+        ),
+        max_size=8,
+    )
+)
+def test_a_full_list_of_rejections_rejects_no_more(lines):
+    """Whether or not rejections are still listed, the same lines are rejected."""
+    body = b"{}\n" + b"\n".join(lines)
+    decoded = jsonlines.decode(
+        b"{!}\n" * 3 + body, DecodeOptions(now_ns=NOW, limits=WireLimits(rejections_listed_max=1))
+    )
+    records, rejected = read(body)
+    assert list(decoded.columns.records(NOW)) == records
+    assert decoded.rejected_count == 3 + len(rejected)
+
+
 def test_many_names_cannot_exhaust_memory():
     """Records that each bring their own name are kept, beyond the limit in one object."""
     body = b"\n".join(b'{"message":"m","k%d":%d}' % (n, n) for n in range(5000))

@@ -123,7 +123,7 @@ class LoggingManager:
             if LoggingManager._one is self:
                 LoggingManager._one = None
 
-    def after_fork_in_child(self) -> None:
+    def after_fork(self) -> None:
         """The child is another process: it has an origin of its own. The pipeline starts anew by itself."""
         LoggingManager._lock = threading.RLock()
         self.origin = origin_of(self.config)

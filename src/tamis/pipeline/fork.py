@@ -8,7 +8,7 @@ from typing import Protocol
 class Forked(Protocol):
     """Something that a fork would leave half there."""
 
-    def after_fork_in_child(self) -> None:
+    def after_fork(self) -> None:
         """In the child, on its only thread: forget what belongs to the parent (threads, what was queued, open
         files, locks in any state) without touching it, and start anew at first use. Must not log.
         """
@@ -19,7 +19,7 @@ _WATCHED: dict[int, "weakref.ref[Forked]"] = {}
 
 
 def watch_forks(owner: Forked) -> None:
-    """Call `owner.after_fork_in_child` in each child, for as long as the owner lives; in the order of watching."""
+    """Call `owner.after_fork` in each child, for as long as the owner lives; in the order of watching."""
     key = id(owner)
 
     def forget(_reference: "weakref.ref[Forked]") -> None:
@@ -32,7 +32,7 @@ def _after_fork() -> None:
     for reference in list(_WATCHED.values()):
         owner = reference()
         if owner is not None:
-            owner.after_fork_in_child()
+            owner.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tamis.disk.base import Disk
-from tamis.errors import DecryptionError, KeyUnavailableError
+from tamis.errors import DecryptionError, DiskError, KeysError, KeyUnavailableError, StoreError
 from tamis.keys import envelope as forms
 from tamis.keys import turnover
 from tamis.keys.cipher import derive, make_cipher, seal, unseal
@@ -153,7 +153,7 @@ class Keyring:
             self._stored, self._master, self._provider = change.keyring, new, provider
         self._tell(change)
 
-    def keys(self) -> list[KeyFacts]:
+    def facts(self) -> list[KeyFacts]:
         """What the file says of every key now, oldest first."""
         with self._lock:
             self._use(read_keyring(self._disk, self._path, self._master))
@@ -167,7 +167,7 @@ class Keyring:
         try:
             given = Master(self._provider.load())
             keyring = read_keyring(self._disk, self._path, given)
-        except (KeyUnavailableError, DecryptionError) as error:
+        except (KeysError, StoreError, DiskError) as error:
             return [str(error)]
         wrong = []
         for key in keyring.keys:

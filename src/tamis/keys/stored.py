@@ -141,7 +141,7 @@ def read_keyring(disk: Disk, path: Path, master: Master) -> StoredKeyring:
             f"{path} was made with the key-encryption key {head.master_id}, the one given is {master.id}; "
             "give the other"
         )
-    if not hmac.compare_digest(sealed.mac, master.mac(bytes(sealed.keyring))):
+    if not hmac.compare_digest(sealed.mac.encode(), master.mac(bytes(sealed.keyring)).encode()):
         raise DamageError(str(path), "was changed by someone without the key; restore it from a backup")
     try:
         return msgspec.json.decode(sealed.keyring, type=StoredKeyring)

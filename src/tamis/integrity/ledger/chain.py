@@ -30,6 +30,8 @@ from tamis.integrity.ledger.signing import Signer
 from tamis.integrity.ledger.statement import Statement, read_statement, sign_statement, signature_problem
 
 _PURPOSE = "writing a ledger"
+_ENCODER = msgspec.json.Encoder()
+_BARE_BYTES_MAX = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Chain:
             self._begin_next()
         number = state.entries + 1
         try:
-            body = msgspec.json.encode(Entry(n=number, at_ns=now_ns, entry=entry))
+            body = _ENCODER.encode(Entry(n=number, at_ns=now_ns, entry=entry))
         except (TypeError, ValueError, OverflowError) as error:
             raise LedgerError(f"an entry must be JSON: {error}") from None
         if len(body) > options.entry_bytes_max:
@@ -251,14 +253,13 @@ def _open(place: Place, name: str) -> tuple[Journal, _State] | None:
     """The journal of the last part and where it stands; None when the chain must be left alone."""
     head = read_statement(place.disk, place.layout.head(name))
     parts = place.layout.parts(place.disk, name)
-    while parts and read_begin(place.disk, place.layout, name, parts[-1]) is None:
-        if not _is_bare(place, name, parts[-1]):
-            return None
+    if head == "damaged":
+        return None
+    reached = 0 if head == "absent" else head[1].part
+    while parts and parts[-1] > reached and _is_bare(place, name, parts[-1]):
         place.disk.remove(place.layout.part(name, parts.pop()))  # its maker died before it began
     if not parts:
         return _start(place, name) if head == "absent" else None
-    if head == "damaged":
-        return None
     statement = None if head == "absent" else head[1]
     return _resume(place, name, parts[-1], head=statement, believed=_is_ours(place, head))
 
@@ -350,7 +351,8 @@ def read_begin(disk: Disk, layout: Layout, name: str, part: int) -> Begin | None
 
 
 def _is_bare(place: Place, name: str, part: int) -> bool:
-    """Whether a part holds not a single frame."""
-    return not any(
-        isinstance(item, Frame) for item in read_journal(place.disk, place.layout.part(name, part))
-    )
+    """Whether a part is what a writer leaves that died while it made it: short, and without a frame."""
+    path = place.layout.part(name, part)
+    if place.disk.size(path) > _BARE_BYTES_MAX:
+        return False
+    return not any(isinstance(item, Frame) for item in read_journal(place.disk, path))

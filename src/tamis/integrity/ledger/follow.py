@@ -19,6 +19,9 @@ from tamis.integrity.ledger.links import (
 )
 from tamis.integrity.ledger.statement import Signed, Statement, parse_statement, signature_problem
 
+_BEGIN = msgspec.json.Decoder(Begin)
+_NUMBERED = msgspec.json.Decoder(Numbered)
+
 Watched = tuple[int, str]
 """After so many entries, this link (hex)."""
 
@@ -50,11 +53,7 @@ class Follower:
         self.found = 0
         """Entries met."""
         self.begun: Begin | None = None
-        self.part_at_ns = 0
         self.last_checkpoint: Statement | None = None
-        self.last_at_ns = 0
-        self.after_checkpoint = False
-        """Whether anything stands after the last checkpoint."""
         self.saw_watched = False
         self._trusted, self._watched = trusted, watched
         self._missing: list[range] = []
@@ -72,9 +71,9 @@ class Follower:
                 case _ if len(link) < LINK_BYTES:
                     yield Problem("a frame that no ledger has was put in")
                 case kind if kind == BEGIN:
-                    yield from self._begin(msgspec.json.decode(body, type=Begin), link, body)
+                    yield from self._begin(_BEGIN.decode(body), link, body)
                 case kind if kind == ENTRY:
-                    yield from self._entry(msgspec.json.decode(body, type=Numbered), link, body)
+                    yield from self._entry(_NUMBERED.decode(body), link, body)
                 case kind if kind == CHECKPOINT:
                     yield from self._checkpoint(link, body)
                 case kind:
@@ -104,7 +103,6 @@ class Follower:
             yield Problem(f"part {begin.part} belongs to another chain ({begin.chain})")
         self.chain = self.chain or begin.chain
         self.begun = begin
-        self.after_checkpoint = True
 
     def _entry(self, entry: Numbered, link: bytes, body: bytes) -> Iterator[Problem]:
         if entry.n <= self.entries:
@@ -116,8 +114,6 @@ class Follower:
         self.expect_entries(entry.n - 1)
         self.entries = entry.n
         self.found += 1
-        self.last_at_ns = max(self.last_at_ns, entry.at_ns)
-        self.after_checkpoint = True
         yield from self._hangs(ENTRY, link, body, what=f"entry {entry.n}", entry=entry.n)
 
     def _checkpoint(self, link: bytes, body: bytes) -> Iterator[Problem]:
@@ -136,7 +132,6 @@ class Follower:
         yield from self._vouch(signed, statement)
         yield from self._hangs(CHECKPOINT, link, body, what=f"the checkpoint at entry {self.entries}")
         self.last_checkpoint = statement
-        self.after_checkpoint = False
 
     def _vouch(self, signed: Signed, statement: Statement) -> Iterator[Problem]:
         problem = signature_problem(signed, "head", self._trusted)

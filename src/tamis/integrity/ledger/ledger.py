@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.disk.base import Disk
-from tamis.errors import DiskError, JournalClosedError
+from tamis.errors import DiskError, JournalClosedError, LedgerError
 from tamis.integrity.ledger.chain import Chain, Place, may_prune, take_chain, try_chain
 from tamis.integrity.ledger.layout import Layout
 from tamis.integrity.ledger.options import LedgerOptions
@@ -152,6 +152,13 @@ class Ledger:
             if isinstance(error, JournalClosedError):
                 raise
             raise JournalClosedError(f"{error}; the ledger takes nothing more") from error
+        except LedgerError:
+            raise
+        except BaseException:  # Ctrl-C, say: what is on the disk is known again when the chain is taken anew
+            if self._chain is not None:
+                self._chain.let_go()
+                self._chain = None
+            raise
 
 
 def _prune_other(place: Place, name: str) -> int:

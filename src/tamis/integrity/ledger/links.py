@@ -42,7 +42,6 @@ class Numbered(msgspec.Struct, frozen=True):
     """Of an entry what checking needs."""
 
     n: int
-    at_ns: int
 
 
 def link_of(before: bytes, kind: int, body: bytes) -> bytes:

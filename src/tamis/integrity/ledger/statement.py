@@ -83,7 +83,9 @@ def read_statement(disk: Disk, path: Path) -> tuple[Signed, Statement] | Literal
 
 
 def _unhex(text: str) -> bytes:
+    """The bytes; none unless the text is what `hex` writes, so that there is one way to write a signature."""
     try:
-        return bytes.fromhex(text)
+        data = bytes.fromhex(text)
     except ValueError:
         return b""
+    return data if data.hex() == text else b""

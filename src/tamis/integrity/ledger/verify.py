@@ -202,5 +202,5 @@ def _compare_again(look: _Look, follower: Follower, head: Statement) -> None:
     checkpoint = follower.last_checkpoint
     if checkpoint is not None and (checkpoint.entries, checkpoint.at_ns) > (newest.entries, newest.at_ns):
         look.tell(f"its head was replaced by an older one, of entry {newest.entries}", entry=newest.entries)
-    if newest.closed and (follower.after_checkpoint or follower.entries > newest.entries):
+    if newest.closed and follower.entries > newest.entries:
         look.tell(f"it was closed after entry {newest.entries}, and something was put in behind that")

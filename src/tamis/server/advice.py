@@ -1,33 +1,69 @@
 """What an answer says about its own question: slips in the query, and fields that no record has."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tamis.errors import QueryTimeoutError, QueryTooLargeError
-from tamis.query.ast import All, Filter, Query
-from tamis.query.fields import ATTRIBUTES, CORE_NAMES, attribute_name
+from tamis.query.ast import All, By, Filter, Query, Stats
+from tamis.query.fields import ATTRIBUTES, CORE_NAMES, attribute_name, value_of
 from tamis.query.hints import hints, leaves
+from tamis.record.model import StoredRecord
 from tamis.server.answers import Read
 from tamis.store.base import Budget, Question, Store
 
 A = TypeVar("A", bound=Read)
 
 ADVICE_S = 1.0
-"""An empty answer does not wait longer than this for the names of the fields there are."""
+"""An answer does not wait longer than this for the names of the fields there are."""
+LOOKED_AT_MAX = 100
+"""So many records of a page are looked into for a field; the names of all fields decide in the end."""
 
 
-def advise(answer: A, query: Query, text: str, *, store: Store, budget: Budget, is_found: bool) -> A:
-    """The answer with what its reader should know of the question. `is_found`: there is something in it."""
+def advise(
+    answer: A,
+    query: Query,
+    text: str,
+    *,
+    store: Store,
+    budget: Budget,
+    is_found: bool,
+    unseen: Iterable[str] = (),
+) -> A:
+    """The answer with what its reader should know of the question. `is_found`: there is something in it.
+    `unseen` are fields asked for, outside of the filter, of which the answer has no value."""
     said = [*hints(query, text, is_found=is_found)]
-    if not is_found:
-        said += _unknown_fields(query.filter, store, budget)
+    said += _unknown_fields([*(() if is_found else _fields(query.filter)), *unseen], store, budget)
     answer.warnings = [*answer.warnings, *said]
     return answer
 
 
-def _unknown_fields(given: Filter, store: Store, budget: Budget) -> Iterator[str]:
-    asked = {field: name for field in _fields(given) if (name := attribute_name(field)) is not None}
+def unseen_in_table(stats: Stats, rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    """Fields of `stats` that no row says anything of."""
+    for at, group in enumerate(stats.by):
+        if isinstance(group, By) and all(row[at] is None for row in rows):
+            yield group.field
+    for at, aggregate in enumerate(stats.aggregates, len(stats.by)):
+        if aggregate.field is not None and not any(
+            _says_something(row[at], aggregate.function) for row in rows
+        ):
+            yield aggregate.field
+
+
+def _says_something(value: Any, function: str) -> object:
+    return value if function in ("count", "count_distinct") else value is not None
+
+
+def unseen_in_records(names: Iterable[str], records: Sequence[StoredRecord]) -> Iterator[str]:
+    """Those of the fields that the first records lack."""
+    looked_at = records[:LOOKED_AT_MAX]
+    for name in names:
+        if not any(value_of(stored, name) is not None for stored in looked_at):
+            yield name
+
+
+def _unknown_fields(fields: Iterable[str], store: Store, budget: Budget) -> Iterator[str]:
+    asked = {field: name for field in fields if (name := attribute_name(field)) is not None}
     if not asked:
         return
     try:

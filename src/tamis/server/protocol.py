@@ -57,16 +57,16 @@ class GuardedProtocol(HttpToolsProtocol):
         """The refusal, unless an answer is on its way already: then the connection only ends."""
         if self.transport.is_closing():
             return
-        if not self._is_answering():
+        if self._may_answer():
             line = f"HTTP/1.1 {self._status.value} {self._status.phrase}\r\n"
             self.transport.write(line.encode() + b"content-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
 
-    def _is_answering(self) -> bool:
-        """Whether bytes written now would stand in another answer, or in place of it."""
-        if self.cycle is None or self.cycle.response_complete:
-            return False
-        return self._in_head or bool(self.pipeline) or self.cycle.response_started
+    def _may_answer(self) -> bool:
+        """Whether bytes written now are the answer to what is being read, and not a part of another one."""
+        if self._in_head:
+            return self.cycle is None or self.cycle.response_complete
+        return not self.cycle.response_started and not self.pipeline
 
     def on_message_begin(self) -> None:
         """The head of a request begins."""

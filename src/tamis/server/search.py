@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from tamis.query.parser import parse
 from tamis.query.resolve import narrow, resolve
 from tamis.query.times import parse_duration, parse_instant, print_instant
 from tamis.server import answers, stages
-from tamis.server.advice import advise
+from tamis.server.advice import advise, unseen_in_records, unseen_in_table
 from tamis.server.params import Asked
 from tamis.server.place import read_place
 from tamis.server.problems import ParameterError, ProblemError
@@ -113,9 +113,9 @@ class Searcher:
             found.warnings.append(
                 f"an answer has at most {self._rows_max:,} records (query.rows_max); export has no such limit"
             )
-        return self._advised(
-            found, read, budget, is_found=bool(page.records) or cursor is not None or count == 0
-        )
+        is_found = bool(page.records) or cursor is not None or count == 0
+        unseen = unseen_in_records(kept.record_fields(), page.records) if cursor is None else ()
+        return self._advised(found, read, budget, is_found=is_found, unseen=unseen)
 
     def _page(
         self, question: Question, budget: Budget, limit: int, *, order: Order, cursor: str | None
@@ -154,14 +154,16 @@ class Searcher:
         start, end = narrow(question.filter, (question.start_ns, question.end_ns))
         answer.start = None if start is None else print_instant(start)
         answer.end = None if end is None else print_instant(end)
-        return self._advised(answer, read, budget, is_found=bool(made.buckets))
+        unseen = [by] if by is not None and not any(any(counts) for _, counts in made.buckets) else []
+        return self._advised(answer, read, budget, is_found=bool(made.buckets), unseen=unseen)
 
     def facets(self, asked: Asked, budget: Budget, *, field: str, limit: int = 10) -> answers.FacetsAnswer:
         """The most frequent values of a field."""
         read = self.read(asked, "/api/v1/facets")
         made = self.store.facets(read.question, budget, field=field, limit=limit)
         answer = answers.facets_answer(made, self.store.store_id)
-        return self._advised(answer, read, budget, is_found=bool(made.values or made.other or made.missing))
+        is_found = bool(made.values or made.other or made.missing)
+        return self._advised(answer, read, budget, is_found=is_found, unseen=() if made.values else (field,))
 
     def fields(self, asked: Asked, budget: Budget) -> answers.FieldsAnswer:
         """Which fields there are."""
@@ -189,7 +191,8 @@ class Searcher:
         answer = self._with(made, answers.TableAnswer, columns=columns, rows=rows[: self._rows_max])
         answer.warnings = [*answer.warnings, *warnings]
         is_found = bool(made.rows) if read.stages.stats.by else any(made.rows[0])
-        return self._advised(answer, read, budget, is_found=is_found)
+        unseen = unseen_in_table(read.stages.stats, made.rows)
+        return self._advised(answer, read, budget, is_found=is_found, unseen=unseen)
 
     def patterns(self, asked: Asked, budget: Budget, *, limit: int | None = None) -> answers.PatternsAnswer:
         """What sentences there are."""
@@ -229,8 +232,18 @@ class Searcher:
             self._with(made, answers.Deleted, hidden=made.hidden), read, budget, is_found=made.hidden > 0
         )
 
-    def _advised(self, answer: A, read: Read, budget: Budget, *, is_found: bool) -> A:
-        return advise(answer, read.query, read.text, store=self.store, budget=budget, is_found=is_found)
+    def _advised(
+        self, answer: A, read: Read, budget: Budget, *, is_found: bool, unseen: Iterable[str] = ()
+    ) -> A:
+        return advise(
+            answer,
+            read.query,
+            read.text,
+            store=self.store,
+            budget=budget,
+            is_found=is_found,
+            unseen=unseen,
+        )
 
     def _with(self, made: Answer, kind: type[A], **fields: Any) -> A:
         as_of = answers.record_id(self.store.store_id, made.as_of)

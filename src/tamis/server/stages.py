@@ -26,6 +26,8 @@ _ADVICE: dict[type[ast.Stage], str] = {
     ast.Fields: "/api/v1/search, /stats and /export take it",
     ast.Patterns: "it makes a list of patterns: ask /api/v1/patterns",
 }
+_OF_RECORDS = frozenset({"id", "attributes"})
+"""What `fields` takes beside the names of fields."""
 _TIME_AGGREGATES = frozenset({"min", "max", "first", "last"})
 
 
@@ -38,6 +40,15 @@ class Stages:
     limit: ast.Limit | None = None
     fields: ast.Fields | None = None
     patterns: ast.Patterns | None = None
+
+    def record_fields(self) -> list[str]:
+        """The fields of records that `sort` and `fields` name."""
+        sorted_by = [key.name for key in self.sort.keys] if self.sort else []
+        return (
+            [*sorted_by, *(name for name in self.fields.names if name not in _OF_RECORDS)]
+            if self.fields
+            else sorted_by
+        )
 
 
 def take_stages(stages: Sequence[ast.Stage], allowed: tuple[type[ast.Stage], ...], endpoint: str) -> Stages:

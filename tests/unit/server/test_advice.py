@@ -77,6 +77,51 @@ def test_fields_that_are_there_bring_no_warning(searcher: Searcher, q: str) -> N
     assert warnings(searcher, q) == []
 
 
+UNKNOWN = "no record has a field srvice; did you mean service?"
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "| stats count() by srvice",
+        "hello | stats count(), sum(srvice)",
+        "| stats count(srvice) by level",
+        "| stats count_distinct(srvice), first(status)",
+        "| stats count() by status, srvice | sort count",
+    ],
+)
+def test_an_unknown_field_of_statistics_is_named(searcher: Searcher, q: str) -> None:
+    """As a group and in an aggregate."""
+    assert searcher.stats(Asked(q), Budget()).warnings == [UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    "q", ["| sort srvice", "| sort status desc, srvice", "| fields id, attributes, message, srvice"]
+)
+def test_an_unknown_field_of_records_is_named(searcher: Searcher, q: str) -> None:
+    """In the order and in the choice of fields; `id` and `attributes` are there always."""
+    assert warnings(searcher, q) == [UNKNOWN]
+
+
+def test_an_unknown_field_of_counts_is_named(searcher: Searcher) -> None:
+    """Where the field is a parameter."""
+    assert searcher.facets(Asked(), Budget(), field="srvice").warnings == [UNKNOWN]
+    assert searcher.histogram(Asked(), Budget(), by="srvice").warnings == [UNKNOWN]
+
+
+def test_fields_of_stages_that_are_there_bring_no_warning(searcher: Searcher) -> None:
+    """Also when none of the records found has them, and objects, which have no value of their own."""
+    for q in (
+        "| stats count(), sum(status), first(user) by service, level, user.id",
+        "absent | stats max(status)",
+    ):
+        assert searcher.stats(Asked(q), Budget()).warnings == [], q
+    for q in ("| sort service, status, user", "| fields user, user.id, trace_id", "absent | fields status"):
+        assert warnings(searcher, q) == [], q
+    assert searcher.facets(Asked(), Budget(), field="host").warnings == []
+    assert searcher.histogram(Asked(), Budget(), by=None).warnings == []
+
+
 def test_an_answer_with_records_does_not_ask_for_fields(searcher: Searcher) -> None:
     """A field of which nothing depends may be unknown, a level of one's own is known."""
     assert warnings(searcher, "hello NOT levle:x level:audit") == []

@@ -88,7 +88,8 @@ class AgentLogger(BoundLogger):
     """A logger bound to an agent and one of its runs.
 
     `step` and `tool_call` write a record at once; as a block (`with agent.step("plan"): …`) a second one when it
-    ends, with `duration_ms`, `status` and the totals so far. `tokens` and `cost` given anywhere add up.
+    ends, with `duration_ms`, `status` and the totals so far. `tokens` and `cost` given anywhere add up, and stand
+    in one record each, so that sums over records are right too.
     """
 
     __slots__ = ("run",)
@@ -134,13 +135,14 @@ class AgentLogger(BoundLogger):
             output_tokens=output_tokens,
             tokens=tokens,
             cost=cost,
-            stacklevel=_OUR_FRAMES,
             **totals,
             **fields,
         )
 
     def _begin(self, what: str, name: str, fields: dict[str, Any]) -> Span:
-        self.info(f"{what} %s", name, stacklevel=_OUR_FRAMES + 1, **fields)
+        used = {key: fields.pop(key) for key in ("tokens", "cost") if key in fields}
+        totals = self.run.add(int(used.get("tokens") or 0), float(used.get("cost") or 0)) if used else {}
+        self.info(f"{what} %s", name, stacklevel=_OUR_FRAMES, **fields, **used, **totals)
         return Span(self, what, name, {**(self.bound or {}), **fields})
 
 

@@ -65,6 +65,12 @@ def _message(record: logging.LogRecord) -> tuple[str, tuple[object, ...], Mappin
     return text, (), marks
 
 
+def message_of(record: logging.LogRecord) -> str:
+    """The message with its arguments in it; never raises."""
+    message, arguments, _ = _message(record)
+    return formatted(message, arguments)[0] if arguments else message
+
+
 def _fields(record: logging.LogRecord) -> Mapping[str, Any] | None:
     """What was given beside the message."""
     given = record.__dict__

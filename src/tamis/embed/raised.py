@@ -1,5 +1,6 @@
 """Exceptions and stacks reduced to (file, line, function) on the caller: nothing they hold crosses threads."""
 
+import linecache
 import sys
 from types import FrameType, TracebackType
 
@@ -80,3 +81,20 @@ def frame_above(depth: int) -> FrameType | None:
     while depth > 0 and frame is not None and frame.f_back is not None:
         frame, depth = frame.f_back, depth - 1
     return frame
+
+
+def print_raised(raised: Raised) -> str:
+    """The exception as Python prints it, from the lines that its files have now."""
+    lines: list[str] = []
+    if raised.cause is not None:
+        lines += [print_raised(raised.cause), "", "The above exception led to this one:", ""]
+    if raised.frames:
+        lines.append("Traceback (most recent call last):")
+    for file, line, function in raised.frames:
+        lines.append(f'  File "{file}", line {line}, in {function}')
+        if text := linecache.getline(file, line).strip():
+            lines.append(f"    {text}")
+    lines.append(f"{raised.type}: {raised.message}" if raised.message else raised.type)
+    for member in raised.members:
+        lines += ["  | " + text for text in print_raised(member).splitlines()]
+    return "\n".join(lines)

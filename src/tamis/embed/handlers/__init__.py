@@ -1,0 +1,1 @@
+"""Handlers of standard `logging`, each usable alone in `logging.config.dictConfig`."""

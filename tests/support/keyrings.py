@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tamis.clock import Clock
 from tamis.disk.base import Disk
 from tamis.disk.real import RealDisk
 from tamis.keys import EnvironmentProvider, KeyEvent, Keyring, Policy, open_keyring
@@ -19,7 +20,7 @@ class KeyringPlace:
     folder: Path
     secret: bytes = bytes(range(1, 33))
     disk: Disk = field(default_factory=RealDisk)
-    clock: HandClock = field(default_factory=HandClock)
+    clock: Clock = field(default_factory=HandClock)
     policies: Mapping[str, Policy] = field(default_factory=lambda: POLICIES)
     events: list[KeyEvent] = field(default_factory=list)
 

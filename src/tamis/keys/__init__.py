@@ -6,7 +6,7 @@ assert keyring.decrypt_text(secret) == "4111 1111 1111 1111"
 """
 
 from tamis.keys.envelope import TEXT_ENVELOPE, TEXT_PREFIX
-from tamis.keys.keyring import KeyFacts, Keyring, open_keyring
+from tamis.keys.keyring import KeyFacts, Keyring, has_keyring, open_keyring
 from tamis.keys.policy import FIELDS, SEGMENTS, Policy
 from tamis.keys.providers import PROVIDERS
 from tamis.keys.providers.base import KeyProvider
@@ -30,6 +30,7 @@ __all__ = [
     "KeyProvider",
     "Keyring",
     "Policy",
+    "has_keyring",
     "keyring_from",
     "open_keyring",
     "policies_from",

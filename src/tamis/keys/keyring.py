@@ -321,6 +321,11 @@ def open_keyring(
     )
 
 
+def has_keyring(disk: Disk, folder: Path) -> bool:
+    """Whether a keyring is in a folder: `open_keyring` would make one otherwise."""
+    return disk.exists(folder / FILE_NAME)
+
+
 _open_keyrings: "weakref.WeakSet[Keyring]" = weakref.WeakSet()
 
 

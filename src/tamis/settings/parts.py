@@ -86,6 +86,16 @@ class IngestSettings:
     level_fields: tuple[str, ...] = names(
         "More field names that hold the level, tried before the usual ones."
     )
+    lines_max: int = whole(
+        2_000_000,
+        "Lines of one body, or values of an array, blank lines not counted; a body with more is refused (413).",
+        least=1,
+    )
+    names_max: int = whole(
+        2_000,
+        "Distinct attribute names of one body; further ones are kept in the object attribute `rest`.",
+        least=16,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,9 +203,9 @@ class AuditSettings:
         "The file with the key that signs the audit, mode 0600; made where absent.",
     )
     keep_s: float = seconds("365d", "How long entries are kept.", least=1)
-    checkpoint_entries: int = whole(1_000, "A signed checkpoint is made after so many entries…", least=1)
+    checkpoint_entries: int = whole(1_000, "A signed checkpoint is made after so many entries.", least=1)
     checkpoint_interval_s: float = seconds(
-        "60s", "…or when this time has passed, and at the end.", least=0.01
+        "60s", "A signed checkpoint is made after this time, too, and at the end.", least=0.01
     )
     sync_interval_s: float = seconds(
         "1s", "Entries that need not be safe at once are made safe after this time.", least=0

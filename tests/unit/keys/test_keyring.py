@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tamis.clock import SYSTEM_CLOCK
 from tamis.disk.real import RealDisk
 from tamis.errors import DamageError, DiskError, FormatError, KeyUnavailableError, LockedError
 from tamis.keys import (
@@ -60,9 +61,9 @@ def test_a_key_ends_with_its_age(place: KeyringPlace) -> None:
     """At the age, not a moment before, also in the middle of a reserved block."""
     keyring = place.open()
     first = key_id(keyring.encrypt_text("x"))
-    place.clock.pass_s(99.5)
+    place.clock.sleep(99.5)
     assert key_id(keyring.encrypt_text("x")) == first
-    place.clock.pass_s(0.5)
+    place.clock.sleep(0.5)
     assert key_id(keyring.encrypt_text("x")) != first
 
 
@@ -142,7 +143,9 @@ def test_two_processes_share_a_count(place: KeyringPlace) -> None:
 
 
 def encrypt_some(folder: Path, count: int, results: "multiprocessing.Queue[list[str]]") -> None:
-    keyring = KeyringPlace(folder, policies={FIELDS: replace(QUICK[FIELDS], rotate_uses=50, keep=0)}).open()
+    # Real time: others have to be waited for.
+    policies = {FIELDS: replace(QUICK[FIELDS], rotate_uses=50, keep=0)}
+    keyring = KeyringPlace(folder, clock=SYSTEM_CLOCK, policies=policies).open()
     results.put([keyring.encrypt_text(str(os.getpid())) for _ in range(count)])
 
 

@@ -308,6 +308,8 @@ class _Handler(BaseHTTPRequestHandler):
         target = urlsplit(self.path)
         fault = self.server._fault_for(target.path)
         wire = b"".join(self._body(fault.bytes_per_s))
+        if self.connection.fileno() < 0:
+            raise ConnectionResetError("reset meanwhile: what still came in is not looked at")
         request = Request(
             self.command,
             unquote(target.path),

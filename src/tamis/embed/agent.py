@@ -13,8 +13,8 @@ from tamis.embed.install import get_logger
 from tamis.embed.logger import BoundLogger, Logger
 from tamis.record.context import context
 
-_OUR_FRAMES = 2
-"""From whoever calls to the logger: the method, and `Span._write` or `AgentLogger._begin`."""
+_STEPS = 3
+"""`stacklevel` of whoever called: the method stands between, and `Span._write` or `AgentLogger._begin`."""
 
 
 class AgentRun:
@@ -78,7 +78,7 @@ class Span:
         if error is not None:
             fields["exc_info"] = error
         log = self._logger.error if error is not None else self._logger.info
-        log(f"{self._what} %s done", self._name, stacklevel=_OUR_FRAMES + 1, **fields)
+        log(f"{self._what} %s done", self._name, stacklevel=_STEPS, **fields)
 
 
 _INHERITED = ("agent", "run_id", "step", "step_name", "tool")
@@ -135,6 +135,7 @@ class AgentLogger(BoundLogger):
             output_tokens=output_tokens,
             tokens=tokens,
             cost=cost,
+            stacklevel=_STEPS - 1,
             **totals,
             **fields,
         )
@@ -142,7 +143,7 @@ class AgentLogger(BoundLogger):
     def _begin(self, what: str, name: str, fields: dict[str, Any]) -> Span:
         used = {key: fields.pop(key) for key in ("tokens", "cost") if key in fields}
         totals = self.run.add(int(used.get("tokens") or 0), float(used.get("cost") or 0)) if used else {}
-        self.info(f"{what} %s", name, stacklevel=_OUR_FRAMES, **fields, **used, **totals)
+        self.info(f"{what} %s", name, stacklevel=_STEPS, **fields, **used, **totals)
         return Span(self, what, name, {**(self.bound or {}), **fields})
 
 

@@ -93,11 +93,13 @@ def _more(
     error = exception_of(record.exc_info)
     if error is not None:
         raised = reduce_exception(error)
-    elif record.exc_text:
+    elif record.exc_text and not record.exc_info:
         raised = Raised("", text_of(record.exc_text), ())
     if record.stack_info:
         stack = tuple((file, int(line), name) for file, line, name in _STACK_LINE.findall(record.stack_info))
         if not stack:
             fields = {"stack": text_of(record.stack_info), **(fields or {})}
-    name = None if record.levelno in _NAMED_LEVELS else text_of(record.levelname)
+    name = None
+    if record.levelno not in _NAMED_LEVELS and record.levelname != f"Level {record.levelno}":
+        name = text_of(record.levelname)
     return More(level_name=name, raised=raised, stack=stack), fields

@@ -109,7 +109,10 @@ class Logger(logging.Logger):
             if here.handlers or not here.propagate:
                 return False
             here = above
-        return here.handlers == OUTLET.handlers and not here.handlers[0].filters
+        if here.handlers != OUTLET.handlers:
+            return False
+        ours = here.handlers[0]
+        return not ours.filters and not ours.level
 
     def _take(self, level: int, msg: object, args: tuple[object, ...], fields: dict[str, Any]) -> None:
         """Capture; the caller of our caller is who logs."""
@@ -189,7 +192,7 @@ class Logger(logging.Logger):
             exc_info=options.get("exc_info"),
             extra=extra,
             stack_info=bool(options.get("stack_info")),
-            stacklevel=options.get("stacklevel", 1) + steps,
+            stacklevel=options.get("stacklevel", 1) + steps + 1,
         )
 
 

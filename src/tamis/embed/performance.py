@@ -13,8 +13,8 @@ from tamis.embed.install import get_logger
 from tamis.embed.logger import Logger
 
 F = TypeVar("F", bound=Callable[..., Any])
-_OUR_FRAMES = 2
-"""From whoever leaves the block to the logger: `__exit__` and `_write`."""
+_STEPS = 3
+"""`stacklevel` of whoever leaves the block: `__exit__` and `_write` stand between."""
 
 
 class Performance:
@@ -39,6 +39,7 @@ class Performance:
         self._logger = logger or get_logger("tamis.performance")
         self._clock, self._fields = clock, fields
         self._begun: list[float] = []
+        self._steps = _STEPS
 
     def __enter__(self) -> "Performance":
         self._begun.append(self._clock.monotonic_s())
@@ -48,7 +49,7 @@ class Performance:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         duration_ms = (self._clock.monotonic_s() - self._begun.pop()) * 1_000
-        self._write(duration_ms, kind, stacklevel=_OUR_FRAMES + 1)
+        self._write(duration_ms, kind, stacklevel=self._steps)
 
     def __call__(self, function: F) -> F:
         """The function, timed; its calls may overlap."""
@@ -65,13 +66,15 @@ class Performance:
 
     def _again(self) -> "Performance":
         """One of its own for each call, so that calls may overlap."""
-        return Performance(
+        fresh = Performance(
             self.name,
             threshold_ms=self.threshold_ms,
             logger=self._logger,
             clock=self._clock,
             **self._fields,
         )
+        fresh._steps = _STEPS + 1  # the wrapper stands between too
+        return fresh
 
     def _around_call(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **kwargs: Any) -> Any:

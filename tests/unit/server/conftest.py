@@ -78,7 +78,8 @@ def listening(store: Store, **values: object) -> Iterator[int]:
         {**given, **{name.replace("__", "."): value for name, value in values.items()}}, {}
     )
     bound = bind(settings)
-    server = server_for(create_app(settings, store), settings)
+    app = create_app(settings, store)
+    server = server_for(app, settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:
@@ -87,3 +88,4 @@ def listening(store: Store, **values: object) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join()
+        app.state.service.accounts.close()

@@ -92,6 +92,7 @@ class FilterParser:
         head = scanner.head()
         if head is None:
             return self._leaf(bare_condition(scanner), column)
+        self._limits.check_name(head.name, head.column)
         if head.name == TIME and not head.quoted:
             return time_condition(scanner)
         if scanner.char == "(":

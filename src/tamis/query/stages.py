@@ -1,7 +1,7 @@
 """What stands behind the pipes: ``| stats … | sort … | limit … | fields … | patterns``."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -72,7 +72,7 @@ class StageParser:
             raise scanner.error("a stage is missing after |", hint)
         word = found[0]
         scanner.at = found.end()
-        self._check_place(word, column)
+        _check_place(word, [type(stage).__name__.lower() for stage in self._done], column)
         match word:
             case "stats":
                 return self._stats()
@@ -85,20 +85,6 @@ class StageParser:
             case "patterns":
                 return Patterns()
         raise QueryError(f"there is no stage {word!r}", column, _nearest(word.lower(), STAGES, "stages"))
-
-    def _check_place(self, word: str, column: int) -> None:
-        before = [type(stage).__name__.lower() for stage in self._done]
-        if word in before:
-            raise QueryError(f"{word} stands there twice", column)
-        if word in ("stats", "patterns") and before:
-            raise QueryError(
-                f"{word} stands first, before {before[0]}", column, "Put it right after the filter."
-            )
-        if word == "sort" and before and before[-1] in ("limit", "fields"):
-            raise QueryError(f"sort stands before {before[-1]}", column)
-        if "patterns" in before and word in STAGES and word != "limit":
-            hint = "They come most frequent first."
-            raise QueryError("after patterns there can only be limit", column, hint)
 
     def _stats(self) -> Stats:
         aggregates = tuple(self._list(self._aggregate, "aggregates"))
@@ -219,11 +205,12 @@ class StageParser:
     def _name(self, what: str) -> str:
         scanner = self._scanner
         scanner.skip_space()
+        column = scanner.column
         if scanner.char == '"':
-            column = scanner.column
             name = scanner.quoted()
             if not name:
                 raise scanner.error(f"{what} has an empty name", column=column)
+            self._limits.check_name(name, column)
             return name
         found = NAME.match(scanner.text, scanner.at)
         if found is None:
@@ -231,6 +218,7 @@ class StageParser:
                 f"the name of {what} is missing here", 'Unusual names stand in quotes: "my field".'
             )
         scanner.at = found.end()
+        self._limits.check_name(found[0], column)
         return found[0]
 
     def _take_word(self, word: str) -> bool:
@@ -242,6 +230,19 @@ class StageParser:
         scanner.at = found.end()
         scanner.skip_space()
         return True
+
+
+def _check_place(word: str, before: Sequence[str], column: int) -> None:
+    """A stage after those before it."""
+    if word in before:
+        raise QueryError(f"{word} stands there twice", column)
+    if word in ("stats", "patterns") and before:
+        raise QueryError(f"{word} stands first, before {before[0]}", column, "Put it right after the filter.")
+    if word == "sort" and before and before[-1] in ("limit", "fields"):
+        raise QueryError(f"sort stands before {before[-1]}", column)
+    if "patterns" in before and word in STAGES and word != "limit":
+        hint = "They come most frequent first."
+        raise QueryError("after patterns there can only be limit", column, hint)
 
 
 def default_name(function: str, field: str | None) -> str:

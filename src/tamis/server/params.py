@@ -1,5 +1,7 @@
 """Parameters of a request: from the query string, a JSON body or a form, checked one by one."""
 
+import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -10,9 +12,15 @@ import msgspec
 from starlette.requests import Request
 
 from tamis.errors import TooLargeError
+from tamis.query.parser import DEFAULT_LIMITS
 from tamis.server.problems import ParameterError, ProblemError
 
 BODY_BYTES_MAX = 1 << 20
+BODY_TIMEOUT_S = 10.0
+"""Parameters and forms are small: they come at once, or not at all."""
+PARAMETERS_MAX = 100
+TOO_MANY = f"There are more than {PARAMETERS_MAX} parameters."
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Parameters:
 
     def required(self, name: str, allowed: str) -> str:
         """A text that must be given."""
-        value = self.text(name)
+        value = self.field(name) if name == "field" else self.text(name)
         if value is None:
             raise ParameterError(name, "", f"{allowed}; it is missing")
         return value
@@ -53,13 +61,18 @@ class Parameters:
         text = self.text(name)
         if text is None:
             return default
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
+        value = int(text) if _WHOLE.fullmatch(text) else least - 1
         if not least <= value <= most:
             raise ParameterError(name, self.values[name], f"a whole number from {least:,} to {most:,}")
         return value
+
+    def field(self, name: str) -> str | None:
+        """The name of a field, of as many parts as in a query."""
+        text = self.text(name)
+        if text is not None and text.count(".") >= DEFAULT_LIMITS.name_parts_max:
+            allowed = f"the name of a field, of at most {DEFAULT_LIMITS.name_parts_max} parts between dots"
+            raise ParameterError(name, text, allowed)
+        return text
 
     def choice(self, name: str, options: tuple[str, ...]) -> str:
         """One of some words; the first is the default."""
@@ -106,12 +119,14 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
 def _pairs(data: bytes) -> list[tuple[str, Any]]:
     try:
         return list(
-            parse_qsl(data.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=100)
+            parse_qsl(
+                data.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX
+            )
         )
     except UnicodeDecodeError:
         raise ProblemError(400, "The parameters are not UTF-8.") from None
     except ValueError:
-        raise ProblemError(400, "There are more than 100 parameters.") from None
+        raise ProblemError(400, TOO_MANY) from None
 
 
 async def _body_pairs(request: Request) -> list[tuple[str, Any]]:
@@ -126,16 +141,22 @@ async def _body_pairs(request: Request) -> list[tuple[str, Any]]:
         raise ProblemError(400, f"The body is not JSON: {error}.") from None
     if not isinstance(value, dict):
         raise ProblemError(400, "The body must be a JSON object with the parameters in it.")
+    if len(value) > PARAMETERS_MAX:
+        raise ProblemError(400, TOO_MANY)
     return [(str(name), item) for name, item in value.items() if item is not None]
 
 
 async def read_body(request: Request, bytes_max: int) -> bytes:
-    """A small body; TooLargeError over its limit."""
+    """A small body; TooLargeError over its limit, a 408 problem when it does not come."""
     pieces: list[bytes] = []
     size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > bytes_max:
-            raise TooLargeError("body_bytes_max", bytes_max)
-        pieces.append(piece)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > bytes_max:
+                    raise TooLargeError("body_bytes_max", bytes_max)
+                pieces.append(piece)
+    except TimeoutError:
+        raise ProblemError(408, f"The body did not come within {BODY_TIMEOUT_S:g} s.") from None
     return b"".join(pieces)

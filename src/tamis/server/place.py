@@ -1,9 +1,12 @@
 """Where a reader of pages is: the store's cursor, and the instant from which relative times count on every page."""
 
+import re
 from dataclasses import dataclass
 
 from tamis.server.problems import ParameterError
 
+NS_MAX = (1 << 63) - 1
+_INSTANT = re.compile(r"[0-9a-z]{1,13}")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -25,10 +28,9 @@ def read_place(text: str | None, now_ns: int) -> Place:
     if text is None or "." not in text:
         return Place(now_ns, text)
     head, _, cursor = text.partition(".")
-    try:
-        return Place(int(head, 36), cursor)
-    except ValueError:
-        raise ParameterError("cursor", text, "the next_cursor of the page before") from None
+    if _INSTANT.fullmatch(head) is None or int(head, 36) > NS_MAX:
+        raise ParameterError("cursor", text, "the next_cursor of the page before")
+    return Place(int(head, 36), cursor)
 
 
 def _base36(number: int) -> str:

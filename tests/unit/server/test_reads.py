@@ -394,3 +394,36 @@ async def test_what_is_not_there_is_a_problem(caller: httpx2.AsyncClient) -> Non
     ):
         answer = await caller.get(path)
         assert (answer.status_code, answer.json()["status"]) == (404, 404)
+
+
+@pytest.mark.parametrize("head", ["", " 1", "-1", "1_0", "١", "z" * 13, "1" * 4_000])
+async def test_a_cursor_that_was_tampered_with_is_refused(caller: httpx2.AsyncClient, head: str) -> None:
+    """Its instant too: relative times would count from it."""
+    asked = {"q": "_time:-1h", "cursor": f"{head}.x"}
+    answer = await caller.get("/api/v1/search", params=asked)
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "cursor")
+
+
+@pytest.mark.parametrize("limit", ["١", "1_0", " 1", "+1", "9" * 5_000])
+async def test_whole_numbers_are_digits(caller: httpx2.AsyncClient, limit: str) -> None:
+    """Whatever else Python takes for a number."""
+    assert (await caller.get("/api/v1/search", params={"limit": limit})).status_code == 400
+
+
+async def test_names_of_many_parts_are_refused(caller: httpx2.AsyncClient) -> None:
+    """The ways to read them double with each part."""
+    name = ".".join("a" * 13)
+    for path, asked in (
+        ("facets", {"field": name}),
+        ("histogram", {"by": name}),
+        ("search", {"q": f"{name}:1"}),
+        ("stats", {"q": f"| stats count() by {name}"}),
+    ):
+        assert (await caller.get(f"/api/v1/{path}", params=asked)).status_code == 400
+
+
+async def test_a_body_of_many_parameters_is_refused(caller: httpx2.AsyncClient) -> None:
+    """As a query string of many is."""
+    answer = await caller.post("/api/v1/search", json={f"limi{n}": 1 for n in range(200)})
+    assert answer.status_code == 400
+    assert "100 parameters" in answer.json()["detail"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -27,14 +28,21 @@ async def export(request: Request) -> Response:
     service = service_of(request)
     file_format = given.choice("format", ("ndjson", "csv", "parquet"))
     budget = Budget(TIMEOUT_S)
-    made = Export(
+    make = partial(
+        Export,
         service.ready().searcher,
         given.asked(),
         budget,
         file_format=file_format,
         order="desc" if given.choice("order", ("asc", "desc")) == "desc" else "asc",
     )
+    loop = asyncio.get_running_loop()
     await service.exports.enter()
+    try:
+        made = await loop.run_in_executor(service.reads, make)
+    except BaseException:
+        service.exports.leave()
+        raise
     pieces = made.pieces()
 
     def ended() -> None:
@@ -44,7 +52,7 @@ async def export(request: Request) -> Response:
         service.exports.leave()
 
     try:
-        first = await asyncio.get_running_loop().run_in_executor(service.reads, head, pieces)
+        first = await loop.run_in_executor(service.reads, head, pieces)
     except BaseException:
         ended()
         raise

@@ -48,7 +48,7 @@ async def histogram(request: Request) -> Response:
     """Counts over time, by the values of a field. Intervals without records are left out."""
     given = await read_parameters(request, HISTOGRAM)
     service = service_of(request)
-    by = given.text("by") or "level"
+    by = given.field("by") or "level"
     ask = partial(
         service.ready().searcher.histogram,
         given.asked(),

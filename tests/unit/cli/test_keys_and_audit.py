@@ -16,8 +16,10 @@ from tests.support.commands import Ran, environment, tamis, tamis_here
 SHARE, CONFIG, STATE = Path(".local/share/tamis"), Path(".config/tamis"), Path(".local/state/tamis")
 
 
-def open_keyring(home: Path, **settings: int) -> Keyring:
-    place = KeysSettings(keyring=home / SHARE / "keys", file=home / CONFIG / "master.key", **settings)
+def open_keyring(home: Path, *, field_keep: int = 5) -> Keyring:
+    place = KeysSettings(
+        keyring=home / SHARE / "keys", file=home / CONFIG / "master.key", field_keep=field_keep
+    )
     return keyring_from(place, RealDisk())
 
 

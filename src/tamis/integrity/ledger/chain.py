@@ -291,7 +291,9 @@ def _resume(
         watched=(head.entries, head.link) if head else None,
     )
     path = place.layout.part(name, part)
-    # Looked at before it is opened: opening cuts a torn tail off, and a damaged part is to stay as it is.
+    # Looked at before the journal is opened: that cuts a torn tail off, and a damaged part is to stay as it
+    # is. Opened for appending before it is looked at: from then on what is read is safe.
+    place.disk.open_append(path).close()
     sound = all(_is_sound(item, follower) for item in read_journal(place.disk, path))
     if not sound or follower.missing() or not _agrees(follower, begin, head):
         return None

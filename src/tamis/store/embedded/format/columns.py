@@ -22,6 +22,7 @@ from tamis.errors import WireError
 from tamis.record.attributes import Value, safe_text
 from tamis.record.model import INSTANT_MAX, INSTANT_MIN, Columns, Record, StoredRecord
 from tamis.store.embedded.format.shape import shape_ids_of
+from tamis.wire.few import few_values
 
 STAMP = pa.timestamp("ns")
 NAME = pa.dictionary(pa.int32(), pa.string())
@@ -206,10 +207,29 @@ def _split_rest(path: str, values: list[Any], rows: Iterable[int], *, depth: int
 
 def _split_nested(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Array]:
     result: dict[str, pa.Array] = {}
-    for name in dict.fromkeys(name for value in values if value is not None for name in value):
-        inner = [None if value is None else value.get(name) for value in values]
-        result.update(_split(f"{path}/{_escaped(name)}", inner, depth=depth + 1))
+    for name, (places, inner) in _by_name(values).items():
+        inside = f"{path}/{_escaped(name)}"
+        array = few_values(places, inner, len(values))
+        if array is not None:
+            result[f"{inside}#{_suffix(array.type)}"] = array
+            continue
+        column: list[Any] = [None] * len(values)
+        for row, value in zip(places, inner, strict=True):
+            column[row] = value
+        result.update(_split(inside, column, depth=depth + 1))
     return result
+
+
+def _by_name(values: list[Any]) -> dict[str, tuple[list[int], list[Any]]]:
+    """For each name inside some objects: the rows that have it, and what they have."""
+    found: dict[str, tuple[list[int], list[Any]]] = {}
+    for row, value in enumerate(values):
+        for name, one in () if value is None else value.items():
+            if one is not None:
+                places, inner = found.setdefault(name, ([], []))
+                places.append(row)
+                inner.append(one)
+    return found
 
 
 def _typed(value: Value) -> tuple[str, Any]:
@@ -283,8 +303,9 @@ def bounded_columns(columns: dict[str, Any], rows: int) -> dict[str, Any]:
         rest = _rest_values(columns[REST])
     for name in names[COLUMNS_MAX:]:
         column = columns[name]
-        for row in np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).tolist():
-            rest.setdefault(row, {})[name] = column[row].as_py()
+        filled = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).tolist()
+        for row, value in zip(filled, column.drop_null().to_pylist(), strict=True):
+            rest.setdefault(row, {})[name] = value
     texts = [msgspec.json.encode(rest[row]).decode() if row in rest else None for row in range(rows)]
     kept = {name: column for name, column in columns.items() if name not in moved and name != REST}
     return {**kept, REST: pa.array(texts, pa.string())}

@@ -4,13 +4,17 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
+import pyarrow as pa
 
 from tamis.clock import NS_PER_S
 from tamis.errors import DamageError
 from tamis.store.embedded.format.columns import concat
 from tamis.store.embedded.format.layout import day_of, day_of_segment
 from tamis.store.embedded.format.manifest import BatchEntry, Manifest, SegmentEntry
+from tamis.store.embedded.format.part import Snapshot
+from tamis.store.embedded.format.segment import Segment
 from tamis.store.embedded.format.segment_files import read_rows, remembered
+from tamis.store.embedded.keep.gather import gathered
 from tamis.store.embedded.keep.workshop import Workshop
 from tamis.store.embedded.options import StoreOptions
 
@@ -22,7 +26,7 @@ def groups_to_merge(
     about one size, so that a record is written again a few times at most."""
     kinds: dict[tuple[str, str, int], list[SegmentEntry]] = {}
     for entry in sorted(segments, key=lambda one: one.facts.min_seq):
-        if _is_small(entry, options):
+        if is_small(entry, options):
             day = day_of_segment(entry.name)
             tier = int(math.log(max(entry.facts.records, 1), options.merge_count)) if day >= today else 0
             kinds.setdefault((day, entry.retention, tier), []).append(entry)
@@ -49,7 +53,8 @@ def groups_to_shrink(
         yield from _packed(members, options)
 
 
-def _is_small(entry: SegmentEntry, options: StoreOptions) -> bool:
+def is_small(entry: SegmentEntry, options: StoreOptions) -> bool:
+    """Whether two of its size fit into one merge."""
     return (
         entry.facts.records * 2 < options.merge_records_max
         and entry.memory_bytes * 2 < options.merge_bytes_max
@@ -108,7 +113,10 @@ class Merger:
         names = frozenset(entry.name for entry in group)
         if not names <= self._shop.catalog.manifest.segment_names():
             return 0
-        made, batches = self._write(group)
+        try:
+            made, batches = self._write(group)
+        finally:
+            pa.default_memory_pool().release_unused()
 
         def change(manifest: Manifest) -> Manifest:
             kept = tuple(entry for entry in manifest.segments if entry.name not in names)
@@ -127,17 +135,19 @@ class Merger:
         shop = self._shop
         cleared = shop.catalog.manifest.tombstone_next - 1
         with shop.catalog.segments() as (_, segments), shop.catalog.snapshot() as snapshot:
-            rows = [
-                shop.without_deleted(read_rows(segments[entry.name]), snapshot.tombstones.get(entry.name, ()))
-                for entry in group
-            ]
+            rows = self._rows([segments[entry.name] for entry in group], snapshot)
             batches = remembered(shop.layout, group, oldest_ns=shop.oldest_batch_ns())
-        tables = [table for table in rows if table.num_rows]
-        if not tables:
+        if not rows.num_rows:
             return [], batches
-        del rows
         day, retention = day_of_segment(group[0].name), group[0].retention
-        entry = shop.write(
-            concat(tables), day, batches=batches, retention=retention, cleared=cleared, small=True
-        )
+        entry = shop.write(rows, day, batches=batches, retention=retention, cleared=cleared, small=True)
         return [entry], ()
+
+    def _rows(self, segments: Sequence[Segment], snapshot: Snapshot) -> pa.Table:
+        """The rows of segments that no deletion hides."""
+        if not any(segment.name in snapshot.tombstones for segment in segments):
+            return gathered(segments)
+        shop = self._shop
+        return concat(
+            [shop.without_deleted(read_rows(one), snapshot.tombstones.get(one.name, ())) for one in segments]
+        )

@@ -2,12 +2,14 @@
 
 import threading
 
+import pyarrow as pa
+
 from tamis.clock import NS_PER_S
 from tamis.store.embedded.format.layout import day_of
 from tamis.store.embedded.keep.erase import Eraser
 from tamis.store.embedded.keep.expire import Expirer
 from tamis.store.embedded.keep.keeper import Job, Lane
-from tamis.store.embedded.keep.merge import Merger, groups_to_merge
+from tamis.store.embedded.keep.merge import Merger, groups_to_merge, is_small
 from tamis.store.embedded.keep.retention import expired
 from tamis.store.embedded.keep.scrub import Damaged, Scrubber
 from tamis.store.embedded.keep.seal import Sealer
@@ -16,6 +18,8 @@ from tamis.store.embedded.write.commit import Committer
 from tamis.store.embedded.write.journals import Journals
 
 _HOUSE_TICK_S = 1.0
+_WAITING_MAX = 64
+"""While segments are filled one after the other, so many small ones wait for a quieter time to be merged."""
 
 
 class Upkeep:
@@ -31,6 +35,7 @@ class Upkeep:
         self._eraser = Eraser(shop, self.sealer.seal)
         self.scrubber = Scrubber(shop, damaged)
         self._house, self._scrubbing = threading.RLock(), threading.Lock()
+        self._filled: float | None = None
         self._synced = shop.clock.monotonic_s()
         sealing = [Job("sealing", self.seal_due, self.seal)]
         if shop.options.durability == "memory":
@@ -76,7 +81,12 @@ class Upkeep:
 
     def seal(self) -> int:
         """Seal what is hot; return how many segments that made."""
-        return self.sealer.seal()
+        if self._hot_is_full():
+            self._filled = self._shop.clock.monotonic_s()
+        try:
+            return self.sealer.seal()
+        finally:
+            pa.default_memory_pool().release_unused()
 
     def merge(self) -> int:
         """Merge what should be merged; return how many segments went into others."""
@@ -159,5 +169,13 @@ class Upkeep:
 
     def _merge_due(self) -> bool:
         shop = self._shop
-        today = day_of(shop.clock.now_ns())
-        return any(groups_to_merge(shop.catalog.manifest.segments, shop.options, today=today))
+        segments = shop.catalog.manifest.segments
+        if self._is_filling() and sum(is_small(one, shop.options) for one in segments) < _WAITING_MAX:
+            return False
+        return any(groups_to_merge(segments, shop.options, today=day_of(shop.clock.now_ns())))
+
+    def _is_filling(self) -> bool:
+        """Whether a segment was full a short time ago: memory and processors have enough to do."""
+        if self._filled is None:
+            return False
+        return self._shop.clock.monotonic_s() - self._filled < self._shop.options.shrink_after_s

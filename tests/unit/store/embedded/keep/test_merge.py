@@ -92,3 +92,17 @@ def test_deleted_records_do_not_come_into_a_merged_segment(tmp_path):
     assert messages(store) == ["m01"]
     assert [entry.facts.records for entry in segments(store)] == [1]
     store.close()
+
+
+def test_merges_wait_while_segments_fill(tmp_path):
+    """Ingest at full needs the memory and the processors; when it pauses, what waited is merged."""
+    clock = HandClock()
+    store = open_quiet(tmp_path, clock=clock, merge_count=2, segment_records=2)
+    for _ in range(2):
+        store.append(batch("a", "b"))
+        store.seal_now()
+    jobs = {job.name: job for lane in store.parts.upkeep._lanes for job in lane.jobs}
+    assert not jobs["merging"].due()
+    clock.pass_s(60)
+    assert jobs["merging"].due()
+    store.close()

@@ -30,12 +30,12 @@ def capture_log_record(record: logging.LogRecord) -> Captured:
     if marks is not None:
         fields = {**(fields or {}), **marks}
     code: Code | None = None
-    if record.levelno >= OUTLET.code_level and record.pathname:
+    if OUTLET.code_level <= (record.levelno or 0) and record.pathname:
         code = (record.pathname, record.lineno, record.funcName or "")
     return (
         round(record.created * 1_000_000) * 1_000,
-        record.levelno,
-        record.name,
+        record.levelno if isinstance(record.levelno, int) else logging.NOTSET,
+        record.name if type(record.name) is str else text_of(record.name or ""),
         message,
         arguments,
         fields,

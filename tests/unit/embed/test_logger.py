@@ -3,6 +3,7 @@
 import logging
 import pickle
 import sys
+from typing import Any
 
 import pytest
 
@@ -163,14 +164,11 @@ def test_exceptions_are_reduced_to_their_frames(way: str) -> None:
                 raise KeyError("outer") from error
         except KeyError:
             get_logger("raised").exception("failed %s", 1, order_id=3)
-    found = records[0].attributes["exception"]
-    assert isinstance(found, dict)
+    found: Any = records[0].attributes["exception"]
     assert (found["type"], found["message"]) == ("KeyError", "'outer'")
     cause = found["cause"]
-    assert isinstance(cause, dict)
     assert cause["type"] == "ValueError"
     frames = cause["frames"]
-    assert isinstance(frames, list)
     assert [frame["function"] for frame in frames][1:] == ["raise_deep"] * 4
     assert frames[0]["file"] == __file__
     assert records[0].attributes["order_id"] == 3
@@ -180,9 +178,8 @@ def test_groups_of_exceptions_keep_their_members(way: str) -> None:
     """Each member with its own frames."""
     with logged(way) as records:
         get_logger("group").error("x", exc_info=ExceptionGroup("two", [ValueError("a"), TypeError("b")]))
-    found = records[0].attributes["exception"]
-    assert isinstance(found, dict)
-    assert [member["type"] for member in found["exceptions"]] == ["ValueError", "TypeError"]  # type: ignore[index]
+    found: Any = records[0].attributes["exception"]
+    assert [member["type"] for member in found["exceptions"]] == ["ValueError", "TypeError"]
 
 
 def test_exception_without_an_exception_is_only_a_message(way: str) -> None:
@@ -227,8 +224,7 @@ def test_stack_info_is_the_callers_stack(way: str) -> None:
     with logged(way) as records:
         line = here() + 1
         get_logger("stack").info("x", stack_info=True)
-    stack = records[0].attributes["stack"]
-    assert isinstance(stack, list)
+    stack: Any = records[0].attributes["stack"]
     assert (stack[-1]["file"], stack[-1]["line"]) == (__file__, line)
 
 

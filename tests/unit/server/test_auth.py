@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from tamis.metadata.accounts import ADMIN, Accounts, reset_admin
 from tamis.metadata.database import open_database
 from tamis.metadata.tokens import make_token
-from tamis.server.app import create_app
+from tamis.server.app import create_app, create_service, ensure_admin
 from tamis.server.auth import Authenticator, tokens_in
 from tamis.server.gate import OPEN_PATHS
 from tamis.server.service import Service
@@ -100,7 +100,10 @@ async def test_anything_else_is_refused(stranger: httpx2.AsyncClient, header: st
 
 async def test_a_chosen_token_works(store: MemoryStore) -> None:
     """A short token that a person chose is kept by scrypt, and guesses at it are limited."""
-    app = create_app(load_settings({"server.admin_token": "hunter2"}, {}), store)
+    settings = load_settings({"server.admin_token": "hunter2"}, {})
+    service = create_service(settings, None, clock=HandClock())  # time stands still, however slow scrypt is
+    ensure_admin(service)
+    app = create_app(settings, store, service=service)
     stored = app.state.service.accounts.token_hash(ADMIN)
     assert stored.startswith("scrypt$")
     assert "hunter2" not in stored

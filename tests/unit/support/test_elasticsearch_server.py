@@ -93,10 +93,23 @@ def test_a_document_is_created_once(server: ElasticsearchServer) -> None:
 def test_bulks_may_be_compressed_and_must_be_whole(server: ElasticsearchServer) -> None:
     """gzip is read; no newline at the end, a wrong line or a wrong type refuse the whole."""
     assert statuses(bulk(server, gzip.compress(creates({"n": 1})), Content_Encoding="gzip")) == [201]
-    for body in (creates({"n": 1})[:-1], b'{"crate":{}}\n{}\n', b"{\n", b'{"create":{}}\n{"x"\n'):
+    for body in (
+        creates({"n": 1})[:-1],
+        creates({"n": 1}, index="x") + b'{"crate":{}}\n{}\n',
+        b"{\n",
+        b'{"create":{}}\n',
+    ):
         assert ask(server, "POST", "/_bulk", body, **NDJSON)[0] == 400
     assert ask(server, "POST", "/_bulk", creates({"n": 1}), Content_Type="text/plain")[0] == 406
     assert server.count() == 1
+
+
+def test_a_document_that_cannot_be_read_fails_alone(server: ElasticsearchServer) -> None:
+    """Cut JSON, bytes that are no UTF-8, NaN and a list are 400 for their item; the others are stored."""
+    texts = [b'{"n": 1}', b'{"n": ', b'{"n": "\xff"}', b'{"n": NaN}', b"[]", b'{"n": 2}']
+    body = b"".join(b'{"create": {"_index": "logs"}}\n' + text + b"\n" for text in texts)
+    assert statuses(bulk(server, body)) == [201, 400, 400, 400, 400, 201]
+    assert server.sources() == [{"n": 1}, {"n": 2}]
 
 
 def test_deletes_and_updates_are_actions_too(server: ElasticsearchServer) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
 from tamis.record.context import Context
@@ -69,7 +69,17 @@ Captured: TypeAlias = tuple[
 | `CODE` | the position in the code, when it is wanted |
 | `MORE` | exception, stack, a level's own name |
 """
-TIME, LEVEL, LOGGER, MESSAGE, ARGUMENTS, FIELDS, BOUND, THREAD, CONTEXT, CODE, MORE = range(11)
+TIME: Final = 0
+LEVEL: Final = 1
+LOGGER: Final = 2
+MESSAGE: Final = 3
+ARGUMENTS: Final = 4
+FIELDS: Final = 5
+BOUND: Final = 6
+THREAD: Final = 7
+CONTEXT: Final = 8
+CODE: Final = 9
+MORE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""The chain of processors: a batch of records goes through each in turn."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tamis.pipeline.base import Processor
+from tamis.record.model import INSTANT_MAX, Record
+
+FAILED = "failed"
+"""The reason for a record that a processor could neither process nor make harmless."""
+
+Tell = Callable[[str, str], object]
+"""Takes a topic and a sentence: `Diagnostics.tell`."""
+
+
+@dataclass(slots=True)
+class Passed:
+    """What came out of the chain: records in order, how many were dropped for which reason, how many came from
+    processors themselves (`made`), and how many calls of a processor failed.
+    """
+
+    records: list[Record]
+    dropped: Counter[str] = field(default_factory=Counter)
+    made: int = 0
+    errors: int = 0
+
+
+class Chain:
+    """Processors in order. Used by one thread at a time."""
+
+    def __init__(self, processors: Sequence[Processor] = (), *, tell: Tell | None = None) -> None:
+        self.processors = tuple(processors)
+        self._tell = tell
+
+    def run(self, records: list[Record]) -> Passed:
+        """All records through all processors. Never raises for what a processor does."""
+        passed = Passed(records)
+        for processor in self.processors:
+            self._step(processor, passed)
+        return passed
+
+    def due(self, now_ns: int) -> Passed:
+        """What processors held back and want sent now, each through the steps after its own."""
+        passed = Passed([])
+        for processor in self.processors:
+            self._step(processor, passed)
+            try:
+                made = processor.due(now_ns)
+            except Exception as error:  # a processor's edge: the others go on
+                self._failed(processor, passed, error)
+                continue
+            if made:
+                passed.made += len(made)
+                passed.records = [*passed.records, *made]
+        return passed
+
+    def forget(self) -> None:
+        """Throw away what processors hold back: in a forked child it is the parent's to send."""
+        for processor in self.processors:
+            try:
+                processor.due(INSTANT_MAX)
+            except Exception as error:  # a processor's edge: what it held is the parent's anyway
+                self._failed(processor, Passed([]), error)
+
+    def _step(self, processor: Processor, passed: Passed) -> None:
+        records = passed.records
+        if not records:
+            return
+        kept: list[Record] = []
+        lost_before = passed.dropped[FAILED]
+        keep, process, waiting = kept.append, processor.process, iter(records)
+        while True:
+            record = records[0]
+            try:
+                for record in waiting:
+                    found = process(record)
+                    if found is not None:
+                        keep(found)
+                break
+            except Exception as error:  # a processor's edge: one record never costs the others
+                self._failed(processor, passed, error)
+                rest = self._rescue(processor, record, passed)
+                if rest is not None:
+                    keep(rest)
+        dropped = len(records) - len(kept) - (passed.dropped[FAILED] - lost_before)
+        if dropped:
+            passed.dropped[processor.reason or FAILED] += dropped
+        passed.records = kept
+
+    def _rescue(self, processor: Processor, record: Record, passed: Passed) -> Record | None:
+        """What the processor says goes on instead; nothing when even that fails, for it may keep secrets."""
+        try:
+            rest = processor.failed(record)
+        except Exception as error:  # a processor's edge, broken twice
+            self._failed(processor, passed, error)
+            rest = None
+        if rest is None:
+            passed.dropped[FAILED] += 1
+        return rest
+
+    def _failed(self, processor: Processor, passed: Passed, error: Exception) -> None:
+        passed.errors += 1
+        if self._tell is not None:
+            # The error's text may hold what the record holds; its kind does not.
+            self._tell(
+                f"processor {processor.name}",
+                f"the processor {processor.name} failed with {type(error).__name__}",
+            )

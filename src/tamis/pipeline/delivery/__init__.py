@@ -1,0 +1,1 @@
+"""From the chain to one sink: waiting, batches, attempts, dead letters."""

@@ -1,0 +1,347 @@
+"""What waits for one sink: the newest in memory, all of it in the spool where there is one, the oldest only there."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from tamis.errors import DiskError, NoSpaceError
+from tamis.pipeline.base import BatchLimits
+from tamis.pipeline.delivery.load import NOWHERE, Load, batch_id
+from tamis.pipeline.delivery.waiting import Lot, Waiting
+from tamis.pipeline.limits import QueueLimits, share_of
+from tamis.pipeline.metrics import SinkMeter
+from tamis.pipeline.parcel import Parcel
+from tamis.pipeline.spool.frames import Mark
+from tamis.pipeline.spool.ranges import runs_of
+from tamis.pipeline.spool.spool import Spool, Stored
+from tamis.record.model import Record
+from tamis.record.severity import severity
+
+OVERFLOW, DAMAGED = "overflow", "damaged"
+_PYTHON_LEVELS = ((5, 0), (9, 10), (13, 20), (17, 30), (21, 40))
+_FULL = 0.8
+
+OpenSpool = Callable[[], Spool | None]
+Tell = Callable[[str, str], object]
+
+
+class Backlog:
+    """Records in order from `add` to `settle`. Thread-safe.
+
+    Each ordinal of the spool from `_tail_from` on is in `_tail`; those before are read back, a file at a time,
+    into `_front`. When the tail grows over the bounds and the spool has all of it, it is forgotten; when the
+    spool refuses, records stay in the tail alone, until there is no room for them either: then the milder go
+    first.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        meter: SinkMeter,
+        limits: QueueLimits,
+        *,
+        prefix: str,
+        open_spool: OpenSpool = lambda: None,
+        tell: Tell,
+        lost: Callable[[int], object] = int,
+    ) -> None:
+        self.name, self.meter, self.limits, self.prefix = name, meter, limits, prefix
+        self._open_spool, self._tell, self._lost = open_spool, tell, lost
+        self._lock = threading.RLock()
+        self._tail, self._front = Waiting(), Waiting()
+        self._spool: Spool | None = None
+        self._tail_from: int | None = 0
+        self._read_next = 0
+        self._reader: Iterator[Stored] | None = None
+        self.is_private = False
+        """Whether it stands in no spool of its own that could be handed on."""
+
+    @classmethod
+    def of_spool(cls, name: str, meter: SinkMeter, spool: Spool, *, prefix: str, tell: Tell) -> "Backlog":
+        """What another process left, taken over."""
+        backlog = cls(name, meter, QueueLimits(), prefix=prefix, open_spool=lambda: spool, tell=tell)
+        backlog._spool, backlog._tail_from = spool, spool.next_ordinal
+        return backlog
+
+    @property
+    def spool(self) -> Spool | None:
+        """Where it stands on disk, once something does."""
+        return self._spool
+
+    @property
+    def is_full(self) -> bool:
+        """Whether records that come now are in danger of being dropped."""
+        tail, limits = self._tail, self.limits
+        is_long = tail.records >= limits.records_max * _FULL or tail.bytes >= limits.bytes_max * _FULL
+        return is_long and self.is_private
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no record is left that no load has taken."""
+        with self._lock:
+            return not (self._tail.records or self._front.records or self._is_behind())
+
+    # Coming in
+
+    def add(self, parcel: Parcel, *, sync: bool = False) -> int:
+        """Keep a parcel, in the spool where there is one, and in memory; or drop of it what cannot be kept. How many
+        records are kept.
+        """
+        with self._lock:
+            first = self._store(parcel, sync=sync)
+            if first == NOWHERE:
+                return self._keep_in_memory(parcel)
+            self.meter.offer(spooled=len(parcel.records))
+            if self._tail_from is not None:
+                if self._is_over(parcel):
+                    self._forget_tail()
+                else:
+                    self._tail.add(_lot(parcel, first))
+            return len(parcel.records)
+
+    def _store(self, parcel: Parcel, *, sync: bool) -> int:
+        """Its first ordinal in the spool, or NOWHERE."""
+        try:
+            if self._spool is None:
+                self._spool = self._open_spool()
+            if self._spool is None or not self._store_older(self._spool):
+                return NOWHERE
+            return self._spool.append(parcel, sync=sync)
+        except NoSpaceError as error:
+            self._tell("spool", f"the spool of {self.name} has no room: records wait in memory; {error}")
+        except DiskError as error:
+            self._tell("spool", f"the spool of {self.name} fails: records wait in memory; {error}")
+        return NOWHERE
+
+    def _store_older(self, spool: Spool) -> bool:
+        """What came while the spool refused goes in first; whether it is all in."""
+        from tamis.pipeline.parcel import encode_records
+
+        places = list(self._tail.lots_nowhere()) if self.is_private else []
+        if places and self._tail_from is None:
+            self._begin_tail(spool)
+        for place in places:
+            lot = self._tail.lot(place)
+            form, payload = encode_records(list(lot.records))
+            older = Parcel(list(lot.records), form, payload, lot.severity, lot.since_s)
+            first = spool.append(older)
+            self._tail.put(place, _lot(older, first))
+            self.meter.spool(len(lot.records))
+        self.is_private = False
+        return True
+
+    def _is_over(self, parcel: Parcel) -> bool:
+        tail, limits = self._tail, self.limits
+        return bool(tail.records) and (
+            tail.records + len(parcel.records) > limits.records_max
+            or tail.bytes + parcel.bytes > limits.bytes_max
+        )
+
+    def _forget_tail(self) -> None:
+        """The spool has it: it is read back when its turn comes."""
+        if not self._is_behind():
+            self._read_next = self._tail.first
+        self._tail.clear()
+        self._tail_from = None
+
+    def _keep_in_memory(self, parcel: Parcel) -> int:
+        self.is_private = True
+        kept = parcel.records
+        fill = self._fill(len(kept), parcel.bytes)
+        if fill > _FULL:
+            kept = self._choose(parcel)
+        dropped = len(parcel.records) - len(kept)
+        self.meter.offer(queued=len(kept), dropped=Counter({OVERFLOW: dropped}) if dropped else None)
+        if dropped:
+            self._tell("overflow", f"the queue of {self.name} is full: the mildest records are dropped")
+        if kept:
+            size = parcel.bytes * len(kept) // len(parcel.records)
+            self._tail.add(Lot(kept, NOWHERE, size, parcel.severity, parcel.since_s))
+        return len(kept)
+
+    def _fill(self, records: int, size: float) -> float:
+        """How full memory is with so much more."""
+        limits = self.limits
+        return max(
+            (self._tail.records + records) / max(limits.records_max, 1),
+            (self._tail.bytes + size) / max(limits.bytes_max, 1),
+        )
+
+    def _choose(self, parcel: Parcel) -> list[Record]:
+        """The records of a parcel for which there is room, each by its level, in order."""
+        each = parcel.bytes / len(parcel.records)
+        kept: list[Record] = []
+        for record in parcel.records:
+            if self._fill(len(kept) + 1, each * (len(kept) + 1)) <= share_of(_python_level(record)):
+                kept.append(record)
+        return kept
+
+    # Going out
+
+    def next_load(self, limits: BatchLimits, *, now_s: float, hurry: bool) -> Load | None:
+        """The next batch when it is due: enough records, old enough, urgent, or `hurry`."""
+        with self._lock:
+            if not self._front.records:
+                self._read_back(limits)
+            waiting = self._front if self._front.records else self._tail
+            if not waiting.records or not (hurry or self._is_due(waiting, limits, now_s)):
+                return None
+            mark = self._mark_of(waiting.first)
+            if mark is not None:
+                load = self._load_again(mark)
+                if load is not None:
+                    return load
+                waiting = self._front
+            records, ordinals = waiting.take(limits)
+            return Load(batch_id(self.prefix, records), tuple(records), ordinals)
+
+    def due_in_s(self, limits: BatchLimits, now_s: float) -> float | None:
+        """Seconds until the next batch is due; None when nothing waits."""
+        with self._lock:
+            if self._front.records or self._is_behind():
+                return 0.0
+            if not self._tail.records:
+                return None
+            if self._is_due(self._tail, limits, now_s):
+                return 0.0
+            return max(self._tail.since_s + limits.wait_s - now_s, 0.0)
+
+    def settle(self, load: Load) -> None:
+        """All of the load is delivered, dead-lettered or dropped: it need not be kept."""
+        self._settle(load.ordinals)
+
+    def mark(self, load: Load) -> None:
+        """The load is about to be sent."""
+        with self._lock:
+            if self._spool is not None and load.spooled:
+                try:
+                    self._spool.mark(load.id, load.ordinals)
+                except DiskError as error:
+                    self._tell("spool", f"the spool of {self.name} fails: {error}")
+
+    def prepare(self) -> None:
+        """Between two batches: make ready what takes time."""
+        with self._lock:
+            if self._spool is not None:
+                try:
+                    self._spool.prepare()
+                except DiskError as error:
+                    self._tell("spool", f"the spool of {self.name} fails: {error}")
+
+    def close(self) -> int:
+        """Let the spool go; how many records stood in memory alone, and are gone."""
+        with self._lock:
+            lost = sum(len(self._tail.lot(place).records) for place in self._tail.lots_nowhere())
+            if self._spool is not None:
+                self._spool.close()
+            self._spool, self._reader = None, None
+            self._tail.clear()
+            self._front.clear()
+            self._tail_from, self._read_next, self.is_private = 0, 0, False
+            return lost
+
+    def abandon(self) -> None:
+        """In a forked child: all of it is the parent's."""
+        if self._spool is not None:
+            self._spool.abandon()
+
+    def share_room(self, others_bytes: Callable[[Spool], int]) -> None:
+        """Have the spool know what others take of the quota."""
+        spool = self._spool
+        if spool is not None:
+            spool.others_bytes = others_bytes(spool)
+
+    def _is_behind(self) -> bool:
+        """Whether there are records that only the spool has."""
+        if self._spool is None:
+            return False
+        return self._tail_from is None or self._read_next < self._tail_from
+
+    def _is_due(self, waiting: Waiting, limits: BatchLimits, now_s: float) -> bool:
+        return (
+            waiting is self._front
+            or waiting.records >= limits.records
+            or waiting.bytes >= limits.bytes
+            or waiting.severity >= limits.urgent_severity
+            or now_s - waiting.since_s >= limits.wait_s
+        )
+
+    def _read_back(self, limits: BatchLimits) -> None:
+        """Read what only the spool has, about one batch of it."""
+        spool = self._spool
+        while spool is not None and self._is_behind() and self._front.records < limits.records:
+            if self._reader is None:
+                if self._tail_from is None:
+                    self._begin_tail(spool)
+                self._reader = spool.read(self._read_next)
+            stored = next(self._reader, None)
+            end = self._read_next if self._tail_from is None else self._tail_from
+            if stored is None or (self._tail_from is not None and stored.first >= end):
+                self._reader = None
+                self._lose(self._read_next, end)
+                return
+            self._lose(self._read_next, stored.first)
+            self._front.add(Lot(stored.records, stored.first, stored.bytes))
+            self._read_next = stored.first + len(stored.records)
+
+    def _begin_tail(self, spool: Spool) -> None:
+        """What comes from now on is kept in memory again: we have caught up when the rest is read."""
+        spool.seal()
+        self._tail_from = spool.next_ordinal
+
+    def _lose(self, start: int, end: int) -> None:
+        """What should stand in the spool and was not read: settled already, or damaged."""
+        spool = self._spool
+        assert spool is not None
+        self._read_next = max(end, self._read_next)
+        missing = list(spool.settled.missing(start, end))
+        lost = sum(stop - at for at, stop in missing)
+        if lost:
+            self.meter.drop(DAMAGED, spooled=lost)
+            self._lost(lost)
+            self._tell(
+                "damaged", f"{lost:,} records of the spool of {self.name} are damaged: see {spool.folder}"
+            )
+            for at, stop in missing:
+                self._settle(range(at, stop))
+
+    def _settle(self, ordinals: Sequence[int]) -> None:
+        with self._lock:
+            if self._spool is not None:
+                try:
+                    self._spool.settle(ordinals)
+                except DiskError as error:
+                    self._tell("spool", f"the spool of {self.name} fails: {error}")
+
+    def _mark_of(self, ordinal: int) -> Mark | None:
+        """The batch in which this record was to be sent when its process died."""
+        if self._spool is None or ordinal == NOWHERE:
+            return None
+        for mark in reversed(self._spool.marks):
+            if any(start <= ordinal < end for start, end in mark.runs):
+                return mark
+        return None
+
+    def _load_again(self, mark: Mark) -> Load | None:
+        """The same batch as before the crash, if all of it is there."""
+        spool = self._spool
+        assert spool is not None
+        spool.marks.remove(mark)
+        count = sum(end - start for start, end in mark.runs)
+        self._read_back(BatchLimits(records=count))
+        if self._front.records < count or self._front.first != mark.runs[0][0]:
+            return None
+        records, ordinals = self._front.take(BatchLimits(records=count, bytes=1 << 62))
+        if runs_of(ordinals) == [(start, end) for start, end in mark.runs]:
+            return Load(mark.id, tuple(records), ordinals)
+        return Load(batch_id(self.prefix, records), tuple(records), ordinals)
+
+
+def _lot(parcel: Parcel, first: int) -> Lot:
+    return Lot(parcel.records, first, parcel.bytes, parcel.severity, parcel.since_s)
+
+
+def _python_level(record: Record) -> int:
+    """The record's level on Python's scale, rounded."""
+    number = severity(record.level or "")
+    return next((level for below, level in _PYTHON_LEVELS if number < below), 50) if number else 20

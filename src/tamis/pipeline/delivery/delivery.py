@@ -1,0 +1,313 @@
+"""`Delivery`: everything between the chain and one sink."""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.base import Sink
+from tamis.pipeline.captured import Origin
+from tamis.pipeline.delivery.adoption import Adoption
+from tamis.pipeline.delivery.backlog import Backlog
+from tamis.pipeline.delivery.dead import DeadLetters
+from tamis.pipeline.delivery.sender import Lane, Sender
+from tamis.pipeline.limits import DeliveryLimits, QueueLimits
+from tamis.pipeline.metrics import LogMetrics
+from tamis.pipeline.own import own_work
+from tamis.pipeline.parcel import Parcel
+from tamis.pipeline.spool.spool import Spool, new_begin
+from tamis.pipeline.spool.store import SpoolStore
+from tamis.pipeline.worker import Worker
+from tamis.resilience.machine import BreakerState
+from tamis.telemetry.diagnostics import Diagnostics
+
+CLOSED = "closed"
+"""The reason for records that could not be sent before the end, and stand in no spool."""
+_IDLE_S = 0.5
+_POLL_S = 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryHealth:
+    """How delivery to one sink is. `state` is the breaker's; `last_error` says what went wrong last, without
+    what records hold.
+    """
+
+    name: str
+    is_well: bool
+    state: str
+    waiting: int
+    last_delivery_s: float | None
+    last_error: str
+
+
+class Delivery:
+    """Sends records to one sink, in order, until each is delivered, dead-lettered, or dropped and counted.
+
+    One thread of its own, started at the first record; `drain` and `close` work on the caller's. A sink that is
+    away is tried again after 1, 2 and 4 s, or when it asked for, then when its breaker lets through; what waits
+    stands in the spool if the sink has one. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        origin: Origin,
+        *,
+        metrics: LogMetrics,
+        store: SpoolStore | None = None,
+        queue: QueueLimits | None = None,
+        limits: DeliveryLimits | None = None,
+        diagnostics: Diagnostics | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.sink, self.limits, self.queue = sink, limits or DeliveryLimits(), queue or QueueLimits()
+        self.store = store
+        self._metrics, self._origin, self._clock = metrics, origin, clock
+        self._diagnostics = diagnostics or Diagnostics(clock=clock)
+        self._worker = Worker(f"tamis {sink.name}"[:60], self._turn, failed=self._turn_failed, clock=clock)
+        self._dead: DeadLetters | None = None
+        if store is not None:
+            begin = new_begin(sink.name, origin.process, clock)
+            self._dead = DeadLetters(store.disk, store.dead_place, begin, limits=store.limits, clock=clock)
+        self._reopen = False
+        self._start()
+
+    def _start(self) -> None:
+        """Everything that belongs to one process."""
+        self._sending, self._counting = threading.Lock(), threading.Lock()
+        self._sender_id = 0
+        self._hurry_to = self._came = self._went = 0
+        self._adopted_turn = self._closed = False
+        self.meter = meter = self._metrics.attach(self.sink.name)
+        tell, clock = self._diagnostics.tell, self._clock
+        self._own = Lane(
+            Backlog(
+                self.sink.name,
+                meter,
+                self.queue,
+                prefix=self._prefix(),
+                open_spool=self._open_spool,
+                tell=tell,
+                lost=self._gone,
+            )
+        )
+        self._sender = Sender(
+            self.sink, meter, self.limits, dead=self._dead, finished=self._finished, tell=tell, clock=clock
+        )
+        is_spooled = self.store is not None and self.sink.spooled
+        self._adoption = (
+            Adoption(self.store, meter, tell=tell, clock=clock) if self.store and is_spooled else None
+        )
+
+    # What the dispatcher calls
+
+    @property
+    def is_full(self) -> bool:
+        """Whether records that come now are in danger of being dropped."""
+        return self._own.backlog.is_full
+
+    def offer(self, parcel: Parcel) -> None:
+        """Take records over; what cannot be kept is dropped and counted. With `durable`, what has no spool is sent
+        before this returns, if the sink takes it.
+        """
+        with self._counting:
+            self._came += len(parcel.records)
+        kept = self._own.backlog.add(parcel, sync=self.queue.durable == "disk")
+        if kept < len(parcel.records):
+            self._gone(len(parcel.records) - kept)
+        if self._closed:
+            return
+        if self.queue.durable != "off" and self._own.backlog.spool is None:
+            self.drain(self._clock.monotonic_s() + self.limits.timeout_s, patient=False)
+        if self._worker.ensure() and self._own.backlog.due_in_s(self.sink.limits, parcel.since_s) == 0.0:
+            self._worker.wake()
+
+    def lose(self, parcel: Parcel, reason: str) -> None:
+        """Count a parcel that could not be offered."""
+        self.meter.offer(dropped={reason: len(parcel.records)})
+        self._gone(len(parcel.records))
+
+    def hurry(self) -> int:
+        """Send all that waits now, not when it is due; the mark to `wait` for."""
+        with self._counting:
+            self._hurry_to = max(self._hurry_to, self._came)
+            mark = self._came
+        self._worker.wake()
+        return mark
+
+    def wait(self, mark: int, deadline_s: float) -> bool:
+        """Until all before the mark is done with; whether it is."""
+        while self._went < mark:
+            left_s = deadline_s - self._clock.monotonic_s()
+            if left_s <= 0 or self._sender_id == threading.get_ident():
+                return False
+            if self._closed or not self._worker.ensure():
+                return self.drain(deadline_s)
+            self._clock.sleep(min(_POLL_S, left_s))
+        return True
+
+    def drain(self, deadline_s: float, *, patient: bool = True) -> bool:
+        """Send what waits on this thread; whether nothing is left. Not `patient`: ends at the first trouble."""
+        if self._sender_id == threading.get_ident():
+            return False
+        with own_work():
+            while self._went < self._came:
+                left_s = deadline_s - self._clock.monotonic_s()
+                if left_s <= 0 or not self._sending.acquire(timeout=left_s):
+                    return False
+                wait_s = self._as_sender(lambda: self._step(hurry=True, own_only=True))
+                if wait_s > 0:
+                    if wait_s > deadline_s - self._clock.monotonic_s() or not patient:
+                        return self._went >= self._came
+                    self._clock.sleep(min(wait_s, _POLL_S * 5))
+        return True
+
+    def detach(self) -> None:
+        """It is given nothing more."""
+        self._metrics.detach(self.sink.name)
+
+    def close(self, deadline_s: float) -> bool:
+        """Send what waits, start no thread, let the sink go; whether all was sent. The rest stands in the spool, or
+        is dropped and counted. Idempotent; what is offered later waits for `drain`.
+        """
+        self.hurry()
+        done = self.drain(deadline_s)
+        self._closed = True
+        self._worker.stop()
+        is_mine = self._sending.acquire(timeout=max(deadline_s - self._clock.monotonic_s(), _POLL_S))
+        try:
+            self._leave(self._own)
+            if self._adoption is not None:
+                self._adoption.leave()
+        finally:
+            if is_mine:
+                self._sending.release()
+        if self._dead is not None:
+            self._dead.close()
+        self._call("close", self.sink.close)
+        return done
+
+    def health(self) -> DeliveryHealth:
+        """How it is; never waits."""
+        state = self._sender.breaker.state
+        last_s = self._sender.delivered_s
+        return DeliveryHealth(
+            name=self.sink.name,
+            is_well=state is BreakerState.CLOSED and not self.is_full,
+            state=state.value,
+            waiting=max(self._came - self._went, 0),
+            last_delivery_s=None if last_s is None else max(self._clock.monotonic_s() - last_s, 0.0),
+            last_error=self._sender.last_error,
+        )
+
+    def after_fork(self, origin: Origin) -> None:
+        """In the child: nothing waits, and connections are the parent's."""
+        self._origin = origin
+        self._worker.renew()
+        if self._adoption is not None:
+            self._adoption.after_fork()
+        self._own.backlog.abandon()
+        if self._dead is not None:
+            self._dead.after_fork(new_begin(self.sink.name, origin.process, self._clock))
+        self._start()
+        self._reopen = True
+
+    # One sender at a time
+
+    def _turn(self) -> float:
+        if not self._sending.acquire(timeout=_IDLE_S):
+            return 0.0
+        return self._as_sender(lambda: self._step(hurry=self._went < self._hurry_to, own_only=self._closed))
+
+    def _as_sender(self, step: Callable[[], float]) -> float:
+        """With the right to send, which ends here."""
+        try:
+            self._sender_id = threading.get_ident()
+            return step()
+        finally:
+            self._sender_id = 0
+            self._sending.release()
+
+    def _step(self, *, hurry: bool, own_only: bool) -> float:
+        """Send one load if one is due; seconds to wait before the next step."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._sender.not_before_s:
+            return self._sender.not_before_s - now_s
+        if self._adoption is not None and not own_only and not self._sender.is_failing:
+            self._adoption.look(prefix=self._prefix(), own=self._own.backlog)
+        lane = self._next_lane(now_s, hurry=hurry, own_only=own_only)
+        if lane is None:
+            self._own.backlog.prepare()
+            due_s = self._own.backlog.due_in_s(self.sink.limits, now_s)
+            return _IDLE_S if due_s is None else min(max(due_s, 0.001), _IDLE_S)
+        if self._reopen:
+            self._reopen = False
+            self._call("close", self.sink.close)
+        return self._sender.try_first(lane)
+
+    def _next_lane(self, now_s: float, *, hurry: bool, own_only: bool) -> Lane | None:
+        """The lane whose first load is to be sent now; the two take turns."""
+        lanes = [self._own]
+        adopted = self._adoption.lane if self._adoption is not None and not own_only else None
+        if adopted is not None:
+            lanes.insert(0 if self._adopted_turn else 1, adopted)
+        for lane in lanes:
+            if not lane.begun:
+                load = lane.backlog.next_load(self.sink.limits, now_s=now_s, hurry=hurry)
+                if load is not None:
+                    lane.begun.append(load)
+                    lane.tries, lane.isolating = 0, False
+            if lane.begun:
+                self._adopted_turn = lane is self._own
+                return lane
+        return None
+
+    def _finished(self, lane: Lane, records: int) -> None:
+        if lane is self._own:
+            self._gone(records)
+
+    def _gone(self, records: int) -> None:
+        with self._counting:
+            self._went += records
+
+    # Spools
+
+    def _open_spool(self) -> Spool | None:
+        if self.store is None or not self.sink.spooled:
+            return None
+        return self.store.create(self._origin.process)
+
+    def _leave(self, lane: Lane) -> None:
+        """What is not sent stands in the spool, or is gone."""
+        lost = sum(len(load.records) - load.spooled for load in lane.begun)
+        lane.begun.clear()
+        lost += lane.backlog.close()
+        with self._counting:
+            self._went = self._came
+        if lost:
+            self.meter.drop(CLOSED, queued=lost)
+            self._diagnostics.tell(
+                f"closed {self.sink.name}",
+                f"{lost:,} records could not be delivered to {self.sink.name} at the end",
+            )
+
+    # Edges
+
+    def _prefix(self) -> str:
+        """One for each delivery: no batch id is ever used for two batches."""
+        return f"{self._origin.process}-{os.urandom(4).hex()}"
+
+    def _call(self, what: str, function: Callable[[], object]) -> None:
+        try:
+            function()
+        except Exception as error:  # a sink's edge: that it cannot close is no reason to lose anything
+            self._diagnostics.tell(f"{what} {self.sink.name}", f"{self.sink.name}: {what} failed: {error}")
+
+    def _turn_failed(self, error: BaseException) -> None:
+        self._metrics.fail(restarted=not isinstance(error, Exception))
+        self._diagnostics.tell(
+            f"fault {self.sink.name}",
+            f"delivery to {self.sink.name} failed with {type(error).__name__} and goes on: {error}",
+        )

@@ -1,0 +1,126 @@
+"""Records that wait in memory, and how a batch is taken from them."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tamis.pipeline.base import BatchLimits
+from tamis.pipeline.delivery.load import NOWHERE
+from tamis.record.model import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Records in order that came together. `first` is the ordinal of the first one in the spool, or NOWHERE;
+    `bytes` is about what they take.
+    """
+
+    records: Sequence[Record]
+    first: int
+    bytes: int
+    severity: int = 0
+    since_s: float = 0.0
+
+    @property
+    def bytes_each(self) -> float:
+        """About what one takes."""
+        return self.bytes / len(self.records)
+
+    def ordinals(self, start: int, end: int) -> Sequence[int]:
+        """Of the records from `start` to before `end`."""
+        if self.first == NOWHERE:
+            return (NOWHERE,) * (end - start)
+        return range(self.first + start, self.first + end)
+
+
+class Waiting:
+    """Lots in order. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._lots: deque[Lot] = deque()
+        self._taken = 0  # of the first lot
+        self.records = 0
+        self.bytes = 0.0
+        self.severity = 0
+
+    def add(self, lot: Lot) -> None:
+        """One more at the end."""
+        self._lots.append(lot)
+        self.records += len(lot.records)
+        self.bytes += lot.bytes
+        self.severity = max(self.severity, lot.severity)
+
+    def clear(self) -> None:
+        """Nothing waits."""
+        self._lots.clear()
+        self._taken, self.records, self.bytes, self.severity = 0, 0, 0.0, 0
+
+    @property
+    def since_s(self) -> float:
+        """Since when the oldest waits."""
+        return self._lots[0].since_s
+
+    @property
+    def first(self) -> int:
+        """The ordinal of the oldest; NOWHERE also when nothing waits."""
+        if not self._lots or self._lots[0].first == NOWHERE:
+            return NOWHERE
+        return self._lots[0].first + self._taken
+
+    def lots_nowhere(self) -> Iterator[int]:
+        """The places of the lots that stand in no spool, in order."""
+        return (place for place, lot in enumerate(self._lots) if lot.first == NOWHERE)
+
+    def lot(self, place: int) -> Lot:
+        """What is left of the lot there."""
+        lot = self._lots[place]
+        if place or not self._taken:
+            return lot
+        left = lot.records[self._taken :]
+        first = lot.first if lot.first == NOWHERE else lot.first + self._taken
+        return Lot(left, first, round(lot.bytes_each * len(left)), lot.severity, lot.since_s)
+
+    def put(self, place: int, lot: Lot) -> None:
+        """Another one in place of what is left of that lot, with the same records."""
+        self._lots[place] = lot
+        if place == 0:
+            self._taken = 0
+
+    def take(self, limits: BatchLimits) -> tuple[list[Record], Sequence[int]]:
+        """The oldest records, one at least, as many as a batch may have; with their ordinals."""
+        records: list[Record] = []
+        pieces: list[Sequence[int]] = []
+        size = 0.0
+        while self._lots and len(records) < limits.records:
+            lot, start = self._lots[0], self._taken
+            each = max(lot.bytes_each, 1.0)
+            room = min(limits.records - len(records), int((limits.bytes - size) / each))
+            if room < 1 and records:
+                break
+            end = min(start + max(room, 1), len(lot.records))
+            records += lot.records[start:end]
+            pieces.append(lot.ordinals(start, end))
+            size += each * (end - start)
+            self._leave(lot, end)
+        return records, _joined(pieces)
+
+    def _leave(self, lot: Lot, end: int) -> None:
+        """The records of the first lot up to `end` are gone."""
+        self.records -= end - self._taken
+        self.bytes -= lot.bytes_each * (end - self._taken)
+        self._taken = end
+        if end == len(lot.records):
+            self._lots.popleft()
+            self._taken = 0
+            if not self._lots:
+                self.clear()
+
+
+def _joined(pieces: list[Sequence[int]]) -> Sequence[int]:
+    """All ordinals, as a range where they are one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    joined = [ordinal for piece in pieces for ordinal in piece]
+    if joined and joined[0] != NOWHERE and joined[-1] - joined[0] == len(joined) - 1:
+        return range(joined[0], joined[-1] + 1)
+    return joined

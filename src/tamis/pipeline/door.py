@@ -1,0 +1,79 @@
+"""The door of the queue: who may come in when it is full, and who waits."""
+
+from collections import deque
+from collections.abc import Callable
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.captured import FIELDS, LEVEL, MESSAGE, Captured
+from tamis.pipeline.limits import QueueLimits, share_of
+
+OPEN_RECORDS = 512
+"""While fewer wait nobody is asked anything."""
+LARGE_BYTES = 16 << 10
+"""Records from this size on are measured one by one; others count as a part of the bound on records."""
+_POLL_S = 0.002
+
+
+class Door:
+    """Decides over records when the queue is no longer nearly empty. Takes no lock, keeps no count that two
+    threads could both change: what it reads may be a few records old, so a bound may be passed by as many
+    records as there are threads.
+    """
+
+    def __init__(
+        self,
+        limits: QueueLimits,
+        queue: "deque[Captured]",
+        *,
+        presses: Callable[[], bool],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.limits = limits
+        self._queue, self._presses, self._clock = queue, presses, clock
+        self._large: deque[int] = deque()
+        self._gave_up = False
+
+    def admit(self, captured: Captured) -> bool:
+        """Whether the record may be put into the queue now; waits when the policy says so."""
+        level = captured[LEVEL]
+        size = _size(captured)
+        fits = self._fits(level, size)
+        if self.limits.overflow != "drop" and not self._gave_up and not (fits and not self._presses()):
+            fits = self._wait(level, size)
+        if fits and size >= LARGE_BYTES:
+            self._large.append(size)
+        return fits
+
+    def emptied(self) -> None:
+        """The worker has taken everything: who waits from now on may hope again."""
+        self._large.clear()
+        if not self._presses():
+            self._gave_up = False
+
+    def _fits(self, level: int, size: int) -> bool:
+        share = share_of(level)
+        if len(self._queue) >= self.limits.records_max * share:
+            return False
+        waiting = sum(tuple(self._large)) if self._large else 0
+        return waiting + size <= self.limits.bytes_max * share or not self._queue
+
+    def _wait(self, level: int, size: int) -> bool:
+        """Until there is room and no sink presses; whether there is room at the end. Who waited in vain waits
+        for everybody: nobody does again before the worker came round.
+        """
+        deadline_s = self._clock.monotonic_s() + self.limits.block_s
+        while not self._gave_up and self._clock.monotonic_s() < deadline_s:
+            if self._fits(level, size) and not self._presses():
+                return True
+            self._clock.sleep(_POLL_S)
+        self._gave_up = True
+        return self._fits(level, size)
+
+
+def _size(captured: Captured) -> int:
+    """About the bytes of what is long in a record."""
+    size = len(captured[MESSAGE])
+    fields = captured[FIELDS]
+    if fields:
+        size += sum(len(value) for value in fields.values() if type(value) is str)
+    return size

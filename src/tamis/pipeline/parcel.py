@@ -1,0 +1,76 @@
+"""Records on their way from the chain to the sinks: a parcel for each round of the worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+import msgspec
+
+from tamis.record.attributes import safe_attributes
+from tamis.record.model import Record
+
+MSGPACK: Final = 1
+JSON: Final = 2
+"""How the records of a payload are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Records in order, with what all sinks want to know of them: their bytes as MessagePack (about what they
+    take anywhere), the highest severity among them, and when the oldest was taken over (monotonic seconds).
+
+    `payload` is what stands in a spool's frame, written as `form` says.
+    """
+
+    records: list[Record]
+    form: int
+    payload: bytes
+    severity: int
+    since_s: float
+
+    @property
+    def bytes(self) -> int:
+        """About how much they are."""
+        return len(self.payload)
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode_records(records: list[Record]) -> tuple[int, bytes]:
+    """The records as bytes, and how they are written; never fails for what a record holds.
+
+    MessagePack; where integers are over 64 bits, or something is in a record that nobody knows, JSON of the
+    same shape.
+    """
+    try:
+        return MSGPACK, _encoder.encode(records)
+    except Exception:  # a processor of the user's may have put anything into a record
+        return JSON, _encode_odd(records)
+
+
+def _encode_odd(records: list[Record]) -> bytes:
+    import json
+
+    rows = []
+    for record in records:
+        row = {name: getattr(record, name) for name in record.__struct_fields__}
+        row["attributes"] = safe_attributes(cast("Mapping[object, object]", record.attributes))
+        rows.append({name: value for name, value in row.items() if value is not None})
+    return json.dumps(rows, ensure_ascii=True, separators=(",", ":"), default=str).encode("ascii")
+
+
+def decode_records(form: int, payload: bytes | memoryview) -> list[Record]:
+    """The records again; ValueError when the bytes are not that."""
+    try:
+        rows = msgspec.msgpack.decode(payload) if form == MSGPACK else _decode_json(payload)
+        return [Record(**row) for row in rows]
+    except (TypeError, msgspec.MsgspecError) as error:
+        raise ValueError(f"not records: {error}") from error
+
+
+def _decode_json(payload: bytes | memoryview) -> list[dict[str, object]]:
+    import json
+
+    rows: list[dict[str, object]] = json.loads(bytes(payload))
+    return rows

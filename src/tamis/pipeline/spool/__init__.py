@@ -1,0 +1,1 @@
+"""What waits for a sink on disk, and survives the process."""

@@ -1,0 +1,330 @@
+"""A spool: records that wait for one sink, logged by one process, in journal files on disk."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.disk.base import Disk
+from tamis.disk.journal import Frame, Gap, Journal, read_journal
+from tamis.disk.lock import FolderLock
+from tamis.disk.space import require_space
+from tamis.errors import DiskError, FormatError, NoSpaceError
+from tamis.pipeline.limits import SpoolLimits
+from tamis.pipeline.parcel import Parcel
+from tamis.pipeline.spool import frames
+from tamis.pipeline.spool.place import part_name, part_names, remove_folder
+from tamis.pipeline.spool.quarantine import Quarantine
+from tamis.pipeline.spool.ranges import Ranges, runs_of
+from tamis.record.model import Record
+
+_SPACE_CHECK_BYTES = 256 << 10
+
+
+@dataclass(slots=True)
+class Part:
+    """One file: the ordinals in it, those before `end`."""
+
+    path: Path
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Records read back, with the ordinal of the first; the bytes they take."""
+
+    first: int
+    records: Sequence[Record]
+    bytes: int
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the files of another process say."""
+
+    settled: Ranges = field(default_factory=Ranges)
+    marks: list[frames.Mark] = field(default_factory=list)
+    begin: frames.Begin | None = None
+
+
+class Spool:
+    """Appends records, remembers which are settled, and reads back those that are not. Not thread-safe.
+
+    What `append` returned for survives the process. Files whose records are all settled are removed in order.
+    DiskError from `append` means that the records are not in the spool; the next `append` begins another file.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        lock: FolderLock,
+        begin: frames.Begin,
+        *,
+        limits: SpoolLimits | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.begin, self.limits = begin, limits or SpoolLimits()
+        self.next_ordinal = 0
+        self.settled = Ranges()
+        self.marks: list[frames.Mark] = []
+        self.others_bytes = 0
+        """What stands beside it in the sink's folder, as last seen; it counts towards the quota."""
+        self.quarantine = Quarantine(disk, lock.path)
+        self._disk, self._lock, self._clock = disk, lock, clock
+        self._parts: list[Part] = []
+        self._part_number = 0
+        self._journal: Journal | None = None
+        self._spare: Journal | None = None
+        self._sealed_bytes = 0
+        self._unchecked_bytes = _SPACE_CHECK_BYTES
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._lock.path
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return self._sealed_bytes + (self._journal.size if self._journal is not None else 0)
+
+    @property
+    def unsettled(self) -> int:
+        """How many ordinals are not settled, damaged ones included."""
+        return self.next_ordinal - self.settled.count(0, self.next_ordinal)
+
+    # Writing
+
+    def append(self, parcel: Parcel, *, sync: bool = False) -> int:
+        """Keep records; the ordinal of the first."""
+        first, count = self.next_ordinal, len(parcel.records)
+        head = frames.encode_place(first, count)
+        self._require_room(len(head) + parcel.bytes)
+        self._write(parcel.form, [head, parcel.payload])
+        self.next_ordinal = self._parts[-1].end = first + count
+        if sync and self._journal is not None:
+            self._journal.sync()
+        return first
+
+    def mark(self, batch_id: str, ordinals: Sequence[int]) -> None:
+        """A batch is about to be sent: should we die, it is sent again as it was, under its id."""
+        self._write(frames.MARK, [frames.encode_mark(batch_id, runs_of(ordinals))])
+
+    def settle(self, ordinals: Sequence[int]) -> None:
+        """These need not be sent any more, also when the disk does not take the note of it."""
+        runs = runs_of(ordinals)
+        if not runs:
+            return
+        for start, end in runs:
+            self.settled.add(start, end)
+        if self._journal is None and self.unsettled == 0:
+            self._remove_settled()
+            return
+        try:
+            self._write(frames.SETTLED, [frames.encode_runs(runs)])
+        finally:
+            self._remove_settled()
+
+    def seal(self) -> None:
+        """End the present file, so that it can be read as a whole; the next `append` begins another."""
+        if self._journal is not None:
+            self._sealed_bytes += self._journal.size
+            self._journal.abandon()
+            self._journal = None
+
+    def prepare(self) -> None:
+        """Make the next file ready before it is needed: that takes some syncs, which no record should wait for."""
+        journal = self._journal
+        if self._spare is None and journal is not None and journal.size * 2 > self.limits.part_bytes:
+            self._spare = self._create()
+
+    def close(self) -> None:
+        """Let go of it: removed when all is settled, else safe on disk for whoever comes next. Idempotent."""
+        journal, self._journal = self._journal, None
+        if self.unsettled == 0:
+            if journal is not None:
+                journal.abandon()
+            self._remove_all()
+            return
+        with suppress(DiskError):  # what was written stays written; only a power cut could tell
+            if journal is not None:
+                journal.close()
+        self._abandon_spare()
+        with suppress(DiskError, OSError):
+            self._lock.release()
+
+    def abandon(self) -> None:
+        """In a forked child: it is the parent's."""
+        for journal in (self._journal, self._spare):
+            if journal is not None:
+                journal.abandon()
+        self._journal = self._spare = None
+        self._lock.forget()
+
+    def _write(self, kind: int, payload: Sequence[bytes]) -> None:
+        journal = self._journal
+        if journal is not None and journal.size >= self.limits.part_bytes:
+            self.seal()
+        if self._journal is None:
+            self._open_part()
+        journal = self._journal
+        assert journal is not None
+        try:
+            journal.append(kind, payload)
+        except DiskError:
+            self.seal()
+            raise
+
+    def _open_part(self) -> None:
+        journal, self._spare = self._spare or self._create(), None
+        try:
+            begin = msgspec.structs.replace(self.begin, first=self.next_ordinal)
+            journal.append(frames.BEGIN, [frames.encode_begin(begin)])
+        except DiskError:
+            journal.abandon()
+            raise
+        self._journal = journal
+        self._parts.append(Part(journal.path, self.next_ordinal, self.next_ordinal))
+
+    def _create(self) -> Journal:
+        self._part_number += 1
+        return Journal.create_journal(self._disk, self._lock.path / part_name(self._part_number))
+
+    def _require_room(self, size: int) -> None:
+        used = self.size + self.others_bytes
+        if used + size > self.limits.bytes_max:
+            raise NoSpaceError(str(self.folder), size, max(self.limits.bytes_max - used, 0))
+        self._unchecked_bytes += size
+        if self._unchecked_bytes >= _SPACE_CHECK_BYTES:
+            require_space(self._disk, self.folder, size, self.limits.reserve_bytes)
+            self._unchecked_bytes = 0
+
+    # Removing
+
+    def _remove_settled(self) -> None:
+        while self._parts:
+            part = self._parts[0]
+            is_present = self._journal is not None and part.path == self._journal.path
+            if is_present or not self.settled.covers(part.first, part.end):
+                return
+            self._remove(part.path)
+            self._parts.pop(0)
+
+    def _remove(self, path: Path) -> None:
+        with suppress(
+            DiskError
+        ):  # what cannot be removed is found settled, and removed, by whoever comes next
+            size = self._disk.size(path)
+            self._disk.remove(path)
+            self._sealed_bytes = max(self._sealed_bytes - size, 0)
+
+    def _abandon_spare(self) -> None:
+        if self._spare is not None:
+            spare, self._spare = self._spare, None
+            spare.abandon()
+            self._remove(spare.path)
+
+    def _remove_all(self) -> None:
+        self._abandon_spare()
+        with suppress(DiskError):
+            for name in part_names(self._disk, self.folder):
+                self._disk.remove(self.folder / name)
+        self._parts.clear()
+        remove_folder(self._disk, self._lock)
+
+    # Reading
+
+    def read(self, start: int) -> Iterator[Stored]:
+        """The unsettled records from ordinal `start` on in all ended files, in order, a frame at a time. Ordinals
+        that are left out are settled, or damaged.
+        """
+        for part in list(self._parts):
+            is_present = self._journal is not None and part.path == self._journal.path
+            if part.end > start and not is_present:
+                yield from self._read_part(part, start)
+
+    def _read_part(self, part: Part, start: int) -> Iterator[Stored]:
+        for item in _items(self._disk, part.path):
+            if isinstance(item, Gap):
+                self.quarantine.keep(part.path, item)
+            elif item.kind in frames.RECORD_KINDS:
+                yield from self._read_frame(part, item, start)
+
+    def _read_frame(self, part: Part, frame: Frame, start: int) -> Iterator[Stored]:
+        try:
+            place = frames.decode_place(frame)
+            wanted = list(self.settled.missing(max(place.first, start), place.end))
+            records = frames.decode_frame(frame) if wanted else []
+        except ValueError:
+            self.quarantine.keep_frame(part.path, frame)
+            return
+        for at, end in wanted:
+            share = len(frame.payload) * (end - at) // place.count
+            yield Stored(at, records[at - place.first : end - place.first], share)
+
+    @classmethod
+    def open_spool(
+        cls, disk: Disk, lock: FolderLock, *, limits: SpoolLimits | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> "Spool":
+        """A spool that another process left, which we hold. Reads all of it once."""
+        found, parts, quarantine = _Found(), [], Quarantine(disk, lock.path)
+        for name in part_names(disk, lock.path):
+            part = Part(lock.path / name, 0, 0)
+            for item in _items(disk, part.path):
+                if isinstance(item, Gap):
+                    quarantine.keep(part.path, item)
+                else:
+                    _take_note(found, part, item)
+            parts.append(part)
+        begin = found.begin or frames.Begin(sink="", process="", process_id=0, began_ns=clock.now_ns())
+        spool = cls(disk, lock, begin, limits=limits, clock=clock)
+        # Files before the first one are gone because all in them was settled.
+        found.settled.add(0, parts[0].first if parts else 0)
+        spool._parts, spool.settled, spool.marks = parts, found.settled, found.marks
+        spool.quarantine = quarantine
+        spool._part_number = max((int(part.path.stem) for part in parts), default=0)
+        spool.next_ordinal = max((part.end for part in parts), default=0)
+        spool._sealed_bytes = sum(disk.size(part.path) for part in parts)
+        return spool
+
+
+def _items(disk: Disk, path: Path) -> Iterator[Frame | Gap]:
+    """What a file holds; one that is no journal at all, or cannot be read, is one gap."""
+    try:
+        yield from read_journal(disk, path)
+    except (FormatError, DiskError) as error:
+        with suppress(DiskError):
+            yield Gap(0, disk.size(path), str(error))
+
+
+def _take_note(found: _Found, part: Part, item: Frame) -> None:
+    with suppress(ValueError):  # a frame that nobody understands is met again, and kept, when it is read
+        if item.kind in frames.RECORD_KINDS:
+            place = frames.decode_place(item)
+            if part.end == 0:
+                part.first = min(part.first or place.first, place.first)
+            part.end = max(part.end, place.end)
+        elif item.kind == frames.MARK:
+            found.marks.append(frames.decode_mark(item.payload))
+        elif item.kind == frames.SETTLED:
+            for start, end in frames.decode_runs(item.payload):
+                found.settled.add(start, end)
+            found.marks = [mark for mark in found.marks if not _is_over(mark, found.settled)]
+        elif item.kind == frames.BEGIN:
+            begin = frames.decode_begin(item.payload)
+            part.first = part.first or begin.first
+            found.begin = found.begin or begin
+
+
+def _is_over(mark: frames.Mark, settled: Ranges) -> bool:
+    return all(settled.covers(start, end) for start, end in mark.runs)
+
+
+def new_begin(sink: str, process: str, clock: Clock) -> frames.Begin:
+    """Of this process."""
+    return frames.Begin(sink=sink, process=process, process_id=os.getpid(), began_ns=clock.now_ns())

@@ -1,0 +1,87 @@
+"""The spools of one sink: this process's own, those that others left, and its dead letters."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.disk.base import Disk
+from tamis.disk.real import RealDisk
+from tamis.errors import DiskError
+from tamis.pipeline.limits import SpoolLimits
+from tamis.pipeline.spool.place import (
+    DEAD_LETTERS,
+    SPOOL,
+    create_own,
+    folders,
+    hold_orphans,
+    sink_key,
+    size_of,
+)
+from tamis.pipeline.spool.spool import Spool, new_begin
+
+_AGAIN_S = 1.0
+
+
+class SpoolStore:
+    """Makes spools for one sink in a state folder. Thread-safe as far as its spools are."""
+
+    def __init__(
+        self,
+        state: Path,
+        sink: str,
+        *,
+        limits: SpoolLimits | None = None,
+        disk: Disk | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.sink, self.limits = sink, limits or SpoolLimits()
+        self.place = state / SPOOL / sink_key(sink)
+        self.dead_place = state / DEAD_LETTERS / sink_key(sink)
+        self.disk: Disk = disk or RealDisk()
+        self._clock = clock
+        self._not_before_s = 0.0
+        self._failure: DiskError | None = None
+
+    def create(self, process: str) -> Spool:
+        """A new spool of this process; DiskError when it cannot be made, asked of the disk once a second."""
+        now_s = self._clock.monotonic_s()
+        if self._failure is not None and now_s < self._not_before_s:
+            raise self._failure
+        try:
+            lock = create_own(self.disk, self.place, f"spool of {self.sink}")
+        except DiskError as error:
+            self._failure, self._not_before_s = error, now_s + _AGAIN_S
+            raise
+        self._failure = None
+        begin = new_begin(self.sink, process, self._clock)
+        spool = Spool(self.disk, lock, begin, limits=self.limits, clock=self._clock)
+        spool.others_bytes = self.others_bytes(spool)
+        return spool
+
+    def others_bytes(self, own: Spool | None) -> int:
+        """What stands in the sink's folder beside our own spool."""
+        with suppress(DiskError):
+            return sum(
+                size_of(self.disk, folder)
+                for folder in folders(self.disk, self.place)
+                if own is None or folder != own.folder
+            )
+        return 0
+
+    def adopt(self) -> Spool | None:
+        """One that was left with something in it; what is empty is removed on the way."""
+        for lock in hold_orphans(self.disk, self.place, f"replay to {self.sink}"):
+            try:
+                spool = Spool.open_spool(self.disk, lock, limits=self.limits, clock=self._clock)
+            except BaseException:
+                lock.release()
+                raise
+            if spool.unsettled:
+                return spool
+            spool.close()
+        return None
+
+    def discard(self, spool: Spool) -> None:
+        """Remove a spool with all that is in it."""
+        spool.settle(range(0, spool.next_ordinal))
+        spool.close()

@@ -1,5 +1,6 @@
 """Blocks: every byte in exactly one of them, cut between records."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +72,29 @@ def test_a_record_without_end_is_cut_between_lines() -> None:
     made = [block for _ in range(3_000) for block in cutter.feed(b" " + b"z" * 1_000 + b"\n")]
     assert made
     assert all(block.data.endswith(b"\n") and len(block.data) <= RECORD_BYTES_MAX + 2_000 for block in made)
+
+
+def test_a_document_is_cut_nowhere() -> None:
+    """An array over many lines, larger than a record may be, is one block, with or without a last newline."""
+    text = b"[\n" + b",\n".join(b' {"message": "%s"}' % (b"x" * 1_000) for _ in range(4_000)) + b"\n]"
+    for end in (b"", b"\n"):
+        cutter = Cutter(lambda lines: 0, document=True)
+        data = text + end
+        half = len(data) // 2
+        assert list(cutter.feed(data[:half])) == []
+        assert cutter.flush(lines=True) is None
+        assert list(cutter.feed(data[half:])) == []
+        assert cutter.flush() is None
+        assert cutter.flush(lines=True) == Block(data, 0, len(data), 1)
+        assert cutter.finish() is None
+
+
+def test_a_document_beyond_its_limit_is_cut_at_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be held goes on as lines; no byte is lost."""
+    monkeypatch.setattr(blocks, "DOCUMENT_BYTES_MAX", 3 << 20)
+    text = b"[\n" + b",\n".join(b' {"message": "%s"}' % (b"x" * 1_000) for _ in range(4_000)) + b"\n]"
+    made = cut(
+        Cutter(lambda lines: 0, document=True), [text[at : at + 99_999] for at in range(0, len(text), 99_999)]
+    )
+    assert len(made) > 1
+    assert b"".join(block.data for block in made) == text

@@ -119,3 +119,22 @@ def test_a_damaged_file_gives_what_is_whole(target: Moody, tmp_path: Path) -> No
         once.read_path(tmp_path / "a.log.gz", "a")
     assert tally.received == tally.stored > 100_000
     assert target.search(Ask("0"), limit=1)["records"][0]["message"] == "line 0"
+
+
+def test_a_large_document_is_stored_whole_in_parts() -> None:
+    """An array of several MB over many lines: every record is stored, none twice when it is sent again."""
+    text = (
+        b"[\n" + b",\n".join(b' {"message": "m%d %s"}' % (n, b"x" * 1_000) for n in range(6_000)) + b"\n]\n"
+    )
+    store = MemoryStore()
+    target = EmbeddedTarget("memory", store, Settings())
+    reader = make_reader("auto", text[:60_000], "events.json")
+    assert reader.document
+    block = Block(text, 0, len(text), 1)
+    for _ in range(2):
+        tally = Tally()
+        sender = Sender(target, DecodeOptions(), tally, Hands())
+        decoded = sender.decode(block, reader, path="events.json", service=None)
+        sender.send(block, decoded, path="events.json", key="k")
+        assert tally.line() == "received 6,000, stored 6,000, rejected 0"
+    assert target.count(Ask())["count"] == 6_000

@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
+from tamis.wire.detect import DOCUMENT_BYTES_MAX
+
 BLOCK_BYTES = 1 << 20
 """A block is sent when it has about so many bytes (its records take up to four times as much on the way)."""
 RECORD_BYTES_MAX = 1 << 21
@@ -26,10 +30,16 @@ class Block:
 
 
 class Cutter:
-    """Cuts one source. `offset` and `line` say where its first byte stands."""
+    """Cuts one source. `offset` and `line` say where its first byte stands.
 
-    def __init__(self, whole_records: WholeRecords, *, offset: int = 0, line: int = 1) -> None:
+    `document`: the source is one value, which is cut nowhere unless it has more than `DOCUMENT_BYTES_MAX`.
+    """
+
+    def __init__(
+        self, whole_records: WholeRecords, *, offset: int = 0, line: int = 1, document: bool = False
+    ) -> None:
         self._whole_records = whole_records
+        self._document = document
         self._held = bytearray()
         self._start, self._line = offset, line
         self._skipped = 0
@@ -55,6 +65,9 @@ class Cutter:
             self._skipped += end
             piece = piece[end:]
         self._held += piece
+        if self._document and len(self._held) < DOCUMENT_BYTES_MAX:
+            return
+        self._document = False  # it is too large to be held: lines are what can be had
         while len(self._held) >= BLOCK_BYTES:
             size = self._size(BLOCK_BYTES)
             if not size and len(self._held) < RECORD_BYTES_MAX:
@@ -68,6 +81,8 @@ class Cutter:
 
     def flush(self, *, lines: bool = False) -> Block | None:
         """What is held and whole; with `lines` also the last record, although more lines might belong to it."""
+        if self._document:
+            return self._take(len(self._held)) if lines and _is_whole(bytes(self._held)) else None
         size = self._held.rfind(b"\n") + 1
         size = size if lines or not size else self._whole_records(bytes(self._held[:size]))
         return self._take(size) if size else None
@@ -93,3 +108,14 @@ class Cutter:
         self._start = block.end
         self._line += data.count(b"\n")
         return block
+
+
+def _is_whole(text: bytes) -> bool:
+    """Whether a document has come to its end."""
+    if not text.rstrip().endswith((b"]", b"}")):
+        return False
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

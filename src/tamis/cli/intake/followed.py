@@ -154,7 +154,8 @@ class FollowedFile:
                 block = self._block_again(position)
                 self._courier.queue(block)
                 offset, line = block.end, line + block.data.count(b"\n")
-            self._open = Cutter(reader.whole_records, offset=offset, line=line), reader
+            cutter = Cutter(reader.whole_records, offset=offset, line=line, document=reader.document)
+            self._open = cutter, reader
         return self._open
 
     def _block_again(self, position: Position) -> Block:

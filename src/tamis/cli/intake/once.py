@@ -59,7 +59,7 @@ class OncePass:
         if path is None and looks_binary(opening[:SAMPLE_BYTES]) and self._format == "auto":
             raise WireError("standard input looks binary; name its --format to take it anyway")
         reader = make_reader(self._format, opening, path)
-        cutter = Cutter(reader.whole_records)
+        cutter = Cutter(reader.whole_records, document=reader.document)
         damage: TamisError | None = None
         try:
             for piece in held:

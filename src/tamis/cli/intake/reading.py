@@ -19,6 +19,11 @@ class Reader:
         self._auto, self._name, self._limits = file_format == AUTO, name, limits
         self._format = FORMATS[self._found(opening) if self._auto else file_format]
 
+    @property
+    def document(self) -> bool:
+        """Whether the source is one value, which cannot be cut."""
+        return self._format.document
+
     def whole_records(self, lines: bytes) -> int:
         """How many of these bytes (whole lines) are records that no later line can belong to."""
         return self._format_of(lines).hold(lines, self._limits)

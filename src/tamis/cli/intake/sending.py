@@ -1,8 +1,9 @@
 """Blocks to records to a target, counted: received = stored + rejected, always."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from tamis.cli.intake.blocks import Block
+from tamis.cli.intake.blocks import RECORD_BYTES_MAX, Block
 from tamis.cli.intake.reading import Reader
 from tamis.cli.target import Receipt, Target
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -59,16 +60,19 @@ class Sender:
 
     def send(self, block: Block, decoded: Decoded, *, path: str | None, key: str) -> None:
         """Have the records of a block stored; what was sent under `key` before is stored already."""
-        receipt = self._append(decoded.columns, key)
         where = path or "standard input"
         tally = self.tally
+        tally.received += decoded.received
+        tally.rejected += decoded.rejected_count
         for one in decoded.rejected:
             tally.reject(f"{where}:{block.first_line + one.line - 1}", one.reason)
-        for refused in receipt.rejected:
-            tally.reject(f"{where}: record {refused.line} from line {block.first_line}", refused.reason)
-        tally.received += decoded.received
-        tally.stored += receipt.stored
-        tally.rejected += decoded.rejected_count + receipt.rejected_count
+        for first, columns in _parts(decoded.columns, len(block.data)):
+            receipt = self._append(columns, f"{key}-{first}" if first else key)
+            for refused in receipt.rejected:
+                line = f"record {first + refused.line} from line {block.first_line}"
+                tally.reject(f"{where}: {line}", refused.reason)
+            tally.stored += receipt.stored
+            tally.rejected += receipt.rejected_count
         tally.bytes_read += block.end - block.start
 
     def _append(self, columns: Columns, key: str) -> Receipt:
@@ -85,6 +89,25 @@ class Sender:
                 if self._clock.monotonic_s() + error.retry_after_s > give_up_s:
                     raise
                 self._clock.sleep(error.retry_after_s)
+
+
+def _parts(columns: Columns, size: int) -> Iterator[tuple[int, Columns]]:
+    """The records of a block of so many bytes, as many at a time as a body can take, with the place of the first."""
+    step = max(1, columns.length * RECORD_BYTES_MAX // max(1, size))
+    if step >= columns.length:
+        yield 0, columns
+        return
+    for first in range(0, columns.length, step):
+        rows = slice(first, first + step)
+        yield (
+            first,
+            Columns(
+                length=min(step, columns.length - first),
+                timestamp=columns.timestamp[rows],
+                core={name: column[rows] for name, column in columns.core.items()},
+                attributes={name: column[rows] for name, column in columns.attributes.items()},
+            ),
+        )
 
 
 def _with_file(columns: Columns, path: str) -> Columns:

@@ -142,7 +142,7 @@ class Rejections:
 
 
 def join_columns(parts: Sequence[Columns]) -> Columns:
-    """Batches one after the other; all columns must be lists. Names that a part lacks are None there."""
+    """Batches one after the other, as lists. Names that a part lacks are None there."""
     if len(parts) == 1:
         return parts[0]
     return Columns(
@@ -162,7 +162,10 @@ def _join(parts: list[tuple[Mapping[str, Column], int]]) -> dict[str, Column]:
 
 
 def _column_or_none(columns: Mapping[str, Column], name: str, length: int) -> Any:
-    return columns[name] if name in columns else repeat(None, length)
+    column = columns.get(name)
+    if column is None:
+        return repeat(None, length)
+    return column if isinstance(column, list) else column.to_pylist()
 
 
 def with_defaults(core: dict[str, Column], length: int, options: DecodeOptions) -> dict[str, Column]:

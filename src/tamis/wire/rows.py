@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
-from tamis.record.model import Columns
+from tamis.record.model import Column, Columns
 from tamis.record.severity import LEVEL_CHARS_MAX, canonical_level, level_of_number, severity
 from tamis.wire.base import NOTE_FIELD, REST_FIELD, DecodeOptions, FieldNames, with_defaults
 from tamis.wire.names import BUNYAN, OWN_DROPPED, OWN_ID, WEAK_LEVEL, WEAK_TIME, WEAK_TIME_MIN, Names, Plan
@@ -184,6 +184,33 @@ def _scatter(batch: "Batch", rows: Sequence[Row], put: frozenset[str]) -> None:
         batch.put_attribute(key, places, safe_values(values))
 
 
+class _Few:
+    """An attribute that few rows have: their places, and what they have."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, Any] = {}
+
+    def put(self, index: Sequence[int], values: list[Any]) -> None:
+        """Of some rows; None is nothing."""
+        self.found.update((at, value) for at, value in zip(index, values, strict=True) if value is not None)
+
+    def column(self, length: int) -> Any:
+        """As a column of all rows."""
+        try:
+            from tamis.wire.few import few_values
+        except ImportError:  # a client without a store
+            return self.listed(length)
+        array = few_values(list(self.found), list(self.found.values()), length)
+        return self.listed(length) if array is None else array
+
+    def listed(self, length: int) -> list[Any]:
+        """As a list for all rows."""
+        column: list[Any] = [None] * length
+        for at, value in self.found.items():
+            column[at] = value
+        return column
+
+
 class Batch:
     """Columns under construction, filled a group of rows at a time."""
 
@@ -191,6 +218,7 @@ class Batch:
         self.length = length
         self.core: dict[str, list[Any]] = {}
         self._attributes: dict[str, list[Any]] = {}
+        self._few: dict[str, _Few] = {}
         self._known = set() if known is None else known
         self._names_max = names_max
         self._rest: dict[int, dict[str, Value]] = {}
@@ -206,7 +234,13 @@ class Batch:
                 self._put_rest(name, index, values)
                 return
             self._known.add(name)
-        _put(self._attributes, self.length, name, index=index, values=values)
+        if index is None or name in self._attributes:
+            few = self._few.pop(name, None)
+            if few is not None:
+                self._attributes[name] = few.listed(self.length)
+            _put(self._attributes, self.length, name, index=index, values=values)
+        else:
+            self._few.setdefault(name, _Few()).put(index, values)
 
     def _put_rest(self, name: str, index: Index, values: list[Any]) -> None:
         name = safe_text(name, DEFAULT_LIMITS.key_chars_max)
@@ -214,13 +248,18 @@ class Batch:
             if value is not None:
                 self._rest.setdefault(at, {})[name] = value
 
-    def finished(self) -> dict[str, list[Any]]:
+    def finished(self) -> dict[str, Column]:
         """The attributes that have any value."""
         if self._rest:
-            column = self._attributes.setdefault(REST_FIELD, [None] * self.length)
+            few = self._few.pop(REST_FIELD, _Few())
+            column = self._attributes.setdefault(REST_FIELD, few.listed(self.length))
             for at, rest in self._rest.items():
                 column[at] = rest if column[at] is None else {**rest, REST_FIELD: column[at]}
-        return {name: values for name, values in self._attributes.items() if has_value(values)}
+        columns: dict[str, Column] = {
+            name: values for name, values in self._attributes.items() if has_value(values)
+        }
+        columns.update((name, few.column(self.length)) for name, few in self._few.items() if few.found)
+        return columns
 
 
 def has_value(values: list[Any]) -> bool:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
+from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.disk.base import Disk
-from tamis.errors import DecryptionError, DiskError, KeysError, KeyUnavailableError, StoreError
+from tamis.errors import DecryptionError
 from tamis.keys import envelope as forms
 from tamis.keys import turnover
-from tamis.keys.cipher import derive, make_cipher, seal, unseal
+from tamis.keys.cipher import derive, seal, unseal
 from tamis.keys.hashing import keyed_hash
+from tamis.keys.keyfile import KeyFile
 from tamis.keys.policy import FIELDS, HASH, POLICIES, STORAGE, Policy
 from tamis.keys.providers.base import KeyProvider
 from tamis.keys.stored import (
@@ -23,7 +24,6 @@ from tamis.keys.stored import (
     StoredKey,
     StoredKeyring,
     new_keyring,
-    read_keyring,
     write_keyring,
 )
 from tamis.keys.turn import our_turn
@@ -64,27 +64,20 @@ class Keyring:
 
     def __init__(
         self,
-        disk: Disk,
-        folder: Path,
+        file: KeyFile,
         *,
-        provider: KeyProvider,
-        master: Master,
-        clock: Clock = SYSTEM_CLOCK,
-        policies: Mapping[str, Policy] = POLICIES,
-        on_event: Callable[[KeyEvent], None] = ignore_event,
+        clock: Clock,
+        policies: Mapping[str, Policy],
+        on_event: Callable[[KeyEvent], None],
     ) -> None:
-        self.folder = folder
-        self._disk, self._provider, self._master = disk, provider, master
-        self._clock, self._policies, self._on_event = clock, policies, on_event
+        self._file, self._clock, self._policies, self._on_event = file, clock, policies, on_event
         self._lock = threading.RLock()
         self._reserved: dict[str, Reserved] = {}
-        self._ciphers: dict[str, tuple[str, AESGCM]] = {}
         self._hash_key: bytes | None = None
-        self._stored = read_keyring(disk, self._path, master)
         _open_keyrings.add(self)
 
     def __repr__(self) -> str:
-        return f"Keyring({str(self.folder)!r}, {len(self._stored.keys)} keys)"
+        return f"Keyring({str(self._file.folder)!r}, {len(self._file.keyring.keys)} keys)"
 
     def encrypt(self, data: bytes, *, purpose: str = FIELDS, bound_to: bytes = b"") -> bytes:
         """A binary envelope around `data` (up to 2 GiB) that opens only with the same `bound_to`."""
@@ -126,7 +119,7 @@ class Keyring:
             policy = self._policy(purpose)
             change = self._change(
                 lambda keyring, now: turnover.next_key(
-                    keyring, purpose, policy, master=self._master, now_ns=now
+                    keyring, purpose, policy, master=self._file.master, now_ns=now
                 )
             )
             self._reserved.pop(purpose, None)
@@ -144,43 +137,20 @@ class Keyring:
 
         Other processes that have the keyring open must be started again with the new provider.
         """
-        new, old = Master(provider.create()), self._master
         with self._lock:
-            with our_turn(self.folder, self._clock, purpose="wrapping keys anew"):
-                keyring = read_keyring(self._disk, self._path, old)
-                change = turnover.rewrap(keyring, old=old, new=new, now_ns=self._clock.now_ns())
-                write_keyring(self._disk, self._path, change.keyring, master=new)
-            self._stored, self._master, self._provider = change.keyring, new, provider
-        self._tell(change)
+            self._tell(self._file.rewrap(provider))
 
     def facts(self) -> list[KeyFacts]:
         """What the file says of every key now, oldest first."""
         with self._lock:
-            self._use(read_keyring(self._disk, self._path, self._master))
-            return [self._facts(key) for key in self._stored.keys]
+            return [self._facts(key) for key in self._file.read().keys]
 
     def check(self) -> list[str]:
         """What is wrong, in sentences; empty when every key that should open does.
 
         Asks the provider again, and reads the file again.
         """
-        try:
-            given = Master(self._provider.load())
-            keyring = read_keyring(self._disk, self._path, given)
-        except (KeysError, StoreError, DiskError) as error:
-            return [str(error)]
-        wrong = []
-        for key in keyring.keys:
-            if key.opens:
-                try:
-                    given.unwrap(keyring.id, key)
-                except KeyUnavailableError as error:
-                    wrong.append(str(error))
-        return wrong
-
-    @property
-    def _path(self) -> Path:
-        return self.folder / FILE_NAME
+        return self._file.check()
 
     def _policy(self, purpose: str) -> Policy:
         if not purpose or len(purpose) > _PURPOSE_CHARS_MAX or not purpose.isprintable():
@@ -217,7 +187,9 @@ class Keyring:
         block: list[Reserved] = []
 
         def change(keyring: StoredKeyring, now_ns: int) -> Change:
-            made, reserved = turnover.reserve(keyring, purpose, policy, master=self._master, now_ns=now_ns)
+            made, reserved = turnover.reserve(
+                keyring, purpose, policy, master=self._file.master, now_ns=now_ns
+            )
             block.append(reserved)
             return made
 
@@ -225,19 +197,9 @@ class Keyring:
         return block[0]
 
     def _change(self, change: Callable[[StoredKeyring, int], Change]) -> Change:
-        """Read, change and write the file while no other process does; safe on return."""
-        with our_turn(self.folder, self._clock, purpose="changing a keyring"):
-            made = change(read_keyring(self._disk, self._path, self._master), self._clock.now_ns())
-            write_keyring(self._disk, self._path, made.keyring, master=self._master)
-            self._use(made.keyring)
+        made = self._file.change(change)
         self._tell(made)
         return made
-
-    def _use(self, keyring: StoredKeyring) -> None:
-        """Believe the file, also where another process has dropped or destroyed a key."""
-        self._stored = keyring
-        opening = {key.id for key in keyring.keys if key.opens}
-        self._ciphers = {key_id: known for key_id, known in self._ciphers.items() if key_id in opening}
 
     def _tell(self, change: Change) -> None:
         for event in change.events:
@@ -245,26 +207,17 @@ class Keyring:
 
     def _cipher(self, key_id: str) -> "tuple[str, AESGCM]":
         """Purpose and cipher of a key that opens."""
-        found = self._ciphers.get(key_id)
+        found = self._file.ciphers.get(key_id)
         if found is None:
             with self._lock:
-                purpose, secret = self._secret(key_id)
-                found = self._ciphers[key_id] = (purpose, make_cipher(secret))
+                found = self._file.open_cipher(key_id)
         return found
-
-    def _secret(self, key_id: str) -> tuple[str, bytes]:
-        if all(key.id != key_id for key in self._stored.keys):  # another process may have made it since
-            self._use(read_keyring(self._disk, self._path, self._master))
-        key = turnover.require_key(self._stored, key_id)
-        if not key.opens:
-            raise KeyUnavailableError(_gone(key.state, key.ended_ns), key_id=key_id)
-        return key.purpose, self._master.unwrap(self._stored.id, key)
 
     def _open_hash_key(self) -> bytes:
         with self._lock:
-            known = turnover.active_key(self._stored, HASH)
+            known = turnover.active_key(self._file.keyring, HASH)
             key_id = known.id if known is not None else self._reserve(HASH).key_id
-            return derive(self._secret(key_id)[1], "keyed hash")
+            return derive(self._file.secret(key_id)[1], "keyed hash")
 
     def _facts(self, key: StoredKey) -> KeyFacts:
         policy = self._policy(key.purpose)
@@ -283,15 +236,6 @@ class Keyring:
         """In a forked child: what was reserved is the parent's."""
         self._lock = threading.RLock()
         self._reserved = {}
-
-
-def _gone(state: str, ended_ns: int | None) -> str:
-    from datetime import UTC, datetime
-
-    day = datetime.fromtimestamp((ended_ns or 0) / NS_PER_S, UTC).date().isoformat()
-    if state == "destroyed":
-        return f"it was destroyed on {day}; what it encrypted cannot be read again"
-    return f"it was dropped on {day}, because newer ones took its place; keys.field_keep says how many stay"
 
 
 def open_keyring(
@@ -316,9 +260,8 @@ def open_keyring(
         with our_turn(folder, clock, purpose="making a keyring"):
             if not disk.exists(path):
                 write_keyring(disk, path, new_keyring(master), master=master)
-    return Keyring(
-        disk, folder, provider=provider, master=master, clock=clock, policies=policies, on_event=on_event
-    )
+    file = KeyFile(disk, folder, provider=provider, master=master, clock=clock)
+    return Keyring(file, clock=clock, policies=policies, on_event=on_event)
 
 
 def has_keyring(disk: Disk, folder: Path) -> bool:

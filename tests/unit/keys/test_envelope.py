@@ -81,7 +81,7 @@ def test_the_format_stays(keyring: Keyring) -> None:
     envelope = keyring.encrypt_text("plain", bound_to=b"place")
     _, _, key_id, packed = envelope.split(":")
     raw = urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
-    secret = keyring._secret(key_id)[1]
+    secret = keyring._file.secret(key_id)[1]
     bound = b"tamis envelope\0" + b"\x01" + bytes.fromhex(key_id) + b"fields\0" + b"place"
     assert AESGCM(secret).decrypt(raw[:12], raw[12:], bound) == b"plain"
     assert keyring.encrypt(b"x")[:9] == b"\x01" + bytes.fromhex(key_id)
@@ -125,11 +125,11 @@ def test_no_key_shows_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     place = KeyringPlace(tmp_path)
     keyring = place.open()
     envelope = keyring.encrypt_text("the plaintext")
-    secrets = [place.secret, *(keyring._secret(key.id)[1] for key in keyring.facts())]
+    secrets = [place.secret, *(keyring._file.secret(key.id)[1] for key in keyring.facts())]
     shown = [
         repr(keyring),
-        repr(keyring._master),
-        repr(keyring._stored),
+        repr(keyring._file.master),
+        repr(keyring._file.keyring),
         repr(keyring.facts()),
         repr(vars(keyring)),
     ]

@@ -91,7 +91,7 @@ def test_a_dropped_secret_is_in_no_file(place: KeyringPlace) -> None:
         keyring.rotate()
     facts = {fact.id: fact.state for fact in keyring.facts()}
     assert facts[first] == "dropped"
-    stored = {key.id: key for key in keyring._stored.keys}
+    stored = {key.id: key for key in keyring._file.keyring.keys}
     assert stored[first].wrapped == b""
 
 

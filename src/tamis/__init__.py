@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tamis.embed.agent import AgentLogger, get_agent_logger
     from tamis.embed.config import LoggingConfig
+    from tamis.embed.handlers.async_log import AsyncLogHandler
     from tamis.embed.install import get_logger
     from tamis.embed.logger import Logger
     from tamis.embed.manager import LoggingManager, configure, flush, shutdown
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "AgentLogger": "tamis.embed.agent",
+    "AsyncLogHandler": "tamis.embed.handlers.async_log",
     "LogMetrics": "tamis.pipeline.metrics",
     "Logger": "tamis.embed.logger",
     "LoggingConfig": "tamis.embed.config",
@@ -36,6 +38,7 @@ _MODULES = frozenset(("errors", "testing"))
 
 __all__ = [
     "AgentLogger",
+    "AsyncLogHandler",
     "LogMetrics",
     "Logger",
     "LoggingConfig",

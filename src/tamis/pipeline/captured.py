@@ -150,7 +150,7 @@ def level_name(number: int) -> str:
     if usual is not None:
         return usual
     given = logging.getLevelName(number)
-    if type(given) is str and given != f"Level {number}":
+    if number > 0 and type(given) is str and given != f"Level {number}":
         return canonical_level(given)
     return level_of_python(number) or "TRACE"
 

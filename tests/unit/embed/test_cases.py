@@ -159,7 +159,7 @@ def test_case_10_a_traceback_is_reduced_quickly() -> None:
     except ValueError as error:
         caught = error
     with logged():
-        OUTLET.put = deque(maxlen=10).append
+        OUTLET.put = deque[Captured](maxlen=10).append
         log = get_logger("quick")
 
         def best(work: Any) -> float:

@@ -92,10 +92,6 @@ def test_generators_are_timed_to_their_end() -> None:
             yield got
         except ValueError:
             yield "caught"
-        return "end"
-
-    def use() -> Iterator[object]:
-        return (yield from items())
 
     with logged() as records:
         generator = items()

@@ -1,0 +1,76 @@
+"""What an application's logging is to be, and who said so."""
+
+from pathlib import Path
+
+import pytest
+
+from tamis.embed.config import LoggingConfig
+from tamis.errors import ConfigError
+
+
+def test_the_first_source_that_speaks_wins(tmp_path: Path) -> None:
+    """Argument, then environment, then file, then default."""
+    file = tmp_path / "tamis.toml"
+    file.write_text('[log]\nservice = "file"\nlevel = "ERROR"\nblock_s = "3s"\n', "utf-8")
+    config = LoggingConfig(
+        level="DEBUG", toml_path=file, environ={"TAMIS_LOG_LEVEL": "INFO", "TAMIS_LOG_BLOCK_S": "2s"}
+    )
+    assert (config.log.level, config.log.block_s, config.log.service) == (10, 2.0, "file")
+    assert config.log.queue_records_max == LoggingConfig(environ={}).log.queue_records_max
+    assert config.settings.sources["log.level"] == "argument"
+    assert config.settings.sources["log.block_s"] == "environment TAMIS_LOG_BLOCK_S"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"level": "loud"}, ["log.level", "loud", "argument", "must be a level"]),
+        (
+            {"environ": {"TAMIS_LOG_OVERFLOW": "shrug"}},
+            ["log.overflow", "shrug", "TAMIS_LOG_OVERFLOW", "spool"],
+        ),
+        ({"queue_records_max": 0}, ["log.queue_records_max", "0", "at least 1"]),
+        ({"qeue_records_max": 5}, ["qeue_records_max", "argument", "queue_records_max"]),
+        ({"log_level": "INFO", "server_port": 3}, ["server_port", "no such setting"]),
+    ],
+)
+def test_errors_name_key_value_and_source(given: dict[str, object], words: list[str]) -> None:
+    """So that whoever reads them knows where to look."""
+    with pytest.raises(ConfigError) as caught:
+        LoggingConfig(**{"environ": {}, **given})  # type: ignore[arg-type]
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_settings_go_by_field_or_by_part_and_field() -> None:
+    """`exit_s` and `log_exit_s` are the same."""
+    assert LoggingConfig(exit_s=1, environ={}).log.exit_s == 1
+    assert LoggingConfig(log_exit_s=1, environ={}).log.exit_s == 1
+
+
+def test_sinks_are_names_or_objects() -> None:
+    """Names from any source, objects from arguments alone; one text may name several."""
+    sink = object()
+    assert LoggingConfig(environ={}).sinks == ("stderr",)
+    assert LoggingConfig(environ={"TAMIS_LOG_SINKS": "stderr, http://h:1"}).sinks == ("stderr", "http://h:1")
+    assert LoggingConfig(sinks=["stderr"], environ={}).sinks == ("stderr",)
+    assert LoggingConfig(sinks="stderr,file:///x", environ={}).sinks == ("stderr", "file:///x")
+    assert LoggingConfig(sinks=[sink, "stderr"], environ={}).sinks == (sink, "stderr")  # type: ignore[list-item]
+    assert LoggingConfig(sinks=[], environ={}).sinks == ()
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither by repr nor in the rows that check-config prints."""
+    config = LoggingConfig(sinks=["stderr", "http://s3cret@h:1"], environ={})
+    rows = {row.key: row.value for row in config.settings.resolved()}
+    assert "s3cret" not in repr(config) + repr(config.log) + rows["log.sinks"]
+    assert "h:1" in rows["log.sinks"]
+
+
+def test_a_change_keeps_what_it_does_not_name() -> None:
+    """And leaves the configuration it was made from as it was."""
+    config = LoggingConfig(service="shop", level="ERROR", environ={})
+    other = config.changed(level="DEBUG")
+    assert (other.log.service, other.log.level, config.log.level) == ("shop", 10, 40)
+    with pytest.raises(AttributeError, match="immutable"):
+        config.settings = other.settings

@@ -68,7 +68,11 @@ class Ingester:
         self._store, self._metrics, self._clock = store, metrics, clock
         self._bytes_max = settings.server.decompressed_bytes_max
         self._ratio_max = settings.server.decompress_ratio_max
-        self._limits = WireLimits(line_bytes_max=settings.server.line_bytes_max)
+        self._limits = WireLimits(
+            line_bytes_max=settings.server.line_bytes_max,
+            lines_max=settings.ingest.lines_max,
+            names_max=settings.ingest.names_max,
+        )
         self._schemas = LearnedSchemas()
         self._zone: tzinfo = ZoneInfo(settings.ingest.zone)
         self._fields = FieldNames(
@@ -127,6 +131,7 @@ class Ingester:
             yield piece
 
     def _stored(self, decoded: Decoded, batch_id: str | None, digest: str) -> Ingested:
+        self._metrics.add("tamis_ingest_rest_values_total", decoded.rest_count)
         answer = Ingested(
             received=decoded.received,
             stored=decoded.columns.length,

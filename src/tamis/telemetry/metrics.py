@@ -39,6 +39,11 @@ METRICS: tuple[Metric, ...] = (
         "Blocks of lines decoded; way is fast (Arrow) or general.",
         ("way",),
     ),
+    Metric(
+        "tamis_ingest_rest_values_total",
+        "counter",
+        "Attribute values kept in the object `rest` because a body had too many names.",
+    ),
     Metric("tamis_ingest_seconds", "histogram", "Decoding and storing one body, until it is safe."),
     Metric("tamis_ingest_open_bytes", "gauge", "Bytes of bodies in memory now."),
     Metric(

@@ -85,6 +85,7 @@ class Decoded:
 
     `rejected` lists the first of them (`WireLimits.rejections_listed_max`), `rejected_count` counts all.
     `lines` has the line (0-based) where each record begins, where the decoder knows it; else it is empty.
+    `rest_count` is how many attribute values are in `REST_FIELD` because there were too many names.
     """
 
     columns: Columns
@@ -92,6 +93,7 @@ class Decoded:
     rejected: tuple[Rejection, ...] = ()
     rejected_count: int = 0
     lines: Sequence[int] = ()
+    rest_count: int = 0
 
 
 class Decoder(Protocol):

@@ -1,6 +1,7 @@
 """JSON lines that come in pieces, decoded a block at a time as they come."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -65,7 +66,8 @@ class BodyDecoder:
             self._reject_long()
         elif data:
             self._decode_lines(data)
-        return self._rejections.result(self._parts.join())
+        found = self._rejections.result(self._parts.join())
+        return replace(found, rest_count=self._lines.rest_count + self._parts.rest_count)
 
     def _take(self) -> bytes:
         data = self._held[0] if len(self._held) == 1 else b"".join(self._held)

@@ -22,6 +22,8 @@ class Parts:
         self._timestamps: list[Column] = []
         self._core: list[dict[str, Column]] = []
         self._attributes: list[dict[str, Column]] = []
+        self.rest_count = 0
+        """Attribute values that `join` moved into `REST_FIELD`."""
 
     def add(self, columns: Columns) -> None:
         """One more part; its lists become arrays, which take a fraction of the memory, where they can."""
@@ -50,6 +52,7 @@ class Parts:
         names_max = max(NAMES_MIN, CELLS_MAX // (length + 1))
         rarest = sorted((name for name in counts if name != REST_FIELD), key=lambda name: -counts[name])
         moved = rarest[names_max:]
+        self.rest_count = sum(counts[name] for name in moved)
         if moved:
             for part, rows in zip(self._attributes, self._lengths, strict=True):
                 _move_to_rest(part, rows, moved)

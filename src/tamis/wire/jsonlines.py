@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -52,7 +53,7 @@ def decode(body: Bytes, options: DecodeOptions) -> Decoded:
     columns, places = reader.read(data)
     if columns.length == 0 and rejections.count > 1:
         return _decode_pretty(data, options) or rejections.result(columns)
-    return rejections.result(columns, places)
+    return replace(rejections.result(columns, places), rest_count=reader.rest_count)
 
 
 def decode_lines(lines: list[bytes], options: DecodeOptions) -> Decoded:
@@ -92,6 +93,11 @@ class LineReader:
             places.extend(found if self._options.line_as_message else ())
         self.line += data.count(b"\n") + (not data.endswith(b"\n"))
         return join_columns(parts) if parts else Columns(length=0, timestamp=[]), places
+
+    @property
+    def rest_count(self) -> int:
+        """As `Decoded.rest_count`, of all parts so far."""
+        return self._rows.rest_count
 
     def count(self, lines: int) -> None:
         """So many more lines that are not blank."""
@@ -335,7 +341,8 @@ def _decode_array(
             rows.append(one)
     reader = RowReader(options, rows_expected=len(rows))
     texts = (lambda at: _line(rows[at]).decode()) if options.line_as_message else None
-    return rejections.result(reader.columns(rows, texts))
+    columns = reader.columns(rows, texts)
+    return replace(rejections.result(columns), rest_count=reader.rest_count)
 
 
 def _decode_pretty(data: bytes, options: DecodeOptions) -> Decoded | None:

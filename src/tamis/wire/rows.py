@@ -54,6 +54,8 @@ class RowReader:
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._known: set[str] = set()
         self._names_max = names_limit(options, rows_expected)
+        self.rest_count = 0
+        """Attribute values that went into `REST_FIELD` so far."""
 
     def expect(self, rows: int) -> None:
         """So many rows come now; what came before is dealt with."""
@@ -79,6 +81,7 @@ class RowReader:
         fill_messages(batch.core, len(rows), texts)
         core = with_defaults(batch.core, len(rows), self.options)
         timestamp = core.pop("timestamp", None)
+        self.rest_count += batch.rest_count
         return Columns(
             length=len(rows),
             timestamp=[None] * len(rows) if timestamp is None else timestamp,
@@ -222,6 +225,7 @@ class Batch:
         self._known = set() if known is None else known
         self._names_max = names_max
         self._rest: dict[int, dict[str, Value]] = {}
+        self.rest_count = 0
 
     def put_core(self, name: str, index: Index, values: list[Any]) -> None:
         """A core field of some rows."""
@@ -247,6 +251,7 @@ class Batch:
         for at, value in zip(range(self.length) if index is None else index, values, strict=True):
             if value is not None:
                 self._rest.setdefault(at, {})[name] = value
+                self.rest_count += 1
 
     def finished(self) -> dict[str, Column]:
         """The attributes that have any value."""

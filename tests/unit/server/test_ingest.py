@@ -275,3 +275,36 @@ async def test_large_uniform_bodies_take_the_fast_way(app: FastAPI, caller: http
     await post(caller, "\n".join(lines).encode())
     assert app.state.service.metrics.value("tamis_ingest_blocks_total", "fast") == 1
     assert (await caller.get("/api/v1/count", params={"q": "n:1999"})).json()["count"] == 1
+
+
+async def test_names_and_lines_of_a_body_are_bounded_by_settings(store: MemoryStore) -> None:
+    """Further names are kept in one object and counted; too many lines are refused by the setting's name."""
+    given = {"server.admin_token": "t", "ingest.names_max": 16, "ingest.lines_max": 50}
+    app = create_app(load_settings(given, {}), store)
+    headers = {"Authorization": "Bearer t"}
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://localhost", headers=headers
+    ) as client:
+        body = b"\n".join(b'{"message":"m","k%d":%d}' % (n, n) for n in range(40))
+        assert (await post(client, body)).json()["stored"] == 40
+        refused = await post(client, GOOD * 26)
+    assert app.state.service.metrics.value("tamis_ingest_rest_values_total") == 24
+    assert (refused.status_code, refused.json()["limit"]) == (413, "ingest.lines_max")
+    assert app.state.service.metrics.value("tamis_limits_met_total", "ingest.lines_max") == 1
+
+
+async def test_a_body_of_many_blocks_is_one_batch(app: FastAPI, caller: httpx2.AsyncClient) -> None:
+    """Its lines keep their numbers, its key its answer, although it is decoded as it is decompressed."""
+    line = b'{"message":"%s","n":1}\n' % (b"a word " * 100)
+    body = line * 7_000 + b"bad\n" + line
+    packed = gzip.compress(body, 1)
+    first = (await post(caller, packed, Content_Encoding="gzip", Idempotency_Key="large")).json()
+    assert (first["stored"], [one["line"] for one in first["rejected"]]) == (7_001, [7_001])
+    again = (await post(caller, packed, Content_Encoding="gzip", Idempotency_Key="large")).json()
+    assert again == {**first, "duplicate": True}
+    other = await post(
+        caller, gzip.compress(body + line, 1), Content_Encoding="gzip", Idempotency_Key="large"
+    )
+    assert other.status_code == 422
+    assert app.state.service.metrics.value("tamis_ingest_blocks_total", "fast") == 2

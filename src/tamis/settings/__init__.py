@@ -10,7 +10,7 @@ from tamis.settings.parts import (
     ServerSettings,
     StoreSettings,
 )
-from tamis.settings.pipeline import LogSettings
+from tamis.settings.pipeline import LogSettings, SpoolSettings
 from tamis.settings.retention import RetentionRule
 from tamis.settings.table import TABLE, Row
 
@@ -27,6 +27,7 @@ __all__ = [
     "Row",
     "ServerSettings",
     "Settings",
+    "SpoolSettings",
     "StoreSettings",
     "load_settings",
 ]

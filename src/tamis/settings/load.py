@@ -20,7 +20,7 @@ from tamis.settings.parts import (
     ServerSettings,
     StoreSettings,
 )
-from tamis.settings.pipeline import LogSettings
+from tamis.settings.pipeline import LogSettings, SpoolSettings
 from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
 
 MASK = "***REDACTED***"
@@ -57,6 +57,7 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -110,6 +111,7 @@ def load_settings(
         audit=AuditSettings(**_of_part("audit", parsed)),
         client=ClientSettings(**_of_part("client", parsed)),
         log=LogSettings(**_of_part("log", parsed)),
+        spool=SpoolSettings(**_of_part("spool", parsed)),
         sources=sources,
         warnings=tuple(_unknown_names(environ)),
     )

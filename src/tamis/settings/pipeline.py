@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
-from tamis.settings.fields import Spec, choice, flag, seconds, size, special, text, whole
+from tamis.settings.fields import Spec, choice, flag, folder, seconds, size, special, text, whole
 from tamis.settings.kinds import Kind, parse_list, show_list
 
-OFF = False
+OFF, ON = False, True
 _MORE_LEVELS: Mapping[str, int] = {"TRACE": 5, "NOTICE": 25}
 """Levels that the standard library has no names for."""
 
@@ -75,3 +76,27 @@ class LogSettings:
         "5s", "How long the end of the process waits for deliveries; the rest is spooled."
     )
     sigterm: bool = flag(OFF, "Deliver at SIGTERM too, where the program has no handler of its own.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolSettings:
+    """What waits for network sinks on disk."""
+
+    folder: Path = folder(
+        "~/.local/state/tamis", "The folder of what waits (`spool`) and of what was refused (`dead`)."
+    )
+    enabled: bool = flag(
+        ON,
+        "Keep what waits for a network sink on disk, so that it survives the process; else in memory alone.",
+    )
+    bytes_max: int = size(
+        "1GiB", "Disk space for what waits, for each sink; beyond it, memory.", least=1 << 16
+    )
+    dead_bytes_max: int = size(
+        "64MiB", "Disk space for what a sink refused, for each sink; beyond it, dropped."
+    )
+    part_bytes: int = size("8MiB", "A file of the spool of this size is followed by another.", least=4096)
+    reserve_bytes: int = size("64MiB", "Free space on the disk that the spool never uses.")
+    adopt_interval_s: float = seconds(
+        "10s", "How often to look for what processes that are gone left in the spool.", least=0.01
+    )

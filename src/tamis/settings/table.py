@@ -15,7 +15,7 @@ from tamis.settings.parts import (
     ServerSettings,
     StoreSettings,
 )
-from tamis.settings.pipeline import LogSettings
+from tamis.settings.pipeline import LogSettings, SpoolSettings
 
 PARTS: Mapping[str, type] = {
     "server": ServerSettings,
@@ -26,6 +26,7 @@ PARTS: Mapping[str, type] = {
     "audit": AuditSettings,
     "client": ClientSettings,
     "log": LogSettings,
+    "spool": SpoolSettings,
 }
 
 

@@ -35,8 +35,8 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
   `column`. `429` and `503` have `Retry-After`: nothing was done, and the same request may be sent again.
   Questions take turns: so many of a kind run, so many wait and no longer than `query.waiting_timeout_s`
   ([settings](settings.md#query)), and the others are answered `429` at once.
-- **Heads** over `server.header_bytes_max`, trailers included, are answered `431`; a request with two Host headers, or
-  with one that is none, `400`.
+- **Heads** over `server.header_bytes_max`, trailers included, are answered `431`; a request with two Host headers,
+  with one that is none, or with two tokens, `400`.
 """
 
 

@@ -17,8 +17,9 @@ class _RefusedError(Exception):
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Refuses requests whose head or trailers are too large (431) or name two hosts (400), and closes connections
-    whose head, or the rest of a body that nobody reads any more, takes too long (without a word)."""
+    """Refuses requests whose head or trailers are too large (431), that name two hosts or carry two tokens (400), or
+    whose body is in a coding that is not known here (501). Closes connections whose head, or the rest of a body that
+    nobody reads any more, takes too long (without a word)."""
 
     head_bytes_max = 1 << 16
     head_timeout_s = 10.0
@@ -92,8 +93,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        if not self._names_one_host():
+        if not self._names_one_host() or self._tokens() > 1:
             self._refuse(HTTPStatus.BAD_REQUEST)
+        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+            self._refuse(HTTPStatus.NOT_IMPLEMENTED)
         self._in_head, self._untold_bytes = False, 0
         self._unwatch()
         super().on_headers_complete()
@@ -108,6 +111,9 @@ class GuardedProtocol(HttpToolsProtocol):
             return self.url.startswith(b"/")
         authority = target.host if target.port is None else b"%b:%d" % (target.host, target.port)
         return bool(hosts) and authority.lower() == hosts[0].lower()
+
+    def _tokens(self) -> int:
+        return sum(name == b"authorization" for name, _ in self.headers)
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Make the parser stop here; uvicorn then asks for `send_400_response`."""

@@ -160,6 +160,21 @@ def test_a_target_with_another_host_is_400(port: int, target: bytes, expected: i
     assert status(told(port, head)) == expected
 
 
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (b"Authorization: Bearer x\r\n", 400),
+        (b"Transfer-Encoding: gzip, chunked\r\n", 501),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
+        (b"Transfer-Encoding: Chunked\r\n", 200),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(port: int, header: bytes, expected: int) -> None:
+    """Two tokens, and bodies in a coding that is not undone here."""
+    head = SEARCH + header + b"Connection: close\r\n\r\n0\r\n\r\n"
+    assert status(told(port, head)) == expected
+
+
 @pytest.mark.parametrize("host", [b"localhost:", b"LOCALHOST:1", b"[::1]:1", b"127.0.0.1", b"a.localhost"])
 def test_own_hosts_are_answered(port: int, host: bytes) -> None:
     """By every name of this machine's loopback."""

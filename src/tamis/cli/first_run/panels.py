@@ -12,7 +12,9 @@ from tamis.query.printer import quote
 
 PATTERNS_SHOWN = 8
 SERVICES_SHOWN = 4
-"""The largest services share the list of patterns evenly, so that none fills it."""
+SHARE_MIN = 0.02
+"""The largest services share the list of patterns evenly, so that none fills it; those with less than this share of
+the records have no place in it."""
 RECORDS_SHOWN = 5
 FRAME_WIDTH = 4
 SEARCHES = (
@@ -56,7 +58,8 @@ def largest(by_service: dict[str, Any]) -> list[str]:
     for bucket in by_service["buckets"]:
         totals.update(bucket["counts"])
     totals.pop("", None)
-    return [name for name, _ in totals.most_common(SERVICES_SHOWN)]
+    least = SHARE_MIN * totals.total()
+    return [name for name, count in totals.most_common(SERVICES_SHOWN) if count >= least]
 
 
 def _patterns(target: Target, services: list[str]) -> list[dict[str, Any]]:

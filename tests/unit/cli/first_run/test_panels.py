@@ -31,6 +31,7 @@ def test_the_largest_services_are_named() -> None:
     buckets = [{"counts": {"": 100, "a": 1, "b": 5}}, {"counts": {"a": 9, "c": 2, "d": 1, "e": 1}}]
     assert largest({"buckets": buckets})[:3] == ["a", "b", "c"]
     assert len(largest({"buckets": buckets})) == SERVICES_SHOWN
+    assert largest({"buckets": [{"counts": {"a": 99, "b": 1}}]}) == ["a"]
 
 
 def test_levels_are_shown_where_there_are_any() -> None:
@@ -43,8 +44,8 @@ def test_no_service_fills_the_patterns(capsys: pytest.CaptureFixture[str]) -> No
     """A build that wrote a hundred sentences leaves room for the one of a small service."""
     loud = [{"service": "bu\"ild", "message": f"compiling {chr(97 + n)} for {word}"}
             for n in range(26) for word in ("this", "that")]  # fmt: skip
-    page = shown([*loud, {"service": "cron", "message": "job 7 done"}], capsys)
-    assert "53 records, none with a level, by service" in page
+    page = shown([*loud, *[{"service": "cron", "message": f"job {n} done"} for n in (7, 8)]], capsys)
+    assert "54 records, none with a level, by service" in page
     assert 'top patterns of bu"ild, cron' in page
     patterns = page.partition("top patterns")[2].partition("tamis search")[0]
     assert patterns.count("compiling") == 4

@@ -1,9 +1,9 @@
 """A LogRecord of standard `logging` as what crosses to the worker."""
 
 import logging
-import os
 import re
 from collections.abc import Mapping
+from os import getpid as _process_id
 from typing import Any
 
 from tamis.embed.outlet import OUTLET
@@ -14,6 +14,7 @@ from tamis.pipeline.captured import Captured, Code, More, Raised
 FIELDS_KEY = "tamis_fields"
 """Where a LogRecord carries the fields as they were given, when some could not become its attributes."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
+_STANDARD_COUNT = len(_STANDARD)
 RECORD_NAMES = _STANDARD | {"message", "asctime", FIELDS_KEY}
 """What is an attribute of a LogRecord of its own; a field of such a name cannot be one."""
 _NAMED_LEVELS = frozenset((10, 20, 30, 40, 50))
@@ -74,15 +75,17 @@ def message_of(record: logging.LogRecord) -> str:
 def _fields(record: logging.LogRecord) -> Mapping[str, Any] | None:
     """What was given beside the message."""
     given = record.__dict__
-    is_ours = record.process is None or record.process == os.getpid()
-    if len(given) == len(_STANDARD) and is_ours:
+    is_ours = record.process is None or record.process == _process_id()
+    if len(given) == _STANDARD_COUNT and is_ours:
         return None
     fields = given.get(FIELDS_KEY)
     if not isinstance(fields, Mapping):
-        fields = {name: value for name, value in given.items() if name not in RECORD_NAMES}
+        # A LogRecord's own attributes stand first.
+        names = list(given)[_STANDARD_COUNT if type(record) is logging.LogRecord else 0 :]
+        fields = {name: given[name] for name in names if name not in RECORD_NAMES}
     if not is_ours:
         fields = {"log.process_id": record.process, **fields}
-    return frozen_fields(fields)
+    return fields if are_immutable(fields.values()) else frozen_fields(fields)
 
 
 def _more(

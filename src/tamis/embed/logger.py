@@ -181,9 +181,12 @@ class Logger(logging.Logger):
         steps: int,
     ) -> None:
         """The standard way: a LogRecord for everybody who listens; our own handler is one of them."""
-        given = {**(self.bound or {}), **(options.get("extra") or {}), **fields}
-        extra = {name: value for name, value in given.items() if name not in RECORD_NAMES}
-        if len(extra) != len(given):
+        given = fields
+        if self.bound or "extra" in options:
+            given = {**(self.bound or {}), **(options.get("extra") or {}), **fields}
+        extra = given
+        if not RECORD_NAMES.isdisjoint(given):
+            extra = {name: value for name, value in given.items() if name not in RECORD_NAMES}
             extra[FIELDS_KEY] = given
         self._log(
             level,

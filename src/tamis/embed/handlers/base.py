@@ -19,10 +19,12 @@ class CapturingHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filters as everywhere, then the record is taken."""
-        passed = self.filter(record)
-        if not passed:
-            return False
-        self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        if self.filters:
+            passed = self.filter(record)
+            if not passed:
+                return False
+            record = passed if isinstance(passed, logging.LogRecord) else record
+        self.emit(record)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:

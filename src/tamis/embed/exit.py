@@ -5,36 +5,49 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import weakref
 from types import FrameType
-
-Deliver = Callable[[], object]
-"""Delivers what waits, within its own time limit; may be called more than once."""
+from typing import Protocol
 
 
-def at_exit(deliver: Deliver) -> None:
-    """Deliver when the interpreter ends; it starts no threads then."""
-    atexit.register(deliver)
-    at_child_exit(deliver)
+class Ending(Protocol):
+    """Something that has work left when the process ends."""
+
+    def deliver_at_exit(self) -> object:
+        """Deliver what waits, within a time limit of its own, starting no thread. May be called more than once."""
+        ...
 
 
-def at_child_exit(deliver: Deliver) -> None:
-    """Deliver when a multiprocessing child ends, which runs no `atexit`.
+def at_exit(owner: Ending) -> None:
+    """Deliver when the interpreter ends, and in multiprocessing children."""
+    atexit.register(owner.deliver_at_exit)
+    at_child_exit(owner)
 
-    Such a child forgets its finalizers right after the fork, so this one is registered again from there.
+
+def at_child_exit(owner: Ending) -> None:
+    """Deliver when a multiprocessing child ends, which runs no `atexit`; called again after each fork.
+
+    Such a child forgets its finalizers right after the fork, and then calls what was registered for after it:
+    there they are registered again.
     """
     processes = sys.modules.get("multiprocessing.util")
-    if processes is None:
-        return
-    processes.Finalize(None, deliver, exitpriority=-100)
-    processes.register_after_fork(deliver, _register_again)
+    if processes is not None:
+        _finalize(owner)
+        processes.register_after_fork(owner, _finalize)
 
 
-def _register_again(deliver: Deliver) -> None:
-    sys.modules["multiprocessing.util"].Finalize(None, deliver, exitpriority=-100)
+def _finalize(owner: Ending) -> None:
+    finalize = sys.modules["multiprocessing.util"].Finalize
+    finalize(None, _deliver, args=(weakref.ref(owner),), exitpriority=-100)
 
 
-def at_sigterm(deliver: Deliver) -> bool:
+def _deliver(reference: "weakref.ref[Ending]") -> None:
+    owner = reference()
+    if owner is not None:
+        owner.deliver_at_exit()
+
+
+def at_sigterm(owner: Ending) -> bool:
     """Deliver at SIGTERM, and then end by it as if nobody had looked; whether that could be arranged.
 
     Only over the default action: a program with a handler of its own decides itself what SIGTERM means. Only from
@@ -44,9 +57,10 @@ def at_sigterm(deliver: Deliver) -> bool:
         return False
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         return False
+    reference = weakref.ref(owner)
 
     def end(number: int, _frame: FrameType | None) -> None:
-        deliver()
+        _deliver(reference)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

@@ -1,7 +1,6 @@
 """Put Tamis into standard `logging`, and take it out again."""
 
 import logging
-import threading
 
 from tamis.embed.logger import BoundLogger, Logger
 from tamis.embed.outlet import NEVER, OUTLET
@@ -10,7 +9,6 @@ from tamis.embed.root import RootHandler
 _HANDLER = RootHandler()
 _KEPT: set[str] = set()
 """Names of loggers that were asked for from us: theirs stay loggers of ours when the rest is given back."""
-_LOCK = threading.Lock()
 _level_before: int | None = None
 
 
@@ -33,7 +31,7 @@ def install(level: int, code_level: int) -> None:
     """Our handler on the root logger, our class for loggers there are and will be, and the root's level."""
     global _level_before  # noqa: PLW0603 -- standard logging is one for the process, and so is what was before
     root = logging.getLogger()
-    with _LOCK:
+    with OUTLET.changing:
         if _level_before is None:
             _level_before = root.level
         if logging.getLoggerClass() is logging.Logger:
@@ -51,7 +49,7 @@ def install(level: int, code_level: int) -> None:
 def give_back() -> None:
     """Loggers that were made by others are standard ones again, and new ones too. Our handler stays, so that
     what is logged later still arrives."""
-    with _LOCK:
+    with OUTLET.changing:
         if logging.getLoggerClass() is Logger:
             logging.setLoggerClass(logging.Logger)
         for name, logger in list(logging.getLogger().manager.loggerDict.items()):
@@ -63,7 +61,7 @@ def uninstall() -> None:
     """As if Tamis had never been there: the root's level and handlers too."""
     global _level_before  # noqa: PLW0603 -- see install
     give_back()
-    with _LOCK:
+    with OUTLET.changing:
         OUTLET.handlers, OUTLET.code_level = None, NEVER
         root = logging.getLogger()
         root.removeHandler(_HANDLER)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tamis.embed.config import LoggingConfig
-from tamis.embed.exit import at_exit, at_sigterm
+from tamis.embed.exit import at_child_exit, at_exit, at_sigterm
 from tamis.embed.install import give_back, install, uninstall
 from tamis.embed.outlet import OUTLET, put_own
 from tamis.pipeline.base import Processor, Sink
@@ -69,7 +69,7 @@ class LoggingManager:
         self.config = config
         self._connect()
         watch_forks(self)
-        at_exit(self._deliver_at_exit)
+        at_exit(self)
 
     def _connect(self) -> None:
         """Let loggers put into the pipeline, by one assignment."""
@@ -77,7 +77,7 @@ class LoggingManager:
         OUTLET.put, OUTLET.put_own = self._pipeline.put, put_own
         install(log.level, log.code_level)
         if log.sigterm and not self._is_exit_arranged:
-            self._is_exit_arranged = at_sigterm(self._deliver_at_exit)
+            self._is_exit_arranged = at_sigterm(self)
 
     def _replace(self, config: LoggingConfig) -> None:
         before, self.origin = self._pipeline, origin_of(config)
@@ -127,8 +127,10 @@ class LoggingManager:
         """The child is another process: it has an origin of its own. The pipeline starts anew by itself."""
         LoggingManager._lock = threading.RLock()
         self.origin = origin_of(self.config)
+        at_child_exit(self)
 
-    def _deliver_at_exit(self) -> None:
+    def deliver_at_exit(self) -> None:
+        """Deliver what waits, in this thread; what is logged later is written at once."""
         self._pipeline.close(self.config.log.exit_s)
 
 

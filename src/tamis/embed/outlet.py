@@ -1,12 +1,14 @@
 """Where loggers put what they captured: one place for the process, changed while they go on."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tamis.clock import now_ns
 from tamis.embed.values import formatted
 from tamis.pipeline.captured import Captured, Code, More
+from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.own import this_thread
 from tamis.record.context import CURRENT, Context
 from tamis.telemetry.diagnostics import Diagnostics
@@ -20,7 +22,7 @@ class Outlet:
     a change at run time loses no record: whoever read the old `put` still puts into something that takes it.
     """
 
-    __slots__ = ("code_level", "context", "handlers", "put", "put_own")
+    __slots__ = ("__weakref__", "changing", "code_level", "context", "handlers", "put", "put_own")
 
     def __init__(self) -> None:
         self.put: Callable[[Captured], object] = _into_nothing
@@ -33,6 +35,13 @@ class Outlet:
         """From this level on, records carry the position in the code."""
         self.context: Callable[[], Context] = CURRENT.get
         """Reads the context on the caller."""
+        self.changing = threading.Lock()
+        """Held by whoever changes standard `logging`; never on the way of a record."""
+
+    def after_fork(self) -> None:
+        """In the child: a lock that another thread of the parent held would never be free."""
+        self.changing = threading.Lock()
+        DIAGNOSTICS.after_fork_in_child()
 
 
 def _into_nothing(_captured: Captured) -> None:
@@ -42,6 +51,7 @@ def _into_nothing(_captured: Captured) -> None:
 OUTLET = Outlet()
 DIAGNOSTICS = Diagnostics()
 """Where capture says what it has to say of itself."""
+watch_forks(OUTLET)
 
 
 def put_captured(

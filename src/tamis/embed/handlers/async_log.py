@@ -3,7 +3,7 @@
 import logging
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.embed.exit import at_exit
+from tamis.embed.exit import at_child_exit
 from tamis.embed.handlers.handover import AsyncStats, Handover, HandoverLimits
 from tamis.embed.handlers.wrapped import find_wrapped
 from tamis.embed.outlet import report_lost
@@ -43,7 +43,7 @@ class AsyncLogHandler(logging.Handler):
         )
         self._handover = Handover(find, find_fallback, limits, clock=clock)
         watch_forks(self)
-        at_exit(self.close)
+        at_child_exit(self)
 
     def createLock(self) -> None:  # noqa: N802 -- the name is logging's
         """No lock is needed on the caller's thread."""
@@ -85,6 +85,11 @@ class AsyncLogHandler(logging.Handler):
                 self._handover.give_up()
         super().close()
 
+    def deliver_at_exit(self) -> None:
+        """At the end of a multiprocessing child; elsewhere `logging` itself closes handlers."""
+        self.close()
+
     def after_fork(self) -> None:
         """In the child: what waits is the parent's."""
         self._handover.after_fork()
+        at_child_exit(self)

@@ -33,6 +33,7 @@ _PARCEL_BYTES_MAX = 1 << 20
 _DUE_INTERVAL_S = 0.25
 _URGENT = 40
 _ALWAYS = -(1 << 31)
+_FORGETS = 0.9
 _LAST_S = 1.0
 """How long a caller works for the record it logs after `close`."""
 _LEVEL_OF: Callable[[Captured], int] = itemgetter(LEVEL)
@@ -83,9 +84,10 @@ class Dispatcher:
         """Everything that belongs to one process."""
         self._queue: deque[Captured] = deque()
         self._door = Door(self.limits, self._queue, presses=self._presses, clock=self._clock)
-        self._lock, self._holder = threading.Lock(), 0
+        self._lock, self._holder, self._may_start = threading.Lock(), 0, True
         self._closed = self._forget_held = False
-        self._open_records = OPEN_RECORDS
+        self._open_records = min(OPEN_RECORDS, self.limits.records_max // 2)
+        self._bytes_each = 0.0
         self._asking_level = _ALWAYS  # the first record starts the worker
         self._at_once, self._due_s = _AT_ONCE_MIN, 0.0
         self._numbers = itertools.count(1)
@@ -122,7 +124,7 @@ class Dispatcher:
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
         with own_work():
-            if not self._drain(deadline_s):
+            if not self._drain(deadline_s, start=False):
                 return False
             marks = [(delivery, delivery.hurry()) for delivery in self._deliveries]
             waited = [delivery.wait(mark, deadline_s) for delivery, mark in marks]
@@ -137,7 +139,7 @@ class Dispatcher:
         self._closed, self._asking_level = True, _ALWAYS
         self._worker.stop()
         with own_work():
-            drained = self._drain(deadline_s, final=True)
+            drained = self._drain(deadline_s, final=True, start=False)
             for delivery in self._deliveries:
                 delivery.hurry()
             closed = [delivery.close(deadline_s) for delivery in self._deliveries]
@@ -228,7 +230,7 @@ class Dispatcher:
     def _write_now(self) -> None:
         deadline_s = self._clock.monotonic_s() + _LAST_S
         with own_work():
-            self._drain(deadline_s)
+            self._drain(deadline_s, start=False)
             for delivery in self._deliveries:
                 delivery.close(deadline_s)
 
@@ -238,7 +240,7 @@ class Dispatcher:
     # One at a time
 
     @contextmanager
-    def _alone(self, deadline_s: float) -> Iterator[bool]:
+    def _alone(self, deadline_s: float, *, start: bool = True) -> Iterator[bool]:
         """The right to run the chain; False when it is not to be had in time, or this thread has it already (a
         signal's handler, or a sink, that flushes)."""
         me = threading.get_ident()
@@ -250,15 +252,17 @@ class Dispatcher:
             yield False
             return
         try:
-            self._holder = me
+            self._holder, self._may_start = me, start
             yield True
         finally:
             self._holder = 0
             self._lock.release()
 
-    def _drain(self, deadline_s: float, *, final: bool = False) -> bool:
-        """Hand out what is in the queue now, on this thread; whether all of it was."""
-        with self._alone(deadline_s) as is_mine:
+    def _drain(self, deadline_s: float, *, final: bool = False, start: bool = True) -> bool:
+        """Hand out what is in the queue now, on this thread; whether all of it was. `start` lets deliveries start
+        their threads.
+        """
+        with self._alone(deadline_s, start=start) as is_mine:
             if not is_mine:
                 return False
             waiting = len(self._queue)
@@ -280,8 +284,7 @@ class Dispatcher:
             if now_s >= self._due_s:
                 self._due_s = now_s + _DUE_INTERVAL_S
                 self._hand_out(self._chain.due(self._clock.now_ns()), level=0)
-        # Held up by a sink, callers are let in one by one.
-        self._open_records = 0 if self._presses() else OPEN_RECORDS
+        self._open_records = self._door.open_records(self._bytes_each)
         return 0.0 if taken and self._queue else TICK_S
 
     def _round(self) -> int:
@@ -348,14 +351,16 @@ class Dispatcher:
         if passed.made:
             urgency = max(urgency, *(severity(record.level or "") for record in records))
         parcels = list(_pack(records, urgency, self._clock.monotonic_s()))
-        self.metrics.pass_on(passed, sum([parcel.bytes for parcel in parcels]))
+        size = sum([parcel.bytes for parcel in parcels])
+        self._bytes_each = max(size / len(records), self._bytes_each * _FORGETS)
+        self.metrics.pass_on(passed, size)
         for delivery in self._deliveries:
             self._offer(delivery, parcels)
 
     def _offer(self, delivery: Delivery, parcels: list[Parcel]) -> None:
         for parcel in parcels:
             try:
-                delivery.offer(parcel)
+                delivery.offer(parcel, start=self._may_start)
             except Exception as error:  # one sink's trouble is not another's
                 delivery.lose(parcel, FAILED)
                 self._turn_failed(error)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.captured import FIELDS, LEVEL, MESSAGE, Captured
-from tamis.pipeline.limits import QueueLimits, share_of
+from tamis.pipeline.limits import KEPT_BELOW, QueueLimits, share_of
 
 OPEN_RECORDS = 512
-"""While fewer wait nobody is asked anything."""
+"""While fewer wait nobody is asked anything, whatever the records' size."""
 LARGE_BYTES = 16 << 10
 """Records from this size on are measured one by one; others count as a part of the bound on records."""
 _POLL_S = 0.002
@@ -43,6 +43,14 @@ class Door:
         if fits and size >= LARGE_BYTES:
             self._large.append(size)
         return fits
+
+    def open_records(self, bytes_each: float) -> int:
+        """While fewer wait nobody is asked anything, as records are about so large now."""
+        if self._presses():
+            return 0
+        limits = self.limits
+        most = min(limits.records_max * KEPT_BELOW[0][1], limits.bytes_max / 4 / max(bytes_each, 1.0))
+        return int(min(max(most, OPEN_RECORDS), limits.records_max * KEPT_BELOW[0][1]))
 
     def emptied(self) -> None:
         """The worker has taken everything: who waits from now on may hope again."""

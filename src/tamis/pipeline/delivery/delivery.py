@@ -108,9 +108,9 @@ class Delivery:
         """Whether records that come now are in danger of being dropped."""
         return self._own.backlog.is_full
 
-    def offer(self, parcel: Parcel) -> None:
+    def offer(self, parcel: Parcel, *, start: bool = True) -> None:
         """Take records over; what cannot be kept is dropped and counted. With `durable`, what has no spool is sent
-        before this returns, if the sink takes it.
+        before this returns, if the sink takes it. `start` says whether the thread may be started.
         """
         with self._counting:
             self._came += len(parcel.records)
@@ -121,7 +121,8 @@ class Delivery:
             return
         if self.queue.durable != "off" and self._own.backlog.spool is None:
             self.drain(self._clock.monotonic_s() + self.limits.timeout_s, patient=False)
-        if self._worker.ensure() and self._own.backlog.due_in_s(self.sink.limits, parcel.since_s) == 0.0:
+        is_running = self._worker.ensure() if start else self._worker.is_alive
+        if is_running and self._own.backlog.due_in_s(self.sink.limits, parcel.since_s) == 0.0:
             self._worker.wake()
 
     def lose(self, parcel: Parcel, reason: str) -> None:
@@ -138,12 +139,12 @@ class Delivery:
         return mark
 
     def wait(self, mark: int, deadline_s: float) -> bool:
-        """Until all before the mark is done with; whether it is."""
-        while self._went < mark:
+        """Until all before the mark is done with, or is safe in the spool while the sink is away; whether it is."""
+        while self._went < mark and not (self._sender.is_failing and self._is_safe()):
             left_s = deadline_s - self._clock.monotonic_s()
             if left_s <= 0 or self._sender_id == threading.get_ident():
                 return False
-            if self._closed or not self._worker.ensure():
+            if self._closed or not self._worker.is_alive:
                 return self.drain(deadline_s)
             self._clock.sleep(min(_POLL_S, left_s))
         return True
@@ -169,16 +170,16 @@ class Delivery:
         self._metrics.detach(self.sink.name)
 
     def close(self, deadline_s: float) -> bool:
-        """Send what waits, start no thread, let the sink go; whether all was sent. The rest stands in the spool, or
-        is dropped and counted. Idempotent; what is offered later waits for `drain`.
+        """Send what waits, start no thread, let the sink go; whether all was sent, or is safe in the spool. What is
+        not is dropped, and counted. Idempotent; what is offered later waits for another `close`.
         """
         self.hurry()
-        done = self.drain(deadline_s)
+        self.drain(deadline_s)
         self._closed = True
         self._worker.stop()
         is_mine = self._sending.acquire(timeout=max(deadline_s - self._clock.monotonic_s(), _POLL_S))
         try:
-            self._leave(self._own)
+            lost = self._leave(self._own)
             if self._adoption is not None:
                 self._adoption.leave()
         finally:
@@ -187,7 +188,7 @@ class Delivery:
         if self._dead is not None:
             self._dead.close()
         self._call("close", self.sink.close)
-        return done
+        return not lost
 
     def health(self) -> DeliveryHealth:
         """How it is; never waits."""
@@ -279,8 +280,15 @@ class Delivery:
             return None
         return self.store.create(self._origin.process)
 
-    def _leave(self, lane: Lane) -> None:
-        """What is not sent stands in the spool, or is gone."""
+    def _is_safe(self) -> bool:
+        """Whether all that waits stands in the spool."""
+        backlog = self._own.backlog
+        if backlog.spool is None or backlog.is_private:
+            return False
+        return all(load.spooled == len(load.records) for load in self._own.begun.copy())
+
+    def _leave(self, lane: Lane) -> int:
+        """What is not sent stands in the spool, or is gone; how many records are gone."""
         lost = sum(len(load.records) - load.spooled for load in lane.begun)
         lane.begun.clear()
         lost += lane.backlog.close()
@@ -292,6 +300,7 @@ class Delivery:
                 f"closed {self.sink.name}",
                 f"{lost:,} records could not be delivered to {self.sink.name} at the end",
             )
+        return lost
 
     # Edges
 

@@ -10,7 +10,17 @@ from urllib.parse import urlencode
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import RemoteError, TamisError, UnreachableError
 from tamis.http_client.address import Address
-from tamis.http_client.connection import FAILURES, Pool, Request, Response, chunks_of, headers_of, send
+from tamis.http_client.connection import (
+    ANY_CERTIFICATE,
+    FAILURES,
+    USUAL_TRUST,
+    Pool,
+    Request,
+    Response,
+    chunks_of,
+    headers_of,
+    send,
+)
 from tamis.http_client.problem import error_of, retry_after_s
 from tamis.version import __version__
 
@@ -43,7 +53,7 @@ class HttpClient:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.address = address
-        self._pool = Pool(address, timeout_s, verify=verify)
+        self._pool = Pool(address, timeout_s, trust=USUAL_TRUST if verify else ANY_CERTIFICATE)
         self._retry_for_s, self._clock = retry_for_s, clock
         self._reached = threading.Event()
         self._headers = {"User-Agent": f"tamis/{__version__}", "Accept": "application/json"}
@@ -93,7 +103,7 @@ class HttpClient:
                 raise error_of(self.address.url, Response(response.status, headers_of(response), refused))
             yield self._pieces(response)
         finally:
-            connection.close()
+            self._pool.let_go(connection)
 
     def close(self) -> None:
         """Close the connections."""
@@ -129,10 +139,10 @@ class HttpClient:
             response = send(connection, request)
             answer = Response(response.status, headers_of(response), response.read())
         except FAILURES as failure:
-            connection.close()
+            self._pool.let_go(connection)
             return failure
         except BaseException:
-            connection.close()
+            self._pool.let_go(connection)
             raise
         self._reached.set()
         self._pool.give_back(connection)

@@ -1,6 +1,7 @@
 """One request on one connection, and the connections that wait for the next."""
 
 import http.client
+import select
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -9,11 +10,14 @@ from typing import Any
 
 import msgspec
 
+from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import RemoteError
 from tamis.http_client.address import Address
 
 IDLE_MAX = 8
 """Connections kept open for the next request."""
+IDLE_S = 60.0
+"""A connection that nobody needed for so long is closed when another is asked for or given back."""
 CHUNK_BYTES = 1 << 16
 FAILURES = (OSError, http.client.HTTPException)
 """What a connection that does not work raises."""
@@ -47,20 +51,112 @@ class Response:
             ) from None
 
 
-class Pool:
-    """Connections to one server. Thread-safe: each serves one request at a time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Whose certificates are taken: those of the machine (SSL_CERT_FILE names others) or those in `ca_file`;
+    any at all without `verify`.
+    """
 
-    def __init__(self, address: Address, timeout_s: float, *, verify: bool = True) -> None:
-        self._address, self._timeout_s, self._verify = address, timeout_s, verify
-        self._idle: list[http.client.HTTPConnection] = []
+    verify: bool = True
+    ca_file: str = ""
+
+
+ANY_CERTIFICATE = Trust(verify=False)
+USUAL_TRUST = Trust()
+
+
+class Pool:
+    """Connections to one server, as many as are used at a time, at most `connections_max`; those that were not
+    needed for `idle_s` are closed. Thread-safe: each serves one request at a time.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        timeout_s: float,
+        *,
+        trust: Trust = USUAL_TRUST,
+        connections_max: int | None = None,
+        idle_s: float = IDLE_S,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._address, self._timeout_s, self._trust = address, timeout_s, trust
+        self._idle_s, self._clock = idle_s, clock
+        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
         self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(connections_max) if connections_max else None
         self._tls: ssl.SSLContext | None = None
 
-    def take(self) -> http.client.HTTPConnection:
-        """An idle connection, or a new one (that connects with its first request)."""
+    def take(self, timeout_s: float | None = None) -> http.client.HTTPConnection:
+        """An idle connection that still stands, or a new one (that connects with its first request). TimeoutError
+        when all are in use for that long.
+        """
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        if self._places is not None and not self._places.acquire(timeout=limit_s):
+            raise TimeoutError("every connection is in use")
+        try:
+            connection = self._standing() or self._fresh()
+        except BaseException:
+            self._leave()
+            raise
+        connection.timeout = limit_s
+        if connection.sock is not None:
+            connection.sock.settimeout(limit_s)
+        return connection
+
+    def give_back(self, connection: http.client.HTTPConnection) -> None:
+        """Keep it for the next request, or close it when enough wait."""
+        now_s = self._clock.monotonic_s()
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            kept = connection.sock is not None and len(self._idle) < IDLE_MAX
+            if kept:
+                self._idle.append((now_s, connection))
+            old = self._too_old(now_s)
+        if not kept:
+            connection.close()
+        _close_all(old)
+        self._leave()
+
+    def let_go(self, connection: http.client.HTTPConnection) -> None:
+        """Close it instead: nobody knows what still comes on it."""
+        connection.close()
+        self._leave()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        _close_all([connection for _, connection in idle])
+
+    @property
+    def idle(self) -> int:
+        """How many wait for the next request."""
+        with self._lock:
+            return len(self._idle)
+
+    def _standing(self) -> http.client.HTTPConnection | None:
+        """The idle connection used last that the other side has not closed meanwhile."""
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            old = self._too_old(now_s)
+        _close_all(old)
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                _, connection = self._idle.pop()
+            if not _has_ended(connection):
+                return connection
+            connection.close()
+
+    def _too_old(self, now_s: float) -> list[http.client.HTTPConnection]:
+        """Take out those nobody needed for long; the oldest stand first. Under the lock."""
+        fresh = [item for item in self._idle if now_s - item[0] < self._idle_s]
+        old = [connection for since_s, connection in self._idle if now_s - since_s >= self._idle_s]
+        self._idle = fresh
+        return old
+
+    def _fresh(self) -> http.client.HTTPConnection:
         address = self._address
         if address.scheme == "http":
             return http.client.HTTPConnection(address.host, address.port, timeout=self._timeout_s)
@@ -68,31 +164,36 @@ class Pool:
             address.host, address.port, timeout=self._timeout_s, context=self._tls_context()
         )
 
-    def give_back(self, connection: http.client.HTTPConnection) -> None:
-        """Keep it for the next request, or close it when enough wait."""
-        with self._lock:
-            if connection.sock is not None and len(self._idle) < IDLE_MAX:
-                self._idle.append(connection)
-                return
-        connection.close()
-
-    def close(self) -> None:
-        """Close what is idle."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+    def _leave(self) -> None:
+        if self._places is not None:
+            self._places.release()
 
     def _tls_context(self) -> ssl.SSLContext:
-        """The machine's certificates (SSL_CERT_FILE names others), TLS 1.3 and nothing older."""
+        """TLS 1.3 and nothing older."""
         if self._tls is None:
-            context = ssl.create_default_context()
+            context = ssl.create_default_context(cafile=self._trust.ca_file or None)
             context.minimum_version = ssl.TLSVersion.TLSv1_3
-            if not self._verify:
+            if not self._trust.verify:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
             self._tls = context
         return self._tls
+
+
+def _has_ended(connection: http.client.HTTPConnection) -> bool:
+    """Whether something came on a connection on which nothing is due: its end, mostly."""
+    if connection.sock is None:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([connection.sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _close_all(connections: list[http.client.HTTPConnection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def send(connection: http.client.HTTPConnection, request: Request) -> http.client.HTTPResponse:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from tamis.pipeline.base import DELIVERED, Batch, Outcome, Rejected
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.own import is_own
 from tamis.record.model import Record
-from tests.support.sinks import SPOOLED, Gathering, Pipe, captured, together, until
+from tests.support.sinks import SPOOLED, Answer, Gathering, Pipe, captured, together, until
 
 
 class Step:
@@ -27,7 +28,17 @@ class Step:
         self.process, self.failed, self.due = process, failed, due
 
 
-def numbers(sink: Gathering) -> list[int]:
+def held(gate: threading.Event) -> Answer:
+    """A sink's answer that comes when the gate is opened."""
+
+    def answer(_batch: Batch) -> Outcome:
+        gate.wait(30)
+        return DELIVERED
+
+    return answer
+
+
+def numbers(sink: Any) -> list[Any]:
     return [record.attributes["n"] for record in sink.records]
 
 
@@ -49,7 +60,7 @@ def test_put_returns_before_a_sink_has_answered() -> None:
     """A sink that hangs holds up nobody who logs, and no other sink."""
     gate = threading.Event()
     slow, quick = Gathering("slow"), Gathering("quick")
-    slow.answer = lambda _batch: DELIVERED if gate.wait(30) else DELIVERED
+    slow.answer = held(gate)
     pipe = Pipe(slow, quick)
     for n in range(1_000):
         pipe.put(captured(n=n))
@@ -73,11 +84,11 @@ def test_an_error_is_sent_at_once() -> None:
 
 
 @pytest.mark.parametrize("overflow", ["block", "spool", "drop"])
-def test_a_full_queue_drops_the_mildest_and_counts(overflow: str) -> None:
+def test_a_full_queue_drops_the_mildest_and_counts(overflow: Any) -> None:
     """With a sink that takes nothing, DEBUG goes before INFO before WARNING; all of it is counted."""
     gate = threading.Event()
     stuck = Gathering("stuck")
-    stuck.answer = lambda _batch: DELIVERED if gate.wait(30) else DELIVERED
+    stuck.answer = held(gate)
     queue = QueueLimits(records_max=100, overflow=overflow, block_s=0.05)
     pipe = Pipe(stuck, queue=queue)
     levels = [10, 20, 30] * 200
@@ -119,7 +130,7 @@ def test_large_records_are_bound_by_bytes() -> None:
     """A queue that has room for records but not for their bytes is full."""
     gate = threading.Event()
     stuck = Gathering("stuck")
-    stuck.answer = lambda _batch: DELIVERED if gate.wait(30) else DELIVERED
+    stuck.answer = held(gate)
     pipe = Pipe(stuck, queue=QueueLimits(records_max=100_000, bytes_max=1 << 20, overflow="drop"))
     for _ in range(2_000):
         pipe.put(captured("x" * 20_000))
@@ -135,7 +146,7 @@ def test_large_records_are_bound_by_bytes() -> None:
 def test_a_failing_processor_costs_one_record_at_most() -> None:
     """What it cannot process goes on as its `failed` says; the rest is untouched, and counted."""
 
-    def process(record: Record) -> Record | None:
+    def process(record: Any) -> Record | None:
         if record.attributes["n"] % 10 == 3:
             raise ValueError(record.message)
         return None if record.attributes["n"] % 10 == 4 else record
@@ -223,8 +234,17 @@ def test_work_of_the_pipeline_is_known_as_its_own() -> None:
     """In processors and sinks `is_own` holds, on the caller's thread after that it does not."""
     seen: list[bool] = []
     sink = Gathering()
-    sink.answer = lambda _batch: seen.append(is_own()) or DELIVERED
-    pipe = Pipe(sink, processors=[Step(lambda record: seen.append(is_own()) or record)])
+
+    def process(record: Record) -> Record:
+        seen.append(is_own())
+        return record
+
+    def answer(_batch: Batch) -> Outcome:
+        seen.append(is_own())
+        return DELIVERED
+
+    sink.answer = answer
+    pipe = Pipe(sink, processors=[Step(process)])
     pipe.put(captured())
     assert pipe.dispatcher.flush(5)
     pipe.dispatcher.close(5)
@@ -238,7 +258,12 @@ def test_a_sink_that_flushes_does_not_wait_for_itself() -> None:
     answers: list[bool] = []
     sink = Gathering()
     pipe = Pipe(sink)
-    sink.answer = lambda _batch: answers.append(pipe.dispatcher.flush(30)) or DELIVERED
+
+    def answer(_batch: Batch) -> Outcome:
+        answers.append(pipe.dispatcher.flush(30))
+        return DELIVERED
+
+    sink.answer = answer
     pipe.put(captured())
     until(lambda: answers == [False], 10)
     pipe.dispatcher.close(5)
@@ -283,10 +308,14 @@ def test_close_in_vain_counts_what_is_lost() -> None:
     pipe.check_sum(10)
 
 
+def wait_for_one(sink: Gathering) -> None:
+    until(lambda: sink.records)
+
+
 def test_sinks_and_processors_change_without_losing_a_record() -> None:
     """While four threads log, sinks are swapped: each record is in one of them, once."""
     pipe = Pipe(Gathering("s0"))
-    sinks = [pipe.dispatcher.deliveries[0].sink]
+    sinks: list[Any] = [pipe.dispatcher.deliveries[0].sink]
     swapped = threading.Event()
     logged = [0] * 4
 
@@ -303,7 +332,7 @@ def test_sinks_and_processors_change_without_losing_a_record() -> None:
                 step = Step(lambda record: record)
                 assert pipe.dispatcher.swap(processors=[step], deliveries=[pipe.delivery(sink)], timeout_s=20)
                 pipe.check_sum()
-                until(lambda sink=sink: sink.records)
+                wait_for_one(sink)
         finally:
             swapped.set()
 

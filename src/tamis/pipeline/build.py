@@ -1,0 +1,100 @@
+"""From settings to a dispatcher: which sinks, which processors, with which limits."""
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.base import Processor, Sink
+from tamis.pipeline.captured import Origin
+from tamis.pipeline.delivery.delivery import Delivery
+from tamis.pipeline.dispatcher import Dispatcher
+from tamis.pipeline.limits import Durable, Overflow, QueueLimits, SpoolLimits
+from tamis.pipeline.metrics import LogMetrics
+from tamis.pipeline.spool.store import SpoolStore
+from tamis.settings import LogSettings, Settings, SpoolSettings
+from tamis.telemetry.diagnostics import Diagnostics
+
+
+def build_dispatcher(
+    settings: Settings,
+    sinks: Iterable[str | Sink],
+    processors: Iterable[Processor],
+    origin: Origin,
+    *,
+    diagnostics: Diagnostics | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Dispatcher:
+    """A dispatcher that has started nothing yet. ConfigError names what is wrong with a sink.
+
+    `processors` are the user's own; they come before those that settings ask for, so that what they add is
+    redacted too.
+    """
+    diagnostics = diagnostics or Diagnostics(clock=clock)
+    metrics, queue = LogMetrics(), queue_limits(settings.log)
+    deliveries = [
+        Delivery(
+            sink,
+            origin,
+            metrics=metrics,
+            store=spool_store(settings.spool, sink, clock=clock),
+            queue=queue,
+            diagnostics=diagnostics,
+            clock=clock,
+        )
+        for sink in create_sinks(settings, sinks)
+    ]
+    chain = [*processors, *create_processors(settings, diagnostics)]
+    return Dispatcher(
+        origin, chain, deliveries, limits=queue, metrics=metrics, diagnostics=diagnostics, clock=clock
+    )
+
+
+def queue_limits(log: LogSettings) -> QueueLimits:
+    """What part `log` says of queues."""
+    return QueueLimits(
+        records_max=log.queue_records_max,
+        bytes_max=log.queue_bytes_max,
+        overflow=cast(Overflow, log.overflow),
+        block_s=log.block_s,
+        durable=cast(Durable, log.durable),
+    )
+
+
+def spool_limits(spool: SpoolSettings) -> SpoolLimits:
+    """What part `spool` says of the disk."""
+    return SpoolLimits(
+        bytes_max=spool.bytes_max,
+        dead_bytes_max=spool.dead_bytes_max,
+        part_bytes=spool.part_bytes,
+        reserve_bytes=spool.reserve_bytes,
+        adopt_interval_s=spool.adopt_interval_s,
+    )
+
+
+def spool_store(spool: SpoolSettings, sink: Sink, *, clock: Clock = SYSTEM_CLOCK) -> SpoolStore | None:
+    """Where a sink's spool and dead letters are; None when they are in memory alone."""
+    if not spool.enabled:
+        return None
+    return SpoolStore(Path(spool.folder), sink.name, limits=spool_limits(spool), clock=clock)
+
+
+def create_sinks(settings: Settings, sinks: Iterable[str | Sink]) -> Sequence[Sink]:
+    """Sinks by name, by URL, or as they are; of two with one name the first."""
+    found: dict[str, Sink] = {}
+    for item in sinks:
+        sink = item if not isinstance(item, str) else _module("sinks").create_sink(item, settings)
+        found.setdefault(sink.name, sink)
+    return list(found.values())
+
+
+def create_processors(settings: Settings, diagnostics: Diagnostics) -> Sequence[Processor]:
+    """The steps that settings ask for, in order."""
+    made: Sequence[Processor] = _module("processors").create_processors(settings, diagnostics)
+    return made
+
+
+def _module(family: str) -> Any:
+    """A family's table, read when it is needed: its members import what they alone need."""
+    return import_module(f"tamis.pipeline.{family}")

@@ -1,0 +1,158 @@
+"""`Endpoint`: one server as network sinks talk to it, once for each call; and what its refusals have in common."""
+
+import email.utils
+import gzip
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
+from tamis.errors import SinkUnavailableError
+from tamis.http_client.address import Address
+from tamis.http_client.connection import FAILURES, USUAL_TRUST, Pool, Request, Response, Trust
+from tamis.http_client.exchange import exchange
+from tamis.pipeline.fork import watch_forks
+from tamis.version import __version__
+
+CONNECTIONS_MAX = 5
+COMPRESS_FROM_BYTES = 1_024
+GZIP_LEVEL = 6
+ZSTD_LEVEL = 3
+REASON_CHARS_MAX = 500
+_RETRY_AFTER_S_MAX = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a sink has sent: bodies as they were, and as they went over the wire."""
+
+    requests: int = 0
+    plain_bytes: int = 0
+    sent_bytes: int = 0
+
+    @property
+    def saved_bytes(self) -> int:
+        """What compression spared."""
+        return self.plain_bytes - self.sent_bytes
+
+
+class Endpoint:
+    """One server. Thread-safe; starts nothing, repeats nothing. After a fork the child has connections of its own,
+    and after `close` the next call opens new ones.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        *,
+        headers: Mapping[str, str],
+        trust: Trust = USUAL_TRUST,
+        connections_max: int = CONNECTIONS_MAX,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.name, self._address, self._trust, self._clock = name, address, trust, clock
+        self._headers = {"User-Agent": f"tamis/{__version__}", "Accept": "application/json", **headers}
+        self._connections_max = connections_max
+        self.after_fork()
+        self._traffic = Traffic()
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """In the child: connections are the parent's."""
+        self._lock = threading.Lock()
+        self._pool = Pool(
+            self._address, 0.0, trust=self._trust, connections_max=self._connections_max, clock=self._clock
+        )
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent so far."""
+        return self._traffic
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        plain_bytes: int = 0,
+    ) -> Response:
+        """The answer, whatever its status; SinkUnavailableError (status 0) when none came in time."""
+        request = Request(method, path, {**self._headers, **headers}, body)
+        try:
+            answer = exchange(self._pool, request, timeout_s, clock=self._clock)
+        except FAILURES as failure:
+            raise SinkUnavailableError(self.name, _failure_words(failure, timeout_s)) from failure
+        with self._lock:
+            known = self._traffic
+            self._traffic = Traffic(
+                known.requests + 1,
+                known.plain_bytes + (plain_bytes or len(body)),
+                known.sent_bytes + len(body),
+            )
+        return answer
+
+    def unavailable(self, answer: Response, reason: str) -> NoReturn:
+        """Raise that the batch is to be sent again later."""
+        wait_s = retry_after_s(answer, self._clock)
+        raise SinkUnavailableError(self.name, reason, retry_after_s=wait_s, status=answer.status)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+
+def retry_after_s(answer: Response, clock: Clock = SYSTEM_CLOCK) -> float | None:
+    """How long the answer asks to wait, in seconds or until a date; None when it does not, or nobody can read it."""
+    text = answer.headers.get("retry-after", "").strip()
+    try:
+        wait_s = float(text)
+    except ValueError:
+        try:
+            wait_s = email.utils.parsedate_to_datetime(text).timestamp() - clock.now_ns() / NS_PER_S
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    return min(max(wait_s, 0.0), _RETRY_AFTER_S_MAX) if wait_s == wait_s else None
+
+
+def first_words(answer: Response) -> str:
+    """The status with the first line of the answer, for what speaks no protocol of ours (a proxy, mostly)."""
+    text = answer.body[:REASON_CHARS_MAX].decode("utf-8", "replace").strip()
+    first = text.splitlines()[0][:REASON_CHARS_MAX] if text and not text.startswith("<") else ""
+    return f"answered with status {answer.status}" + (f": {first}" if first else "")
+
+
+def gzipped(body: bytes) -> bytes:
+    """A body as gzip, the same bytes whenever it is made."""
+    return gzip.compress(body, GZIP_LEVEL, mtime=0)
+
+
+def best_compression() -> tuple[str, Callable[[bytes], bytes]]:
+    """zstd where this Python has it, else gzip; with its name in Content-Encoding."""
+    try:
+        return "zstd", _zstd()
+    except ImportError:
+        return "gzip", gzipped
+
+
+def _zstd() -> Callable[[bytes], bytes]:
+    import sys
+
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return lambda body: zstd.compress(body, ZSTD_LEVEL)
+
+
+def _failure_words(failure: Exception, timeout_s: float) -> str:
+    if isinstance(failure, TimeoutError):
+        return f"no answer within {timeout_s:g} s"
+    if isinstance(failure, ConnectionRefusedError):
+        return "nothing listens there"
+    text = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
+    return f"the connection failed ({text or type(failure).__name__})"

@@ -1,0 +1,230 @@
+"""Records as lines of JSON: under our own names, Elastic's (ECS) or OpenTelemetry's. Total: every record is a line."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import msgspec
+
+from tamis.pipeline.stacktrace import print_exception
+from tamis.record.attributes import Value, safe_attributes, safe_text
+from tamis.record.model import Record
+from tamis.record.severity import severity
+
+Names: TypeAlias = Literal["tamis", "ecs", "otel"]
+"""Whose names the fields get."""
+NAMES: Final = ("tamis", "ecs", "otel")
+ECS_VERSION: Final = "8.11.0"
+
+_NS = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1)  # printed without a zone, the Z follows the fraction
+_INT_BITS_MAX = 14_000
+"""Longer integers Python does not print (`sys.set_int_max_str_digits`); they become hexadecimal text."""
+_NULL = re.compile(rb"[:,\[]null")
+"""What NaN, an infinity or None becomes, and hardly anything else: where it stands, the total encoder looks."""
+_REFUSED = (UnicodeError, ValueError, TypeError, OverflowError, RecursionError)
+
+_encoder = msgspec.json.Encoder()
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    """Our own names, in the order of a line. None is left out; `message` and `attributes` never are."""
+
+    timestamp: str
+    level: str | None = None
+    service: str | None = None
+    host: str | None = None
+    logger: str | None = None
+    message: str | None = None
+    correlation_id: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    exception: Value | None = None
+    attributes: dict[str, Value] | None = None
+
+
+def encode_lines(records: Sequence[Record], names: Names = "tamis") -> bytes:
+    """A line for each record, each with its newline: what `encode_line` makes of each, but quicker."""
+    try:
+        data = _encoder.encode_lines(_LINES[names](records))
+        if b"null" not in data or _NULL.search(data) is None:
+            return data
+    except _REFUSED:  # one of them is unusual; each for itself then
+        pass
+    return b"".join([encode_line(record, names) for record in records])
+
+
+def encode_line(record: Record, names: Names = "tamis") -> bytes:
+    """One record as a line with its newline. Never raises.
+
+    What JSON cannot carry is carried as text: lone surrogates as ``\\udXXX``, NaN and infinities by their names,
+    integers of thousands of digits in hexadecimal, other objects as their `str`.
+    """
+    try:
+        data = _encoder.encode_lines(_LINES[names]([record]))
+        if b"null" not in data or _NULL.search(data) is None:
+            return data
+    except _REFUSED:
+        pass
+    (line,) = _LINES[names]([_safe(record)])
+    fields = line if isinstance(line, dict) else msgspec.structs.asdict(line)
+    present = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def print_instant(ns: int) -> str:
+    """UTC nanoseconds in RFC 3339, with as many digits as needed (0, 3, 6 or 9)."""
+    seconds, fraction = divmod(ns, _NS)
+    return _print_second(seconds) + _print_fraction(fraction)
+
+
+def _print_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
+
+
+def _print_fraction(fraction: int) -> str:
+    if fraction % 1_000:
+        return f".{fraction:09}Z"
+    if fraction % 1_000_000:
+        return f".{fraction // 1_000:06}Z"
+    return f".{fraction // 1_000_000:03}Z" if fraction else "Z"
+
+
+def _own_lines(records: Sequence[Record]) -> list[_Line]:
+    lines = []
+    last, head = None, ""
+    for record in records:
+        attributes = record.attributes
+        exception = attributes.get("exception")
+        if exception is not None:
+            attributes = {name: value for name, value in attributes.items() if name != "exception"}
+        seconds, fraction = divmod(record.timestamp, _NS)
+        if seconds != last:
+            last, head = seconds, _print_second(seconds)
+        lines.append(
+            _Line(
+                f"{head}.{fraction:09}Z" if fraction % 1_000 else head + _print_fraction(fraction),
+                record.level,
+                record.service,
+                record.host,
+                record.logger,
+                record.message,
+                record.correlation_id,
+                record.trace_id,
+                record.span_id,
+                exception,
+                attributes,
+            )
+        )
+    return lines
+
+
+def ecs_fields(record: Record) -> dict[str, Any]:
+    """A record under the names of the Elastic Common Schema; what that has no name for stands in `attributes`."""
+    left = dict(record.attributes)
+    code, exception = _taken_object(left, "code"), _taken_object(left, "exception")
+    fields = {
+        "@timestamp": print_instant(record.timestamp),
+        "log.level": record.level,
+        "message": record.message,
+        "ecs.version": ECS_VERSION,
+        "log.logger": record.logger,
+        "service.name": record.service,
+        "host.name": record.host,
+        "trace.id": record.trace_id,
+        "span.id": record.span_id,
+        "correlation_id": record.correlation_id,
+        "process.pid": left.pop("process_id", None),
+        "process.entity_id": left.pop("process", None),
+        "process.thread.name": left.pop("thread", None),
+        "event.sequence": left.pop("sequence", None),
+        "log.origin.file.name": code.get("file"),
+        "log.origin.file.line": code.get("line"),
+        "log.origin.function": code.get("function"),
+        "error.type": exception.get("type"),
+        "error.message": exception.get("message"),
+        "error.stack_trace": print_exception(exception) if exception else None,
+        "attributes": left or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def otel_fields(record: Record) -> dict[str, Any]:
+    """A record under the names of OpenTelemetry's log data model and semantic conventions."""
+    left = dict(record.attributes)
+    code, exception = _taken_object(left, "code"), _taken_object(left, "exception")
+    resource = {
+        "service.name": record.service,
+        "service.instance.id": left.pop("process", None),
+        "host.name": record.host,
+        "process.pid": left.pop("process_id", None),
+    }
+    named = {
+        "thread.name": left.pop("thread", None),
+        "code.file.path": code.get("file"),
+        "code.line.number": code.get("line"),
+        "code.function.name": code.get("function"),
+        "exception.type": exception.get("type"),
+        "exception.message": exception.get("message"),
+        "exception.stacktrace": print_exception(exception) if exception else None,
+        "correlation_id": record.correlation_id,
+    }
+    fields = {
+        "Timestamp": str(record.timestamp),
+        "SeverityText": record.level,
+        "SeverityNumber": severity(record.level or "") or None,
+        "Body": record.message,
+        "TraceId": record.trace_id,
+        "SpanId": record.span_id,
+        "InstrumentationScope": {"name": record.logger} if record.logger else None,
+        "Resource": _present(resource),
+        "Attributes": _present({**left, **_present(named)}),
+    }
+    return _present(fields)
+
+
+def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _taken_object(attributes: dict[str, Value], name: str) -> Mapping[str, Value]:
+    """An attribute that is an object, taken out; nothing when a user's field has the name."""
+    found = attributes.get(name)
+    if not isinstance(found, Mapping):
+        return {}
+    del attributes[name]
+    return found
+
+
+_Lines: TypeAlias = Callable[[Sequence[Record]], Sequence[_Line | dict[str, Any]]]
+_LINES: Mapping[Names, _Lines] = {
+    "tamis": _own_lines,
+    "ecs": lambda records: [ecs_fields(record) for record in records],
+    "otel": lambda records: [otel_fields(record) for record in records],
+}
+
+
+def _safe(record: Record) -> Record:
+    """The record with nothing in it that JSON has no form for."""
+    texts = {
+        name: safe_text(value)
+        for name in record.__struct_fields__
+        if isinstance(value := getattr(record, name), str)
+    }
+    attributes = {
+        name: _without_giants(value)
+        for name, value in safe_attributes(cast("Mapping[object, object]", record.attributes)).items()
+    }
+    return msgspec.structs.replace(record, **texts, attributes=attributes)
+
+
+def _without_giants(value: Value) -> Value:
+    if isinstance(value, dict):
+        return {name: _without_giants(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_giants(item) for item in value]
+    if isinstance(value, int) and value.bit_length() > _INT_BITS_MAX:
+        return hex(value)
+    return value

@@ -22,7 +22,7 @@ class Adoption:
         self._store, self._meter, self._tell, self._clock = store, meter, tell, clock
         self._look_s = 0.0
 
-    def look(self, *, prefix: str, own: Backlog) -> None:
+    def look(self, *, prefix: str, own: Backlog | None = None) -> None:
         """Take over the next one, if we have none under way and it is time to look. `own` learns how much room the
         others take.
         """
@@ -36,7 +36,8 @@ class Adoption:
         self.leave()
         try:
             spool = self._store.adopt()
-            own.share_room(self._store.others_bytes)
+            if own is not None:
+                own.share_room(self._store.others_bytes)
         except DiskError as error:
             self._tell("adopt", f"what other processes left for {self._meter.name} cannot be read: {error}")
             return

@@ -255,12 +255,7 @@ class Delivery:
         if adopted is not None:
             lanes.insert(0 if self._adopted_turn else 1, adopted)
         for lane in lanes:
-            if not lane.begun:
-                load = lane.backlog.next_load(self.sink.limits, now_s=now_s, hurry=hurry)
-                if load is not None:
-                    lane.begun.append(load)
-                    lane.tries, lane.isolating = 0, False
-            if lane.begun:
+            if lane.next_load(self.sink.limits, now_s=now_s, hurry=hurry) is not None:
                 self._adopted_turn = lane is self._own
                 return lane
         return None

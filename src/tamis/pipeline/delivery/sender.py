@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import BatchTooLargeError, DiskError, SinkUnavailableError
-from tamis.pipeline.base import Outcome, Rejected, Sink
+from tamis.pipeline.base import BatchLimits, Outcome, Rejected, Sink
 from tamis.pipeline.delivery.backlog import Backlog
 from tamis.pipeline.delivery.dead import DeadLetters
 from tamis.pipeline.delivery.load import Load
@@ -35,6 +35,15 @@ class Lane:
     tries: int = 0
     isolating: bool = False
 
+    def next_load(self, limits: BatchLimits, *, now_s: float, hurry: bool) -> Load | None:
+        """The load to be sent first; begun when there was none and one is due."""
+        if not self.begun:
+            load = self.backlog.next_load(limits, now_s=now_s, hurry=hurry)
+            if load is not None:
+                self.begun.append(load)
+                self.tries, self.isolating = 0, False
+        return self.begun[0] if self.begun else None
+
 
 class Sender:
     """Hands loads to a sink and does with each record what the answer says. Used by one thread at a time.
@@ -59,13 +68,15 @@ class Sender:
         """When the next attempt may be made (monotonic seconds)."""
         self.delivered_s: float | None = None
         self.last_error = ""
+        self.failures = 0
+        """Attempts in a row that brought nothing."""
         self._dead, self._finished, self._tell, self._clock = dead, finished, tell, clock
         self._backoff: Backoff | None = None
 
     @property
     def is_failing(self) -> bool:
         """Whether the last attempt failed."""
-        return self._backoff is not None
+        return self.failures > 0
 
     def try_first(self, lane: Lane) -> float:
         """Send the first load of a lane if the breaker lets it through; seconds to wait before the next."""
@@ -105,7 +116,7 @@ class Sender:
         again = load.places_of(outcome.retry) if outcome.retry else []
         refused = load.places_of([item.record for item in outcome.rejected]) if outcome.rejected else []
         if len(again) < len(load.records):
-            self._backoff, self.delivered_s = None, now_s
+            self._backoff, self.failures, self.delivered_s = None, 0, now_s
             permit.success()
         else:
             permit.failure()
@@ -177,6 +188,7 @@ class Sender:
 
     def _wait_before_retry(self, retry_after_s: float | None, reason: str) -> None:
         """1, 2, 4 s, or what the other side asks for; after that the breaker says when."""
+        self.failures += 1
         if self._backoff is None:
             self._backoff = Backoff(self.limits.retry, clock=self._clock)
         asked_s = min(retry_after_s, _RETRY_AFTER_S_MAX) if retry_after_s is not None else 0.0

@@ -68,9 +68,9 @@ def hold_orphans(disk: Disk, place: Path, purpose: str) -> Iterator[FolderLock]:
 
 
 def remove_folder(disk: Disk, lock: FolderLock) -> None:
-    """Remove an empty folder that we hold."""
-    with suppress(DiskError):
-        disk.remove(lock.path / LOCK_NAME)
+    """Remove a folder that we hold, in which nothing is left but the lock."""
+    with suppress(DiskError, OSError):
+        (lock.path / LOCK_NAME).unlink(missing_ok=True)
         disk.remove_folder(lock.path)
     with suppress(DiskError, OSError):
         lock.release()

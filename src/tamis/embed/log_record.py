@@ -21,8 +21,9 @@ _NAMED_LEVELS = frozenset((10, 20, 30, 40, 50))
 _STACK_LINE = re.compile(r'^  File "(.*)", line (\d+), in (.*)$', re.MULTILINE)
 
 
-def capture_log_record(record: logging.LogRecord) -> Captured:
-    """What the record says, with everything that could change as text or copies; its exception is reduced."""
+def capture_log_record(record: logging.LogRecord, code_level: int) -> Captured:
+    """What the record says, with everything that could change as text or copies; its exception is reduced. Its
+    position in the code is taken along from `code_level` on."""
     message, arguments, marks = _message(record)
     fields = _fields(record)
     more = None
@@ -31,7 +32,7 @@ def capture_log_record(record: logging.LogRecord) -> Captured:
     if marks is not None:
         fields = {**(fields or {}), **marks}
     code: Code | None = None
-    if OUTLET.code_level <= (record.levelno or 0) and record.pathname:
+    if code_level <= (record.levelno or 0) and record.pathname:
         code = (record.pathname, record.lineno, record.funcName or "")
     return (
         round(record.created * 1_000_000) * 1_000,

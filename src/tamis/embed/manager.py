@@ -1,8 +1,5 @@
 """`LoggingManager`: the one place of a process where loggers, pipeline and standard `logging` are put together."""
 
-import os
-import socket
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +9,7 @@ from tamis.embed.config import LoggingConfig
 from tamis.embed.exchange import exchange
 from tamis.embed.exit import at_child_exit, at_exit, at_sigterm
 from tamis.embed.install import give_back, install, uninstall
+from tamis.embed.origin import origin_of
 from tamis.embed.outlet import OUTLET
 from tamis.pipeline.base import Processor, Sink
 from tamis.pipeline.build import build_dispatcher
@@ -77,7 +75,7 @@ class LoggingManager:
 
     def _start(self, config: LoggingConfig, build: Build) -> None:
         self._build, self._is_shut_down, self._is_exit_arranged = build, False, False
-        self.origin = origin_of(config)
+        self.origin = origin_of(config.log.service)
         self._pipeline = build(config, self.origin)
         self.config = config
         self._connect()
@@ -99,7 +97,7 @@ class LoggingManager:
             self.config = config
             self._connect()
             return
-        self.origin = origin_of(config)
+        self.origin = origin_of(config.log.service)
         self._pipeline = self._build(config, self.origin)
         self.config = config
         self._connect()
@@ -154,7 +152,7 @@ class LoggingManager:
     def after_fork(self) -> None:
         """The child is another process: it has an origin of its own. The pipeline starts anew by itself."""
         LoggingManager._lock = threading.RLock()
-        self.origin = origin_of(self.config)
+        self.origin = origin_of(self.config.log.service)
         at_child_exit(self)
 
     def deliver_at_exit(self) -> None:
@@ -163,12 +161,6 @@ class LoggingManager:
 
 
 _LEVELS = frozenset(("level", "code_level"))
-
-
-def origin_of(config: LoggingConfig) -> Origin:
-    """This process, as its records say."""
-    service = config.log.service or Path(sys.argv[0] if sys.argv else "").stem or "python"
-    return Origin(service, socket.gethostname(), os.getpid(), os.urandom(4).hex())
 
 
 def build_pipeline(config: LoggingConfig, origin: Origin) -> Pipeline:

@@ -1,39 +1,71 @@
-"""What handlers have in common: a LogRecord becomes a captured tuple, without a lock."""
+"""What handlers have in common: each has a pipeline of its own behind it."""
 
 import logging
-from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
 
-from tamis.embed.log_record import capture_log_record
-from tamis.embed.outlet import report_lost
+from tamis.embed.config import LoggingConfig
+from tamis.embed.exit import at_child_exit
+from tamis.embed.handlers.capturing import CapturingHandler
+from tamis.embed.origin import origin_of
+from tamis.pipeline.base import Processor, Sink
+from tamis.pipeline.build import build_dispatcher
 from tamis.pipeline.captured import Captured
+from tamis.pipeline.fork import watch_forks
+from tamis.pipeline.metrics import LogMetrics
+from tamis.pipeline.own import is_own
 
 
-class CapturingHandler(logging.Handler):
-    """A handler without a lock: a signal handler or `__del__` that logs in the middle of another record cannot
-    block. Nothing it does raises into the application.
+class PipelineHandler(CapturingHandler):
+    """A handler with a pipeline of its own: processors, sinks, queue, spool; works alone in `dictConfig`.
+
+    `sinks` and `settings` are those of `LoggingConfig`, which also reads the environment: redaction is on here too.
+    A family's handler derives from it and says which processors and sinks it brings.
     """
 
-    def createLock(self) -> None:  # noqa: N802 -- the name is logging's
-        """No lock is needed: nothing is shared but a lock-free queue."""
-        self.lock = None
+    def __init__(
+        self,
+        sinks: Iterable[str | Sink] | str,
+        *,
+        processors: Iterable[Processor] = (),
+        level: int | str = logging.NOTSET,
+        **settings: Any,
+    ) -> None:
+        config = LoggingConfig(sinks=sinks, processors=processors, **settings)
+        self.dispatcher = build_dispatcher(
+            config.settings, config.sinks, config.processors, origin_of(config.log.service)
+        )
+        super().__init__(level)
+        self.config, self.code_level = config, config.log.code_level
+        watch_forks(self)
+        at_child_exit(self)
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Filters as everywhere, then the record is taken."""
-        if self.filters:
-            passed = self.filter(record)
-            if not passed:
-                return False
-            record = passed if isinstance(passed, logging.LogRecord) else record
-        self.emit(record)
-        return True
+    def after_fork(self) -> None:
+        """In the child; the dispatcher starts anew by itself."""
+        at_child_exit(self)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Capture the record and put it on its way."""
-        try:
-            self.put(capture_log_record(record))
-        except Exception as error:  # logging never raises into the application
-            report_lost(record.name, error)
+    @property
+    def metrics(self) -> LogMetrics:
+        """What became of the records so far."""
+        return self.dispatcher.metrics
 
-    @abstractmethod
-    def put(self, captured: Captured) -> object:
-        """Take what was captured. Takes no lock, waits for nothing."""
+    def put(self, captured: Captured) -> None:
+        """Into the pipeline; what its own work logs is told, never taken."""
+        if is_own():
+            self.dispatcher.put_own(captured)
+        else:
+            self.dispatcher.put(captured)
+
+    def flush(self) -> None:
+        """Wait until what was logged is delivered, or safe in the spool; at most `exit_s`."""
+        self.dispatcher.flush(self.config.log.exit_s)
+
+    def close(self) -> None:
+        """Deliver what waits, at most for `exit_s`; idempotent. `logging` calls it when the process ends; what is
+        logged later is written at once."""
+        self.dispatcher.close(self.config.log.exit_s)
+        super().close()
+
+    def deliver_at_exit(self) -> None:
+        """At the end of a multiprocessing child, which `logging` does not see."""
+        self.dispatcher.close(self.config.log.exit_s)

@@ -52,8 +52,8 @@ fmt: .venv/ready  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 
 lock: .venv/ready  ## bring requirements/ in step with pyproject.toml; UPGRADE=--upgrade takes newer versions
-	$(COMPILE) pyproject.toml --extra server --group dev --group docs $(UPGRADE) -o requirements/dev.lock
-	$(COMPILE) pyproject.toml --extra server --group bench -c requirements/dev.lock $(UPGRADE) -o requirements/bench.lock
+	$(COMPILE) pyproject.toml --extra server --extra otel --group dev --group docs $(UPGRADE) -o requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra server --extra otel --group bench -c requirements/dev.lock $(UPGRADE) -o requirements/bench.lock
 	grep -m 1 '^uv==' requirements/dev.lock | cut -d ' ' -f 1 | $(COMPILE) - -o requirements/uv.lock
 
 clean:  ## remove what was built, but not .venv

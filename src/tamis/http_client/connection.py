@@ -91,7 +91,7 @@ class Pool:
         """An idle connection that still stands, or a new one (that connects with its first request). TimeoutError
         when all are in use for that long.
         """
-        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        limit_s = self._timeout_s if timeout_s is None else max(timeout_s, 0.0)
         if self._places is not None and not self._places.acquire(timeout=limit_s):
             raise TimeoutError("every connection is in use")
         try:

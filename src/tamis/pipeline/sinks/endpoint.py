@@ -2,10 +2,10 @@
 
 import email.utils
 import gzip
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tamis.errors import SinkUnavailableError
@@ -78,15 +78,15 @@ class Endpoint:
         body: bytes,
         *,
         headers: Mapping[str, str],
-        timeout_s: float,
+        until_s: float,
         plain_bytes: int = 0,
     ) -> Response:
-        """The answer, whatever its status; SinkUnavailableError (status 0) when none came in time."""
+        """The answer, whatever its status; SinkUnavailableError (status 0) when none came until then."""
         request = Request(method, path, {**self._headers, **headers}, body)
         try:
-            answer = exchange(self._pool, request, timeout_s, clock=self._clock)
+            answer = exchange(self._pool, request, until_s - self._clock.monotonic_s(), clock=self._clock)
         except FAILURES as failure:
-            raise SinkUnavailableError(self.name, _failure_words(failure, timeout_s)) from failure
+            raise SinkUnavailableError(self.name, _failure_words(failure)) from failure
         with self._lock:
             known = self._traffic
             self._traffic = Traffic(
@@ -96,10 +96,14 @@ class Endpoint:
             )
         return answer
 
-    def unavailable(self, answer: Response, reason: str) -> NoReturn:
-        """Raise that the batch is to be sent again later."""
+    def until_s(self, timeout_s: float) -> float:
+        """When the time of a `send` is over, for all its requests together."""
+        return self._clock.monotonic_s() + timeout_s
+
+    def unavailable(self, answer: Response, reason: str) -> SinkUnavailableError:
+        """The error that says to send the batch again later."""
         wait_s = retry_after_s(answer, self._clock)
-        raise SinkUnavailableError(self.name, reason, retry_after_s=wait_s, status=answer.status)
+        return SinkUnavailableError(self.name, reason, retry_after_s=wait_s, status=answer.status)
 
     def close(self) -> None:
         """Close the connections."""
@@ -116,7 +120,7 @@ def retry_after_s(answer: Response, clock: Clock = SYSTEM_CLOCK) -> float | None
             wait_s = email.utils.parsedate_to_datetime(text).timestamp() - clock.now_ns() / NS_PER_S
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
-    return min(max(wait_s, 0.0), _RETRY_AFTER_S_MAX) if wait_s == wait_s else None
+    return None if math.isnan(wait_s) else min(max(wait_s, 0.0), _RETRY_AFTER_S_MAX)
 
 
 def first_words(answer: Response) -> str:
@@ -149,9 +153,9 @@ def _zstd() -> Callable[[bytes], bytes]:
     return lambda body: zstd.compress(body, ZSTD_LEVEL)
 
 
-def _failure_words(failure: Exception, timeout_s: float) -> str:
+def _failure_words(failure: Exception) -> str:
     if isinstance(failure, TimeoutError):
-        return f"no answer within {timeout_s:g} s"
+        return "no answer in time"
     if isinstance(failure, ConnectionRefusedError):
         return "nothing listens there"
     text = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)

@@ -1,5 +1,6 @@
 """The URL of a sink taken apart: address, credentials, options; what is wrong is told without what is secret."""
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -154,3 +155,13 @@ def _options(url: str, query: str) -> Iterator[tuple[str, str]]:
 
 def _refuse(url: str, reason: str) -> NoReturn:
     raise ConfigError(KEY, without_secrets(url), SOURCE, reason) from None
+
+
+def basic_credentials(parts: SinkUrl) -> dict[str, str]:
+    """The header of a URL's user and password; none when it has neither."""
+    if not (parts.user or parts.password):
+        return {}
+    if ":" in parts.user:
+        parts.refuse("the user's name has a colon, which Basic authentication cannot carry")
+    pair = f"{parts.user}:{parts.password}".encode("utf-8", "surrogatepass")
+    return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}

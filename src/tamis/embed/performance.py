@@ -112,9 +112,8 @@ class Performance:
                             sent = yield item
                         except GeneratorExit:
                             raise
-                        except (
-                            BaseException
-                        ) as error:  # thrown in by the user of the generator: it is the function's
+                        except BaseException as error:
+                            # Thrown in by whoever uses the generator: it is the function's to catch.
                             following = inner.athrow(error)
                         else:
                             following = inner.asend(sent)

@@ -42,7 +42,7 @@ def to_log_record(record: Record) -> logging.LogRecord:
     """The record for formatters and handlers: message, level, time, logger, thread, position, and each attribute that
     does not hide one of a LogRecord's own as `extra` would give it."""
     attributes = record.attributes
-    code: Mapping[str, Any] = _table(attributes.get("code"))
+    code = _table(attributes.get("log.code")) or _table(attributes.get("code"))
     number = python_level(record.level)
     made = logging.makeLogRecord(
         {

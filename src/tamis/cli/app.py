@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "delete": ("delete:delete", "Delete what a query finds."),
     "verify": ("verify:verify", "Check that a data folder is whole."),
     "upgrade": ("upgrade:upgrade", "Rewrite a data folder in the newest format."),
+    "spool": ("spool:spool", "Show, send and drop what applications could not deliver."),
     "keys": ("keys:keys", "Show, rotate and check keys."),
     "decrypt": ("decrypt:decrypt", "Open what was encrypted inside a text."),
     "audit": ("audit:audit", "Check and export the audit."),

@@ -11,9 +11,10 @@ from tamis.pipeline.delivery.waiting import Lot, Waiting
 from tamis.pipeline.limits import QueueLimits, share_of
 from tamis.pipeline.metrics import SinkMeter
 from tamis.pipeline.parcel import Parcel
+from tamis.pipeline.spool.contents import Stored
 from tamis.pipeline.spool.frames import Mark
 from tamis.pipeline.spool.ranges import runs_of
-from tamis.pipeline.spool.spool import Spool, Stored
+from tamis.pipeline.spool.spool import Spool
 from tamis.record.model import Record
 from tamis.record.severity import severity
 

@@ -4,6 +4,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from tamis.disk.base import Disk
+from tamis.disk.frame import HEADER_BYTES
 from tamis.disk.journal import Frame, Gap
 from tamis.errors import DiskError
 from tamis.pipeline.spool.place import DAMAGED
@@ -26,20 +27,14 @@ class Quarantine:
         """Damaged places met."""
         return len(self._seen)
 
-    def keep(self, path: Path, gap: Gap) -> None:
-        """Bytes between whole frames."""
-        if gap.length and (path.name, gap.position) not in self._seen:
-            self._seen.add((path.name, gap.position))
-            with suppress(DiskError), closing(self._disk.open_read(path)) as source:
-                data = source.read_at(gap.position, min(gap.length, KEPT_BYTES_MAX))
-                self._write(path, gap.position, data)
-
-    def keep_frame(self, path: Path, frame: Frame) -> None:
-        """A whole frame that does not hold what it says."""
-        if (path.name, frame.position) not in self._seen:
-            self._seen.add((path.name, frame.position))
-            with suppress(DiskError):
-                self._write(path, frame.position, frame.payload[:KEPT_BYTES_MAX])
+    def keep(self, path: Path, item: Gap | Frame) -> None:
+        """Bytes between whole frames, or a whole frame that does not hold what it says."""
+        length = item.length if isinstance(item, Gap) else HEADER_BYTES + len(item.payload)
+        if not length or (path.name, item.position) in self._seen:
+            return
+        self._seen.add((path.name, item.position))
+        with suppress(DiskError), closing(self._disk.open_read(path)) as source:
+            self._write(path, item.position, source.read_at(item.position, min(length, KEPT_BYTES_MAX)))
 
     def _write(self, path: Path, position: int, data: bytes) -> None:
         place = self._folder.parent / DAMAGED

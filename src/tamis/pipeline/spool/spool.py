@@ -3,53 +3,25 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.disk.base import Disk
-from tamis.disk.journal import Frame, Gap, Journal, read_journal
+from tamis.disk.journal import Journal
 from tamis.disk.lock import FolderLock
 from tamis.disk.space import require_space
-from tamis.errors import DiskError, FormatError, NoSpaceError
+from tamis.errors import DiskError, NoSpaceError
 from tamis.pipeline.limits import SpoolLimits
 from tamis.pipeline.parcel import Parcel
 from tamis.pipeline.spool import frames
-from tamis.pipeline.spool.place import part_name, part_names, remove_folder
+from tamis.pipeline.spool.contents import Part, Stored, read_contents, read_stored
+from tamis.pipeline.spool.place import part_name, part_names, remove_folder, size_of
 from tamis.pipeline.spool.quarantine import Quarantine
 from tamis.pipeline.spool.ranges import Ranges, runs_of
-from tamis.record.model import Record
 
 _SPACE_CHECK_BYTES = 256 << 10
-
-
-@dataclass(slots=True)
-class Part:
-    """One file: the ordinals in it, those before `end`."""
-
-    path: Path
-    first: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Records read back, with the ordinal of the first; the bytes they take."""
-
-    first: int
-    records: Sequence[Record]
-    bytes: int
-
-
-@dataclass(slots=True)
-class _Found:
-    """What the files of another process say."""
-
-    settled: Ranges = field(default_factory=Ranges)
-    marks: list[frames.Mark] = field(default_factory=list)
-    begin: frames.Begin | None = None
 
 
 class Spool:
@@ -246,83 +218,24 @@ class Spool:
         for part in list(self._parts):
             is_present = self._journal is not None and part.path == self._journal.path
             if part.end > start and not is_present:
-                yield from self._read_part(part, start)
-
-    def _read_part(self, part: Part, start: int) -> Iterator[Stored]:
-        for item in _items(self._disk, part.path):
-            if isinstance(item, Gap):
-                self.quarantine.keep(part.path, item)
-            elif item.kind in frames.RECORD_KINDS:
-                yield from self._read_frame(part, item, start)
-
-    def _read_frame(self, part: Part, frame: Frame, start: int) -> Iterator[Stored]:
-        try:
-            place = frames.decode_place(frame)
-            wanted = list(self.settled.missing(max(place.first, start), place.end))
-            records = frames.decode_frame(frame) if wanted else []
-        except ValueError:
-            self.quarantine.keep_frame(part.path, frame)
-            return
-        for at, end in wanted:
-            share = len(frame.payload) * (end - at) // place.count
-            yield Stored(at, records[at - place.first : end - place.first], share)
+                yield from read_stored(
+                    self._disk, part, self.settled, start=start, damaged=self.quarantine.keep
+                )
 
     @classmethod
     def open_spool(
         cls, disk: Disk, lock: FolderLock, *, limits: SpoolLimits | None = None, clock: Clock = SYSTEM_CLOCK
     ) -> "Spool":
         """A spool that another process left, which we hold. Reads all of it once."""
-        found, parts, quarantine = _Found(), [], Quarantine(disk, lock.path)
-        for name in part_names(disk, lock.path):
-            part = Part(lock.path / name, 0, 0)
-            for item in _items(disk, part.path):
-                if isinstance(item, Gap):
-                    quarantine.keep(part.path, item)
-                else:
-                    _take_note(found, part, item)
-            parts.append(part)
+        quarantine = Quarantine(disk, lock.path)
+        found = read_contents(disk, lock.path, damaged=quarantine.keep)
         begin = found.begin or frames.Begin(sink="", process="", process_id=0, began_ns=clock.now_ns())
         spool = cls(disk, lock, begin, limits=limits, clock=clock)
-        # Files before the first one are gone because all in them was settled.
-        found.settled.add(0, parts[0].first if parts else 0)
-        spool._parts, spool.settled, spool.marks = parts, found.settled, found.marks
-        spool.quarantine = quarantine
-        spool._part_number = max((int(part.path.stem) for part in parts), default=0)
-        spool.next_ordinal = max((part.end for part in parts), default=0)
-        spool._sealed_bytes = sum(disk.size(part.path) for part in parts)
+        spool._parts, spool.settled, spool.marks = found.parts, found.settled, found.marks
+        spool.quarantine, spool.next_ordinal = quarantine, found.next_ordinal
+        spool._part_number = max((int(part.path.stem) for part in found.parts), default=0)
+        spool._sealed_bytes = size_of(disk, lock.path)
         return spool
-
-
-def _items(disk: Disk, path: Path) -> Iterator[Frame | Gap]:
-    """What a file holds; one that is no journal at all, or cannot be read, is one gap."""
-    try:
-        yield from read_journal(disk, path)
-    except (FormatError, DiskError) as error:
-        with suppress(DiskError):
-            yield Gap(0, disk.size(path), str(error))
-
-
-def _take_note(found: _Found, part: Part, item: Frame) -> None:
-    with suppress(ValueError):  # a frame that nobody understands is met again, and kept, when it is read
-        if item.kind in frames.RECORD_KINDS:
-            place = frames.decode_place(item)
-            if part.end == 0:
-                part.first = min(part.first or place.first, place.first)
-            part.end = max(part.end, place.end)
-        elif item.kind == frames.MARK:
-            found.marks.append(frames.decode_mark(item.payload))
-        elif item.kind == frames.SETTLED:
-            for start, end in frames.decode_runs(item.payload):
-                found.settled.add(start, end)
-            found.marks = [mark for mark in found.marks if not _is_over(mark, found.settled)]
-        elif item.kind == frames.BEGIN:
-            begin = frames.decode_begin(item.payload)
-            part.first = part.first or begin.first
-            found.begin = found.begin or begin
-
-
-def _is_over(mark: frames.Mark, settled: Ranges) -> bool:
-    return all(settled.covers(start, end) for start, end in mark.runs)
 
 
 def new_begin(sink: str, process: str, clock: Clock) -> frames.Begin:

@@ -8,26 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tamis.embed.agent import AgentLogger, get_agent_logger
+    from tamis.embed.asgi import AsgiMiddleware
     from tamis.embed.config import LoggingConfig
+    from tamis.embed.correlation import correlation_headers
     from tamis.embed.handlers.async_log import AsyncLogHandler
     from tamis.embed.install import get_logger
     from tamis.embed.logger import Logger
     from tamis.embed.manager import LoggingManager, configure, flush, shutdown
     from tamis.embed.performance import log_performance
+    from tamis.embed.wsgi import WsgiMiddleware
     from tamis.pipeline.metrics import LogMetrics
     from tamis.record.context import context
     from tamis.version import __version__
 
 _PLACES = {
     "AgentLogger": "tamis.embed.agent",
+    "AsgiMiddleware": "tamis.embed.asgi",
     "AsyncLogHandler": "tamis.embed.handlers.async_log",
     "LogMetrics": "tamis.pipeline.metrics",
     "Logger": "tamis.embed.logger",
     "LoggingConfig": "tamis.embed.config",
     "LoggingManager": "tamis.embed.manager",
+    "WsgiMiddleware": "tamis.embed.wsgi",
     "__version__": "tamis.version",
     "configure": "tamis.embed.manager",
     "context": "tamis.record.context",
+    "correlation_headers": "tamis.embed.correlation",
     "flush": "tamis.embed.manager",
     "get_agent_logger": "tamis.embed.agent",
     "get_logger": "tamis.embed.install",
@@ -38,14 +44,17 @@ _MODULES = frozenset(("errors", "testing"))
 
 __all__ = [
     "AgentLogger",
+    "AsgiMiddleware",
     "AsyncLogHandler",
     "LogMetrics",
     "Logger",
     "LoggingConfig",
     "LoggingManager",
+    "WsgiMiddleware",
     "__version__",
     "configure",
     "context",
+    "correlation_headers",
     "flush",
     "get_agent_logger",
     "get_logger",

@@ -10,6 +10,9 @@ from tamis.settings import Settings
 _NETWORK = "tamis.pipeline.sinks."
 
 SINKS: dict[str, str] = {
+    "stderr": "tamis.pipeline.sinks.stderr",
+    "file": "tamis.pipeline.sinks.file",
+    "memory": "tamis.pipeline.sinks.memory",
     "http": f"{_NETWORK}tamis_server",
     "https": f"{_NETWORK}tamis_server",
     "elasticsearch+http": f"{_NETWORK}elasticsearch",
@@ -25,7 +28,7 @@ needed, so that each member imports what it alone needs."""
 
 def create_sink(given: str, settings: Settings) -> Sink:
     """The sink that a name or a URL stands for; ConfigError names what is wrong, and shows no secret."""
-    scheme = given.strip().partition("://")[0].partition(":")[0].lower()
+    scheme = given.strip().partition("://")[0].partition(":")[0].partition("?")[0].lower()
     module = SINKS.get(scheme)
     if module is None:
         known = ", ".join(sorted(SINKS))

@@ -46,6 +46,7 @@ def _body(response: http.client.HTTPResponse, bytes_max: int) -> bytes:
         body += chunk
         if len(body) > bytes_max:
             raise http.client.HTTPException(f"the answer is over {bytes_max:,} bytes")
+    response.close()
     return bytes(body)
 
 

@@ -106,7 +106,7 @@ class ElasticsearchSink:
         headers = {"Content-Type": "application/json"}
         body = msgspec.json.encode(template)
         answer = self._endpoint.request("PUT", path, body, headers=headers, until_s=until_s)
-        if answer.status in (401, 429) or answer.status >= 500:
+        if answer.status in (401, 408, 429) or answer.status >= 500:
             raise self._endpoint.unavailable(answer, self._words(answer))
         if answer.status >= 400:
             self.template_refusal = _reason(answer)

@@ -64,6 +64,8 @@ class TamisSink:
 
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Deliver a batch; see `tamis.pipeline.base.Sink`."""
+        if not batch.records:
+            return DELIVERED
         if len(batch.records) > BATCH_RECORDS_MAX:
             raise BatchTooLargeError(self.name, f"more than {BATCH_RECORDS_MAX:,} records")
         until_s = self._endpoint.until_s(timeout_s)
@@ -106,8 +108,9 @@ class TamisSink:
             found = _json_object(answer) or {}
             if found.get("rejected"):
                 return self._of_lines(batch.records, found, answer)
-            reason = _detail(answer)
-            return Outcome(rejected=tuple([Rejected(record, reason) for record in batch.records]))
+            if len(batch.records) == 1:
+                return Outcome(rejected=(Rejected(batch.records[0], _detail(answer)),))
+            raise BatchTooLargeError(self.name, _detail(answer))
         if answer.status == 413:
             raise BatchTooLargeError(self.name, _detail(answer))
         raise self._endpoint.unavailable(answer, self._refusal(answer))

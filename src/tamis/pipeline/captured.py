@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any, Final, TypeAlias, cast
 
 from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
-from tamis.record.context import Context
+from tamis.record.context import EMPTY, Context
 from tamis.record.model import Record
 from tamis.record.severity import LEVEL_CHARS_MAX, canonical_level, level_of_python
 
@@ -117,18 +117,20 @@ def to_record(captured: Captured, origin: Origin) -> Record:
         name = thread if isinstance(thread, str) else thread.name
         attributes["thread"] = name if name.isascii() else safe_text(name)
     if arguments:
-        message = _format(message, arguments, attributes)
+        try:
+            message = message % arguments
+        except Exception as error:  # templates are the user's: the record is kept and marked
+            _mark(attributes, arguments, error)
     if not message.isascii() or len(message) > _TEXT_CHARS_MAX:
         message = safe_text(message)
     if code is not None:
         attributes["code"] = _position(code)
-    ids = (context.correlation_id, context.trace_id, context.span_id)
     level = _LEVELS.get(number)
     if more is not None:
         level = _add_more(attributes, more, level)
-    for given in (context.fields, bound, fields):
-        if given:
-            ids = _add_fields(attributes, given, ids) or ids
+    ids = _NO_IDS if context is EMPTY and not bound else _add_outer(attributes, context, bound)
+    if fields:
+        ids = _add_fields(attributes, fields, ids) or ids
     return Record(
         timestamp=stamp,
         message=message,
@@ -158,16 +160,24 @@ def level_name(number: int) -> str:
 _Ids: TypeAlias = tuple[str | None, str | None, str | None]
 
 
-def _format(template: str, arguments: tuple[object, ...], attributes: dict[str, Value]) -> str:
-    """As `logging` does it; arguments that do not fit are kept beside the template."""
-    try:
-        return template % arguments
-    except Exception as error:  # templates are the user's: the record is kept and marked
-        attributes["arguments"] = [
-            value if isinstance(value, str | int) else str(value) for value in arguments[:100]
-        ]
-        attributes["format_error"] = str(error)
-        return template
+_NO_IDS: _Ids = (None, None, None)
+
+
+def _mark(attributes: dict[str, Value], arguments: tuple[object, ...], error: Exception) -> None:
+    """Arguments that do not fit their template are kept beside it."""
+    attributes["arguments"] = [
+        value if isinstance(value, str | int) else str(value) for value in arguments[:100]
+    ]
+    attributes["format_error"] = str(error)
+
+
+def _add_outer(attributes: dict[str, Value], context: Context, bound: Mapping[str, Any] | None) -> _Ids:
+    """Put the fields of context and logger to the attributes; the ids so far."""
+    ids = (context.correlation_id, context.trace_id, context.span_id)
+    for fields in (context.fields, bound):
+        if fields:
+            ids = _add_fields(attributes, fields, ids) or ids
+    return ids
 
 
 def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: _Ids) -> _Ids | None:

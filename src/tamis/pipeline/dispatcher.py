@@ -1,42 +1,33 @@
 """The dispatcher: from what callers captured to what each sink's delivery is given."""
 
-import itertools
 import os
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import itemgetter
 
 from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.alone import Alone
 from tamis.pipeline.base import Processor
-from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record
-from tamis.pipeline.chain import FAILED, Chain, Passed
+from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, Captured, Origin
 from tamis.pipeline.delivery.delivery import Delivery, DeliveryHealth
 from tamis.pipeline.door import OPEN_RECORDS, Door
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.own import own_work
-from tamis.pipeline.parcel import Parcel, encode_records
+from tamis.pipeline.pump import Pump
 from tamis.pipeline.worker import Worker
-from tamis.record.model import INSTANT_MAX, Record
-from tamis.record.severity import level_of_python, severity
 from tamis.telemetry.diagnostics import Diagnostics
 
 TICK_S = 0.02
 """How long a record waits for the worker at most, when that has nothing else to do."""
 OVERFLOW = "overflow"
 _AT_ONCE_MIN, _AT_ONCE_MAX = 128, 4_096
-_PARCEL_BYTES_MAX = 1 << 20
 _DUE_INTERVAL_S = 0.25
 _URGENT = 40
 _ALWAYS = -(1 << 31)
-_FORGETS = 0.9
 _LAST_S = 1.0
 """How long a caller works for the record it logs after `close`."""
-_LEVEL_OF: Callable[[Captured], int] = itemgetter(LEVEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +65,9 @@ class Dispatcher:
         self.metrics = metrics or LogMetrics()
         self.diagnostics = diagnostics or Diagnostics(clock=clock)
         self._clock = clock
-        self._chain = Chain(processors, tell=self.diagnostics.tell)
-        self._deliveries = tuple(deliveries)
+        self._pump = Pump(origin, self.metrics, self.diagnostics, clock=clock)
+        self._pump.use(processors)
+        self._pump.deliveries = tuple(deliveries)
         self._worker = Worker("tamis-dispatcher", self._turn, failed=self._turn_failed, clock=clock)
         self._begin()
         watch_forks(self)
@@ -84,19 +76,17 @@ class Dispatcher:
         """Everything that belongs to one process."""
         self._queue: deque[Captured] = deque()
         self._door = Door(self.limits, self._queue, presses=self._presses, clock=self._clock)
-        self._lock, self._holder, self._may_start = threading.Lock(), 0, True
+        self._alone = Alone(self._clock)
         self._closed = self._forget_held = False
         self._open_records = min(OPEN_RECORDS, self.limits.records_max // 2)
-        self._bytes_each = 0.0
         self._asking_level = _ALWAYS  # the first record starts the worker
         self._at_once, self._due_s = _AT_ONCE_MIN, 0.0
-        self._numbers = itertools.count(1)
         self.metrics.watch(self._queue)
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
         """What sinks there are."""
-        return self._deliveries
+        return self._pump.deliveries
 
     def put(self, captured: Captured) -> None:
         """Take a record over. Lock-free, also in signal handlers and finalizers; with `durable` it returns when
@@ -126,7 +116,7 @@ class Dispatcher:
         with own_work():
             if not self._drain(deadline_s, start=False):
                 return False
-            marks = [(delivery, delivery.hurry()) for delivery in self._deliveries]
+            marks = [(delivery, delivery.hurry()) for delivery in self.deliveries]
             waited = [delivery.wait(mark, deadline_s) for delivery, mark in marks]
             return all(waited)
 
@@ -140,9 +130,9 @@ class Dispatcher:
         self._worker.stop()
         with own_work():
             drained = self._drain(deadline_s, final=True, start=False)
-            for delivery in self._deliveries:
+            for delivery in self.deliveries:
                 delivery.hurry()
-            closed = [delivery.close(deadline_s) for delivery in self._deliveries]
+            closed = [delivery.close(deadline_s) for delivery in self.deliveries]
             return drained and all(closed)
 
     def swap(
@@ -156,16 +146,15 @@ class Dispatcher:
         new ones, wholly. Deliveries that are in both go on; the others deliver what they have, as in `close`.
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
-        with own_work(), self._alone(deadline_s) as is_mine:
+        with own_work(), self._alone.hold(deadline_s) as is_mine:
             if not is_mine:
                 return False
             if processors is not None:
-                self._hand_out(self._chain.due(INSTANT_MAX), level=0)
-                self._chain = Chain(processors, tell=self.diagnostics.tell)
-            old = self._deliveries
+                self._pump.use(processors)
+            old = self.deliveries
             if deliveries is not None:
-                self._deliveries = tuple(deliveries)
-            gone = [delivery for delivery in old if delivery not in self._deliveries]
+                self._pump.deliveries = tuple(deliveries)
+            gone = [delivery for delivery in old if delivery not in self.deliveries]
             for delivery in gone:
                 delivery.detach()
         with own_work():
@@ -179,7 +168,7 @@ class Dispatcher:
         started = last_s is not None and not self._closed
         if started and not self._worker.is_alive:
             self._worker.ensure()
-        sinks = tuple(delivery.health() for delivery in self._deliveries)
+        sinks = tuple(delivery.health() for delivery in self.deliveries)
         is_stuck = started and (not self._worker.is_alive or (age_s or 0.0) > 5.0)
         return Health(
             is_well=not is_stuck and all(sink.is_well for sink in sinks),
@@ -198,7 +187,7 @@ class Dispatcher:
         self._worker.renew()
         self._begin()
         self._forget_held = True
-        for delivery in self._deliveries:
+        for delivery in self.deliveries:
             delivery.after_fork(self.origin)
 
     # On the caller's thread
@@ -231,157 +220,63 @@ class Dispatcher:
         deadline_s = self._clock.monotonic_s() + _LAST_S
         with own_work():
             self._drain(deadline_s, start=False)
-            for delivery in self._deliveries:
+            for delivery in self.deliveries:
                 delivery.close(deadline_s)
 
     def _presses(self) -> bool:
-        return any(delivery.is_full for delivery in self._deliveries)
+        return any(delivery.is_full for delivery in self.deliveries)
 
     # One at a time
-
-    @contextmanager
-    def _alone(self, deadline_s: float, *, start: bool = True) -> Iterator[bool]:
-        """The right to run the chain; False when it is not to be had in time, or this thread has it already (a
-        signal's handler, or a sink, that flushes)."""
-        me = threading.get_ident()
-        if self._holder == me:
-            yield False
-            return
-        wait_s = min(max(deadline_s - self._clock.monotonic_s(), 0.0), threading.TIMEOUT_MAX)
-        if not self._lock.acquire(timeout=wait_s):
-            yield False
-            return
-        try:
-            self._holder, self._may_start = me, start
-            yield True
-        finally:
-            self._holder = 0
-            self._lock.release()
 
     def _drain(self, deadline_s: float, *, final: bool = False, start: bool = True) -> bool:
         """Hand out what is in the queue now, on this thread; whether all of it was. `start` lets deliveries start
         their threads.
         """
-        with self._alone(deadline_s, start=start) as is_mine:
+        with self._alone.hold(deadline_s) as is_mine:
             if not is_mine:
                 return False
+            self._pump.may_start = start
             waiting = len(self._queue)
             while waiting > 0:
                 waiting -= max(self._round(), 1)
                 if self._clock.monotonic_s() > deadline_s:
                     return not self._queue
             if final:
-                self._hand_out(self._chain.due(INSTANT_MAX), level=0)
+                self._pump.finish()
         return True
 
     def _turn(self) -> float:
         """One round of the worker; how long it may wait for the next."""
-        with self._alone(self._clock.monotonic_s() + _LAST_S) as is_mine:
+        with self._alone.hold(self._clock.monotonic_s() + _LAST_S) as is_mine:
             if not is_mine:
                 return TICK_S
+            self._pump.may_start = True
             taken = self._round()
             now_s = self._clock.monotonic_s()
             if now_s >= self._due_s:
                 self._due_s = now_s + _DUE_INTERVAL_S
-                self._hand_out(self._chain.due(self._clock.now_ns()), level=0)
-        self._open_records = self._door.open_records(self._bytes_each)
+                self._pump.due()
+        self._open_records = self._door.open_records(self._pump.bytes_each)
         return 0.0 if taken and self._queue else TICK_S
 
     def _round(self) -> int:
-        """Take some from the queue, through the chain, to the deliveries; how many were taken."""
+        """One batch through the pump; how many records that were. More at a time under load, so that it costs less;
+        fewer again, so that nobody waits for long.
+        """
         if self._forget_held:
             self._forget_held = False
-            self._chain.forget()
-        taken = self.metrics.take(self._at_once)
-        if not taken:
-            self._door.emptied()
-            return 0
-        self._adapt(len(taken))
-        try:
-            passed = self._chain.run(self._to_records(taken))
-            level = max(map(_LEVEL_OF, taken))
-        except BaseException:
-            self.metrics.pass_on(Passed([], dropped=_all_failed(len(taken))), 0)
-            raise
-        self.metrics.name_loggers(taken)
-        self._hand_out(passed, level=level)
-        return len(taken)
-
-    def _adapt(self, taken: int) -> None:
-        """More at a time under load, so that it costs less; fewer again, so that nobody waits for long."""
+            self._pump.begin(self.origin, forget=True)
+        taken = self._pump.take(self._at_once)
         if self._queue and taken == self._at_once:
             self._at_once = min(self._at_once * 2, _AT_ONCE_MAX)
         elif taken < self._at_once // 4:
             self._at_once = max(self._at_once // 2, _AT_ONCE_MIN)
         if not self._queue:
             self._door.emptied()
-
-    def _to_records(self, taken: list[Captured]) -> list[Record]:
-        origin = self.origin
-        try:
-            return [to_record(captured, origin) for captured in taken]
-        except Exception:  # one of them is broken: the others go on
-            return [self._to_record(captured) for captured in taken]
-
-    def _to_record(self, captured: Captured) -> Record:
-        try:
-            return to_record(captured, self.origin)
-        except Exception as error:  # the edge of what users gave us: the record is kept, as far as can be
-            self.metrics.fail()
-            self.diagnostics.tell("record", f"a record could not be put together: {type(error).__name__}")
-            return Record(
-                timestamp=captured[TIME],
-                message=captured[MESSAGE],
-                level=level_of_python(captured[LEVEL]),
-                logger=captured[LOGGER],
-                service=self.origin.service,
-                attributes={"process": self.origin.process, "process_id": self.origin.process_id},
-            )
-
-    def _hand_out(self, passed: Passed, *, level: int) -> None:
-        """Number the records and give them to each delivery."""
-        records = passed.records
-        if not records:
-            if passed.dropped or passed.errors or passed.made:
-                self.metrics.pass_on(passed, 0)
-            return
-        for record, number in zip(records, self._numbers, strict=False):
-            record.attributes["sequence"] = number
-        urgency = severity(level_of_python(level) or "TRACE")
-        if passed.made:
-            urgency = max(urgency, *(severity(record.level or "") for record in records))
-        parcels = list(_pack(records, urgency, self._clock.monotonic_s()))
-        size = sum([parcel.bytes for parcel in parcels])
-        self._bytes_each = max(size / len(records), self._bytes_each * _FORGETS)
-        self.metrics.pass_on(passed, size)
-        for delivery in self._deliveries:
-            self._offer(delivery, parcels)
-
-    def _offer(self, delivery: Delivery, parcels: list[Parcel]) -> None:
-        for parcel in parcels:
-            try:
-                delivery.offer(parcel, start=self._may_start)
-            except Exception as error:  # one sink's trouble is not another's
-                delivery.lose(parcel, FAILED)
-                self._turn_failed(error)
+        return taken
 
     def _turn_failed(self, error: BaseException) -> None:
         self.metrics.fail(restarted=not isinstance(error, Exception) or not self._worker.is_alive)
         self.diagnostics.tell(
             "dispatcher", f"the dispatcher failed with {type(error).__name__} and goes on: {error}"
         )
-
-
-def _all_failed(number: int) -> "Counter[str]":
-    return Counter({FAILED: number})
-
-
-def _pack(records: list[Record], urgency: int, since_s: float) -> Iterator[Parcel]:
-    """Parcels of a bounded size, in order."""
-    form, payload = encode_records(records)
-    if len(payload) <= _PARCEL_BYTES_MAX or len(records) == 1:
-        yield Parcel(records, form, payload, urgency, since_s)
-        return
-    middle = len(records) // 2
-    yield from _pack(records[:middle], urgency, since_s)
-    yield from _pack(records[middle:], urgency, since_s)

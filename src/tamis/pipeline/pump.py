@@ -1,0 +1,140 @@
+"""The pump: from the queue through the chain to each sink's delivery."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.base import Processor
+from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record
+from tamis.pipeline.chain import FAILED, Chain, Passed
+from tamis.pipeline.delivery.delivery import Delivery
+from tamis.pipeline.metrics import LogMetrics
+from tamis.pipeline.parcel import Parcel, encode_records
+from tamis.record.model import INSTANT_MAX, Record
+from tamis.record.severity import level_of_python, severity
+from tamis.telemetry.diagnostics import Diagnostics
+
+_PARCEL_BYTES_MAX = 1 << 20
+_FORGETS = 0.9
+_LEVEL_OF: Callable[[Captured], int] = itemgetter(LEVEL)
+
+
+class Pump:
+    """Takes batches and hands them out, numbered from 1. Used by one thread at a time."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        metrics: LogMetrics,
+        diagnostics: Diagnostics,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.deliveries: tuple[Delivery, ...] = ()
+        self.may_start = True
+        """Whether deliveries may start their threads."""
+        self.bytes_each = 0.0
+        """What a record takes, about; rather more than less."""
+        self._origin, self._metrics, self._diagnostics, self._clock = origin, metrics, diagnostics, clock
+        self._chain = Chain()
+        self._numbers = itertools.count(1)
+
+    def use(self, processors: Sequence[Processor]) -> None:
+        """Other processors from now on; what the present ones hold back is sent."""
+        self.finish()
+        self._chain = Chain(processors, tell=self._diagnostics.tell)
+
+    def begin(self, origin: Origin, *, forget: bool = False) -> None:
+        """Another process: numbered from 1; `forget` what processors hold back, for it is the parent's."""
+        self._origin, self._numbers = origin, itertools.count(1)
+        if forget:
+            self._chain.forget()
+
+    def take(self, at_most: int) -> int:
+        """Take some from the queue, through the chain, to the deliveries; how many were taken."""
+        taken = self._metrics.take(at_most)
+        if not taken:
+            return 0
+        try:
+            passed = self._chain.run(self._to_records(taken))
+            level = max(map(_LEVEL_OF, taken))
+        except BaseException:
+            self._metrics.pass_on(Passed([], dropped=Counter({FAILED: len(taken)})), 0)
+            raise
+        self._metrics.name_loggers(taken)
+        self._hand_out(passed, level=level)
+        return len(taken)
+
+    def due(self) -> None:
+        """Send what processors want sent now."""
+        self._hand_out(self._chain.due(self._clock.now_ns()), level=0)
+
+    def finish(self) -> None:
+        """Send all that processors hold back."""
+        self._hand_out(self._chain.due(INSTANT_MAX), level=0)
+
+    def _to_records(self, taken: list[Captured]) -> list[Record]:
+        origin = self._origin
+        try:
+            return [to_record(captured, origin) for captured in taken]
+        except Exception:  # one of them is broken: the others go on
+            return [self._to_record(captured) for captured in taken]
+
+    def _to_record(self, captured: Captured) -> Record:
+        origin = self._origin
+        try:
+            return to_record(captured, origin)
+        except Exception as error:  # the edge of what users gave us: the record is kept, as far as can be
+            self._metrics.fail()
+            self._diagnostics.tell("record", f"a record could not be put together: {type(error).__name__}")
+            return Record(
+                timestamp=captured[TIME],
+                message=captured[MESSAGE],
+                level=level_of_python(captured[LEVEL]),
+                logger=captured[LOGGER],
+                service=origin.service,
+                attributes={"process": origin.process, "process_id": origin.process_id},
+            )
+
+    def _hand_out(self, passed: Passed, *, level: int) -> None:
+        """Number the records and give them to each delivery."""
+        records = passed.records
+        if not records:
+            if passed.dropped or passed.errors or passed.made:
+                self._metrics.pass_on(passed, 0)
+            return
+        for record, number in zip(records, self._numbers, strict=False):
+            record.attributes["sequence"] = number
+        urgency = severity(level_of_python(level) or "TRACE")
+        if passed.made:
+            urgency = max(urgency, *(severity(record.level or "") for record in records))
+        parcels = list(_pack(records, urgency, self._clock.monotonic_s()))
+        size = sum([parcel.bytes for parcel in parcels])
+        self.bytes_each = max(size / len(records), self.bytes_each * _FORGETS)
+        self._metrics.pass_on(passed, size)
+        for delivery in self.deliveries:
+            self._offer(delivery, parcels)
+
+    def _offer(self, delivery: Delivery, parcels: list[Parcel]) -> None:
+        for parcel in parcels:
+            try:
+                delivery.offer(parcel, start=self.may_start)
+            except Exception as error:  # one sink's trouble is not another's
+                delivery.lose(parcel, FAILED)
+                self._metrics.fail()
+                self._diagnostics.tell(
+                    f"offer {delivery.sink.name}", f"{delivery.sink.name} lost records: {error!r}"
+                )
+
+
+def _pack(records: list[Record], urgency: int, since_s: float) -> Iterator[Parcel]:
+    """Parcels of a bounded size, in order."""
+    form, payload = encode_records(records)
+    if len(payload) <= _PARCEL_BYTES_MAX or len(records) == 1:
+        yield Parcel(records, form, payload, urgency, since_s)
+        return
+    middle = len(records) // 2
+    yield from _pack(records[:middle], urgency, since_s)
+    yield from _pack(records[middle:], urgency, since_s)

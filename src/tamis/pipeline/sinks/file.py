@@ -1,0 +1,124 @@
+"""A file of JSON lines on this machine, rotated only when asked."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+from urllib.parse import parse_qsl, unquote
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.disk.rotated import Compression
+from tamis.errors import ConfigError, DiskError, SinkUnavailableError
+from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, BatchLimits, Outcome
+from tamis.pipeline.encode import Names, encode_lines
+from tamis.pipeline.logfile import LogFile, LogFileLimits
+from tamis.pipeline.sinks.url import KEY
+from tamis.settings import Settings
+from tamis.settings.kinds import parse_bool, parse_bytes, parse_int, parse_seconds
+
+SHARED, FILE_MODE = True, 0o640
+_Value = TypeVar("_Value")
+
+_NAMES: dict[str, Names] = {"json": "tamis", "ecs": "ecs", "otel": "otel"}
+_OPTIONS = ("compress", "format", "keep", "mode", "rotate_bytes", "rotate_s", "shared")
+
+
+class FileSink:
+    """Appends each batch as lines. Several processes may share the file (`LogFile`)."""
+
+    spooled = False
+
+    def __init__(
+        self,
+        path: Path | str,
+        limits: LogFileLimits = LogFileLimits(),  # noqa: B008  # frozen
+        *,
+        names: Names = "tamis",
+        shared: bool = SHARED,
+        mode: int = FILE_MODE,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.path = Path(path).absolute()
+        self.name = f"file {self.path}"
+        self.limits: BatchLimits = AT_ONCE
+        self._names = names
+        self._file = LogFile(self.path, limits, shared=shared, mode=mode, clock=clock)
+
+    def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
+        """Write the records, whole lines or nothing; those after a failure are to be sent again."""
+        data = encode_lines(batch.records, self._names)
+        try:
+            done = self._file.write(data, timeout_s=timeout_s)
+        except DiskError as error:
+            raise SinkUnavailableError(self.name, str(error)) from error
+        if done == len(data):
+            return DELIVERED
+        return Outcome(retry=batch.records[data.count(b"\n", 0, done) :])
+
+    def close(self) -> None:
+        """Let go of the file; waits a little for what is being compressed."""
+        self._file.close()
+
+
+def create(url: str, _settings: Settings) -> FileSink:
+    """``file:///var/log/app.jsonl?rotate_bytes=100MB&rotate_s=1d&keep=10&compress=zstd&format=ecs``;
+    ``file:app.jsonl`` is in the working folder.
+    """
+    address, _, query = url.partition("?")
+    place = address.partition(":")[2]
+    if place.startswith("//"):
+        host, slash, rest = place[2:].partition("/")
+        if host not in ("", "localhost") or not slash:
+            raise _wrong(
+                url,
+                f"names a machine, {host!r}; write file:///{host} or, for the working folder, file:{host}",
+            )
+        place = f"/{rest}"
+    path = Path(unquote(place))
+    if not path.name or place.endswith("/"):
+        raise _wrong(url, "names no file, as in file:///var/log/app.jsonl")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = sorted(set(options) - set(_OPTIONS))
+    if unknown:
+        raise _wrong(url, f"{', '.join(unknown)}: no such option; there are {', '.join(_OPTIONS)}")
+    return _created(url, path.expanduser(), options)
+
+
+def _created(url: str, path: Path, options: dict[str, str]) -> FileSink:
+    def parsed(name: str, default: _Value, parse: Callable[[str], _Value]) -> _Value:
+        given = options.get(name)
+        try:
+            return default if given is None else parse(given)
+        except (ValueError, KeyError) as error:
+            reason = f"must be one of {', '.join(_NAMES)}" if isinstance(error, KeyError) else error
+            raise _wrong(url, f"{name}={given!r} {reason}") from None
+
+    try:
+        limits = LogFileLimits(
+            rotate_bytes=parsed("rotate_bytes", 0, parse_bytes),
+            rotate_s=parsed("rotate_s", 0.0, parse_seconds),
+            keep=parsed("keep", 10, parse_int),
+            compress=cast(Compression, options.get("compress", "none")),
+        )
+    except ValueError as error:
+        raise _wrong(url, str(error)) from None
+    return FileSink(
+        path,
+        limits,
+        names=parsed("format", "tamis", _NAMES.__getitem__),
+        shared=parsed("shared", SHARED, parse_bool),
+        mode=parsed("mode", FILE_MODE, _parse_mode),
+    )
+
+
+def _parse_mode(text: str) -> int:
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise ValueError("must be a file mode in octal, such as 640")
+    return mode
+
+
+def _wrong(url: str, reason: str) -> ConfigError:
+    return ConfigError(KEY, url, "a sink's URL", reason)

@@ -11,6 +11,7 @@ from tamis.settings.parts import (
     StoreSettings,
 )
 from tamis.settings.pipeline import LogSettings, SpoolSettings
+from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
 from tamis.settings.retention import RetentionRule
 from tamis.settings.table import TABLE, Row
 
@@ -18,16 +19,20 @@ __all__ = [
     "TABLE",
     "AuditSettings",
     "ClientSettings",
+    "EncryptSettings",
     "IngestSettings",
     "KeysSettings",
     "LogSettings",
     "QuerySettings",
+    "RedactSettings",
     "ResolvedRow",
     "RetentionRule",
     "Row",
+    "SampleSettings",
     "ServerSettings",
     "Settings",
     "SpoolSettings",
     "StoreSettings",
+    "SuppressSettings",
     "load_settings",
 ]

@@ -21,6 +21,7 @@ from tamis.settings.parts import (
     StoreSettings,
 )
 from tamis.settings.pipeline import LogSettings, SpoolSettings
+from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
 from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
 
 MASK = "***REDACTED***"
@@ -58,6 +59,10 @@ class Settings:
     client: ClientSettings = field(default_factory=ClientSettings)
     log: LogSettings = field(default_factory=LogSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    sample: SampleSettings = field(default_factory=SampleSettings)
+    suppress: SuppressSettings = field(default_factory=SuppressSettings)
+    redact: RedactSettings = field(default_factory=RedactSettings)
+    encrypt: EncryptSettings = field(default_factory=EncryptSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -112,6 +117,10 @@ def load_settings(
         client=ClientSettings(**_of_part("client", parsed)),
         log=LogSettings(**_of_part("log", parsed)),
         spool=SpoolSettings(**_of_part("spool", parsed)),
+        sample=SampleSettings(**_of_part("sample", parsed)),
+        suppress=SuppressSettings(**_of_part("suppress", parsed)),
+        redact=RedactSettings(**_of_part("redact", parsed)),
+        encrypt=EncryptSettings(**_of_part("encrypt", parsed)),
         sources=sources,
         warnings=tuple(_unknown_names(environ)),
     )

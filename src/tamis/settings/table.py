@@ -16,6 +16,7 @@ from tamis.settings.parts import (
     StoreSettings,
 )
 from tamis.settings.pipeline import LogSettings, SpoolSettings
+from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
 
 PARTS: Mapping[str, type] = {
     "server": ServerSettings,
@@ -27,6 +28,10 @@ PARTS: Mapping[str, type] = {
     "client": ClientSettings,
     "log": LogSettings,
     "spool": SpoolSettings,
+    "sample": SampleSettings,
+    "suppress": SuppressSettings,
+    "redact": RedactSettings,
+    "encrypt": EncryptSettings,
 }
 
 

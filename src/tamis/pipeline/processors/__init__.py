@@ -1,0 +1,28 @@
+"""What changes records on their way: one file a processor, one table, in the order of the chain."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tamis.pipeline.base import Processor
+from tamis.pipeline.processors.redact import redact_from
+from tamis.pipeline.processors.sample import sample_from
+from tamis.pipeline.processors.suppress import suppress_from
+from tamis.settings import Settings
+from tamis.telemetry.diagnostics import Diagnostics
+
+Make = Callable[[Settings, Diagnostics], "Processor | None"]
+"""Makes a processor as the settings say; None when they say that there is none."""
+
+PROCESSORS: Final[Mapping[str, Make]] = {
+    "sample": lambda settings, _told: sample_from(settings.sample) if settings.sample.enabled else None,
+    "suppress": lambda settings, _told: (
+        suppress_from(settings.suppress) if settings.suppress.enabled else None
+    ),
+    "redact": lambda settings, _told: redact_from(settings.redact) if settings.redact.enabled else None,
+}
+
+
+def make_processors(settings: Settings, diagnostics: Diagnostics) -> list[Processor]:
+    """The processors that the settings ask for, in order. ConfigError names the setting that is wrong."""
+    made = (make(settings, diagnostics) for make in PROCESSORS.values())
+    return [processor for processor in made if processor is not None]

@@ -1,0 +1,93 @@
+"""Everything sensitive in a text, found at once and replaced."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeAlias
+
+from tamis.keys.envelope import TEXT_ENVELOPE, TEXT_PREFIX
+from tamis.pipeline.processors.patterns.base import Pattern, Span
+from tamis.pipeline.processors.patterns.hints import LETTERS_MIN, look
+
+_Found: TypeAlias = tuple[int, int, Pattern | None]
+Replace: TypeAlias = Callable[[str, str, str], str]
+"""Takes kind, the pattern's mask and the sensitive text; what is to stand there instead."""
+
+HASH_MARK: Final = ":hash:"
+_SECURED: Final = re.compile(rf"{TEXT_ENVELOPE.pattern}|\b[a-z_]{{2,16}}{HASH_MARK}[0-9a-f]{{32}}")
+_ROUNDS_MAX: Final = 8
+
+
+class Detector:
+    """Finds what patterns describe. What was masked, hashed or encrypted before is left alone."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self.patterns = tuple(patterns)
+        self._masks = {pattern.mask for pattern in self.patterns} | {"***REDACTED***"}
+        self._has_own = any(not pattern.hint for pattern in self.patterns)
+
+    def may_hold(self, text: str) -> int:
+        """0 when there is nothing sensitive in a text; cheap."""
+        if self._has_own:
+            return -1
+        return look(text) if len(text) >= LETTERS_MIN else 0
+
+    def is_secured(self, text: str) -> bool:
+        """Whether a whole text is a mask, a hash or an envelope."""
+        return text in self._masks or _SECURED.fullmatch(text) is not None
+
+    def replace(self, text: str, replace: Replace) -> str:
+        """The text with everything sensitive replaced; the same object when there is nothing.
+
+        Looked at again until nothing is found: a replacement gives its neighbours other surroundings.
+        """
+        for _ in range(_ROUNDS_MAX):
+            found = self._find(text)
+            if not found:
+                break
+            text = _replaced(text, found, replace)
+        return text
+
+    def kinds(self, text: str) -> list[tuple[str, Span]]:
+        """Kind and place of everything sensitive, in the order of the text."""
+        return [(pattern.kind, (start, end)) for start, end, pattern in self._find(text)]
+
+    def _find(self, text: str) -> list[tuple[int, int, Pattern]]:
+        hints = look(text)
+        taken = _merged((), _secured_spans(text), None)
+        for pattern in self.patterns:
+            if not pattern.hint or hints & pattern.hint:
+                spans = sorted(
+                    span for span in pattern.find(text) if text[span[0] : span[1]] not in self._masks
+                )
+                if spans:
+                    taken = _merged(taken, spans, pattern)
+        return [(start, end, pattern) for start, end, pattern in taken if pattern is not None]
+
+
+def _merged(taken: Sequence[_Found], spans: Iterable[Span], pattern: Pattern | None) -> list[_Found]:
+    """Spans put between those that are taken already; what overlaps one of these is left out. Linear."""
+    merged: list[_Found] = []
+    at = 0
+    for start, end in spans:
+        while at < len(taken) and taken[at][0] < end and taken[at][1] <= start:
+            merged.append(taken[at])
+            at += 1
+        end_before = merged[-1][1] if merged else 0
+        if start >= end_before and (at == len(taken) or taken[at][0] >= end):
+            merged.append((start, end, pattern))
+    return [*merged, *taken[at:]]
+
+
+def _secured_spans(text: str) -> list[Span]:
+    if TEXT_PREFIX not in text and HASH_MARK not in text:
+        return []
+    return [match.span() for match in _SECURED.finditer(text)]
+
+
+def _replaced(text: str, found: Sequence[tuple[int, int, Pattern]], replace: Replace) -> str:
+    parts: list[str] = []
+    at = 0
+    for start, end, pattern in found:
+        parts += text[at:start], replace(pattern.kind, pattern.mask, text[start:end])
+        at = end
+    return "".join((*parts, text[at:]))

@@ -1,0 +1,156 @@
+"""The walk through a record that redaction and encryption share: names first, then patterns within texts."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec.structs import replace as replaced
+
+from tamis.pipeline.processors.names import SensitiveNames
+from tamis.pipeline.processors.patterns import card
+from tamis.pipeline.processors.patterns.detect import Detector, Replace
+from tamis.record.attributes import DEEP_MARK, Value
+from tamis.record.model import Record
+
+NAME_KIND: Final = "key"
+"""The kind of what is sensitive for its name."""
+NAME_MASK: Final = "***REDACTED***"
+FAILED_MARK: Final = "***REDACTED*** (this record could not be looked at)"
+CACHE_ENTRIES_MAX: Final = 8_192
+CACHED_CHARS_MAX: Final = 160
+_DEPTH_MAX: Final = 64
+_KEPT_NUMBERS: Final = ("process_id",)
+_PLAIN, _NAMED, _COUNTED, _DIRTY = 0, 1, 2, 3
+"""What is known of a name: nothing, its value is sensitive, so it is unless it is a number, it holds something
+sensitive itself."""
+
+
+class Secure:
+    """Replaces what is sensitive in records. Used by one thread at a time.
+
+    Texts and names that were found clean are remembered (`CACHE_ENTRIES_MAX` of each, short ones alone): logs
+    repeat themselves, and looking a text up costs a tenth of looking at it.
+    """
+
+    def __init__(self, detector: Detector, names: SensitiveNames) -> None:
+        self.detector, self.names = detector, names
+        self._clean: set[str] = set()
+        self._known: dict[str, int] = {}
+
+    def record(self, record: Record, replace: Replace) -> Record:
+        """The record with what is sensitive replaced; the same object when nothing is."""
+        message = record.message
+        if message not in self._clean:
+            message = self.text(message, replace)
+        attributes = self._mapping(record.attributes, replace, depth=0)
+        if message is record.message and attributes is record.attributes:
+            return record
+        return replaced(record, message=message, attributes=attributes)
+
+    def text(self, text: str, replace: Replace) -> str:
+        """A text with what is sensitive replaced; the same object when nothing is."""
+        if self.detector.may_hold(text):
+            found = self.detector.replace(text, replace)
+            if found is not text:
+                return found
+        if len(text) <= CACHED_CHARS_MAX:
+            if len(self._clean) >= CACHE_ENTRIES_MAX:
+                self._clean.clear()
+            self._clean.add(text)
+        return text
+
+    def _mapping(self, given: dict[str, Value], replace: Replace, *, depth: int) -> dict[str, Value]:
+        known, clean = self._known, self._clean
+        changed: dict[str, Value] | None = None
+        for name, value in given.items():
+            is_known = known.get(name)
+            if not is_known:
+                if is_known is None:
+                    is_known = self._learn(name)
+                kind = type(value)
+                if is_known == _PLAIN and (
+                    kind is float
+                    or kind is bool
+                    or (kind is int and -card.NUMBER_MIN < value < card.NUMBER_MIN)  # type: ignore[operator]  # an int
+                    or (kind is str and value in clean)
+                ):
+                    continue
+            found_name = name if is_known != _DIRTY else self.detector.replace(name, replace)
+            found = self._value(value, is_known, replace, depth=depth)
+            if found is not value or found_name is not name:
+                changed = changed if changed is not None else dict(given)
+                if found_name is not name:
+                    del changed[name]
+                    found_name = _free(found_name, changed)
+                changed[found_name] = found
+        return given if changed is None else changed
+
+    def _value(self, value: Value, known: int, replace: Replace, *, depth: int) -> Value:
+        if known in (_NAMED, _COUNTED):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            return value if known == _COUNTED and is_number else self._named(value, replace)
+        return self._plain(value, replace, depth=depth)
+
+    def _plain(self, value: Value, replace: Replace, *, depth: int) -> Value:
+        if isinstance(value, str):
+            return value if value in self._clean else self.text(value, replace)
+        if isinstance(value, dict):
+            return self._mapping(value, replace, depth=depth + 1) if depth < _DEPTH_MAX else DEEP_MARK
+        if isinstance(value, list):
+            return self._items(value, replace, depth=depth + 1) if depth < _DEPTH_MAX else DEEP_MARK
+        return self._number(value, replace)
+
+    def _items(self, given: list[Value], replace: Replace, *, depth: int) -> list[Value]:
+        found = [self._plain(value, replace, depth=depth) for value in given]
+        return found if any(new is not old for new, old in zip(found, given, strict=True)) else given
+
+    def _number(self, value: Value, replace: Replace) -> Value:
+        """A whole number that is a card's."""
+        if type(value) is int and card.NUMBER_MIN <= value < card.NUMBER_MAX:
+            text = str(value)
+            found = self.text(text, replace) if card.is_card(text) else text
+            return value if found is text else found
+        return value
+
+    def _named(self, value: Value, replace: Replace) -> Value:
+        if isinstance(value, str):
+            text = value
+        elif isinstance(value, dict | list):
+            text = _as_json(value)
+        else:
+            text = str(value)
+        return value if self.detector.is_secured(text) else replace(NAME_KIND, NAME_MASK, text)
+
+    def _learn(self, name: str) -> int:
+        if self.names.has(name):
+            known = _COUNTED if self.names.may_count(name) else _NAMED
+        elif self.detector.may_hold(name) and self.detector.kinds(name):
+            known = _DIRTY
+        else:
+            known = _PLAIN
+        if len(name) <= CACHED_CHARS_MAX:
+            if len(self._known) >= CACHE_ENTRIES_MAX:
+                self._known.clear()
+            self._known[name] = known
+        return known
+
+
+def without_content(record: Record) -> Record:
+    """What goes on of a record that could not be looked at: where and when it came from, nothing it said."""
+    kept: dict[str, Value] = {
+        name: value for name in _KEPT_NUMBERS if type(value := record.attributes.get(name)) is int
+    }
+    return replaced(record, message=FAILED_MARK, attributes=kept)
+
+
+def _free(name: str, taken: Mapping[str, Value]) -> str:
+    """The name, or one with a number behind it that nobody has."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free
+
+
+def _as_json(value: Value) -> str:
+    import msgspec
+
+    return msgspec.json.encode(value).decode("utf-8")

@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,18 @@ import pytest
 from tests.support.commands import environment
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
+
+
+_STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    while _STARTED:
+        process = _STARTED.pop()
+        process.kill()
+        process.communicate(timeout=30)
 
 
 def program(tmp_path: Path, text: str, **settings: object) -> subprocess.Popen[str]:
@@ -30,7 +42,7 @@ def program(tmp_path: Path, text: str, **settings: object) -> subprocess.Popen[s
     """
     script = tmp_path / "program.py"
     script.write_text(textwrap.dedent(head) + textwrap.dedent(text), "utf-8")
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-W", "ignore::DeprecationWarning", str(script)],
         cwd=tmp_path,
         env=environment(tmp_path),
@@ -38,11 +50,14 @@ def program(tmp_path: Path, text: str, **settings: object) -> subprocess.Popen[s
         stderr=subprocess.PIPE,
         text=True,
     )
+    _STARTED.append(process)
+    return process
 
 
 def ended(process: subprocess.Popen[str], *, code: int = 0) -> str:
     """Wait for its end; its standard output."""
     out, err = process.communicate(timeout=90)
+    _STARTED.remove(process)
     assert process.returncode == code, err
     assert "Traceback" not in err, err
     return out
@@ -235,6 +250,7 @@ def test_case_4_a_sink_whose_client_logs_does_not_feed_itself(tmp_path: Path) ->
     """
     process = program(tmp_path, text)
     _, err = process.communicate(timeout=60)
+    _STARTED.remove(process)
     assert process.returncode == 0, err
     assert 1 <= err.count("http.client") <= 4
 
@@ -303,11 +319,53 @@ def test_case_7_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     """
     process = program(tmp_path, text)
     _, err = process.communicate(timeout=60)
+    _STARTED.remove(process)
     assert process.returncode == 0, err
     assert [text for text in messages(tmp_path) if text != "deadly"] == [
         "before",
         *(f"after {n}" for n in range(100)),
     ]
+
+
+def test_sinks_and_levels_change_while_records_go_on(tmp_path: Path) -> None:
+    """Four threads log while a second file is added, the first taken away, the level changed and queues made anew:
+    each record is in the file or files that were configured, once, and no number is missing."""
+    text = """
+        manager = configure()
+        stop = threading.Event()
+        counts = [0] * 4
+        def work(i):
+            while not stop.is_set():
+                log.info("%d %d", i, counts[i])
+                counts[i] += 1
+                time.sleep(0.0002)
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+        for thread in threads: thread.start()
+        first, second = manager.config.sinks[0], manager.config.sinks[0].replace("log.jsonl", "second.jsonl")
+        def some_more():
+            before = sum(counts)
+            while sum(counts) < before + 300: time.sleep(0.001)
+        for given in ({"sinks": [first, second]}, {"level": "DEBUG"}, {"sinks": [second]}, {"sinks": [first, second]},
+                      {"queue_records_max": 50_000}):
+            some_more()
+            manager.change(**given)
+        some_more()
+        stop.set()
+        for thread in threads: thread.join()
+        print(*counts)
+    """
+    counts = list(map(int, ended(program(tmp_path, text)).split()))
+    first = messages(tmp_path)
+    second = [
+        json.loads(line)["message"] for line in (tmp_path / "second.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert len(first) == len(set(first)) < sum(counts)
+    assert len(second) == len(set(second)) < sum(counts)
+    assert {*first, *second} == {f"{i} {n}" for i in range(4) for n in range(counts[i])}
+    for found in (first, second):
+        for i in range(4):
+            steps = [int(text.split()[1]) for text in found if text.startswith(f"{i} ")]
+            assert steps == sorted(steps)
 
 
 def test_case_16_order_is_that_of_the_calls(tmp_path: Path) -> None:

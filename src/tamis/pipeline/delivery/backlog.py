@@ -2,18 +2,16 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from tamis.errors import DiskError, NoSpaceError
 from tamis.pipeline.base import BatchLimits
 from tamis.pipeline.delivery.load import NOWHERE, Load, batch_id
+from tamis.pipeline.delivery.older import Older
 from tamis.pipeline.delivery.waiting import Lot, Waiting
 from tamis.pipeline.limits import QueueLimits, share_of
 from tamis.pipeline.metrics import SinkMeter
 from tamis.pipeline.parcel import Parcel
-from tamis.pipeline.spool.contents import Stored
-from tamis.pipeline.spool.frames import Mark
-from tamis.pipeline.spool.ranges import runs_of
 from tamis.pipeline.spool.spool import Spool
 from tamis.record.model import Record
 from tamis.record.severity import severity
@@ -30,7 +28,7 @@ class Backlog:
     """Records in order from `add` to `settle`. Thread-safe.
 
     Each ordinal of the spool from `_tail_from` on is in `_tail`; those before are read back, a file at a time,
-    into `_front`. When the tail grows over the bounds and the spool has all of it, it is forgotten; when the
+    by `_older`. When the tail grows over the bounds and the spool has all of it, it is forgotten; when the
     spool refuses, records stay in the tail alone, until there is no room for them either: then the milder go
     first.
     """
@@ -49,11 +47,9 @@ class Backlog:
         self.name, self.meter, self.limits, self.prefix = name, meter, limits, prefix
         self._open_spool, self._tell, self._lost = open_spool, tell, lost
         self._lock = threading.RLock()
-        self._tail, self._front = Waiting(), Waiting()
+        self._tail, self._older = Waiting(), Older(self._not_read)
         self._spool: Spool | None = None
         self._tail_from: int | None = 0
-        self._read_next = 0
-        self._reader: Iterator[Stored] | None = None
         self.is_private = False
         """Whether it stands in no spool of its own that could be handed on."""
 
@@ -80,7 +76,7 @@ class Backlog:
     def is_empty(self) -> bool:
         """Whether no record is left that no load has taken."""
         with self._lock:
-            return not (self._tail.records or self._front.records or self._is_behind())
+            return not (self._tail.records or self._older.waiting.records or self._is_behind())
 
     # Coming in
 
@@ -141,7 +137,7 @@ class Backlog:
     def _forget_tail(self) -> None:
         """The spool has it: it is read back when its turn comes."""
         if not self._is_behind():
-            self._read_next = self._tail.first
+            self._older.next = self._tail.first
         self._tail.clear()
         self._tail_from = None
 
@@ -182,24 +178,23 @@ class Backlog:
     def next_load(self, limits: BatchLimits, *, now_s: float, hurry: bool) -> Load | None:
         """The next batch when it is due: enough records, old enough, urgent, or `hurry`."""
         with self._lock:
-            if not self._front.records:
-                self._read_back(limits)
-            waiting = self._front if self._front.records else self._tail
-            if not waiting.records or not (hurry or self._is_due(waiting, limits, now_s)):
-                return None
-            mark = self._mark_of(waiting.first)
-            if mark is not None:
-                load = self._load_again(mark)
+            front = self._older.waiting
+            if not front.records:
+                self._read_back(limits.records)
+            if front.records and self._spool is not None and self._spool.marks:
+                load = self._older.load_again(self._spool, self._tail_from or 0, self.prefix)
                 if load is not None:
                     return load
-                waiting = self._front
+            waiting = front if front.records else self._tail
+            if not waiting.records or not (hurry or self._is_due(waiting, limits, now_s)):
+                return None
             records, ordinals = waiting.take(limits)
             return Load(batch_id(self.prefix, records), tuple(records), ordinals)
 
     def due_in_s(self, limits: BatchLimits, now_s: float) -> float | None:
         """Seconds until the next batch is due; None when nothing waits."""
         with self._lock:
-            if self._front.records or self._is_behind():
+            if self._older.waiting.records or self._is_behind():
                 return 0.0
             if not self._tail.records:
                 return None
@@ -235,10 +230,10 @@ class Backlog:
             lost = sum(len(self._tail.lot(place).records) for place in self._tail.lots_nowhere())
             if self._spool is not None:
                 self._spool.close()
-            self._spool, self._reader = None, None
+            self._spool = None
             self._tail.clear()
-            self._front.clear()
-            self._tail_from, self._read_next, self.is_private = 0, 0, False
+            self._older.clear()
+            self._tail_from, self.is_private = 0, False
             return lost
 
     def abandon(self) -> None:
@@ -256,45 +251,33 @@ class Backlog:
         """Whether there are records that only the spool has."""
         if self._spool is None:
             return False
-        return self._tail_from is None or self._read_next < self._tail_from
+        return self._tail_from is None or self._older.next < self._tail_from
 
     def _is_due(self, waiting: Waiting, limits: BatchLimits, now_s: float) -> bool:
         return (
-            waiting is self._front
+            waiting is self._older.waiting
             or waiting.records >= limits.records
             or waiting.bytes >= limits.bytes
             or waiting.severity >= limits.urgent_severity
             or now_s - waiting.since_s >= limits.wait_s
         )
 
-    def _read_back(self, limits: BatchLimits) -> None:
-        """Read what only the spool has, about one batch of it."""
-        spool = self._spool
-        while spool is not None and self._is_behind() and self._front.records < limits.records:
-            if self._reader is None:
-                if self._tail_from is None:
-                    self._begin_tail(spool)
-                self._reader = spool.read(self._read_next)
-            stored = next(self._reader, None)
-            end = self._read_next if self._tail_from is None else self._tail_from
-            if stored is None or (self._tail_from is not None and stored.first >= end):
-                self._reader = None
-                self._lose(self._read_next, end)
-                return
-            self._lose(self._read_next, stored.first)
-            self._front.add(Lot(stored.records, stored.first, stored.bytes))
-            self._read_next = stored.first + len(stored.records)
+    def _read_back(self, records: int) -> None:
+        """Read what only the spool has, as many records at least."""
+        if self._spool is not None and self._is_behind():
+            if self._tail_from is None:
+                self._begin_tail(self._spool)
+            self._older.read(self._spool, self._tail_from or 0, records)
 
     def _begin_tail(self, spool: Spool) -> None:
         """What comes from now on is kept in memory again: we have caught up when the rest is read."""
         spool.seal()
         self._tail_from = spool.next_ordinal
 
-    def _lose(self, start: int, end: int) -> None:
+    def _not_read(self, start: int, end: int) -> None:
         """What should stand in the spool and was not read: settled already, or damaged."""
         spool = self._spool
         assert spool is not None
-        self._read_next = max(end, self._read_next)
         missing = list(spool.settled.missing(start, end))
         lost = sum(stop - at for at, stop in missing)
         if lost:
@@ -313,29 +296,6 @@ class Backlog:
                     self._spool.settle(ordinals)
                 except DiskError as error:
                     self._tell("spool", f"the spool of {self.name} fails: {error}")
-
-    def _mark_of(self, ordinal: int) -> Mark | None:
-        """The batch in which this record was to be sent when its process died."""
-        if self._spool is None or ordinal == NOWHERE:
-            return None
-        for mark in reversed(self._spool.marks):
-            if any(start <= ordinal < end for start, end in mark.runs):
-                return mark
-        return None
-
-    def _load_again(self, mark: Mark) -> Load | None:
-        """The same batch as before the crash, if all of it is there."""
-        spool = self._spool
-        assert spool is not None
-        spool.marks.remove(mark)
-        count = sum(end - start for start, end in mark.runs)
-        self._read_back(BatchLimits(records=count))
-        if self._front.records < count or self._front.first != mark.runs[0][0]:
-            return None
-        records, ordinals = self._front.take(BatchLimits(records=count, bytes=1 << 62))
-        if runs_of(ordinals) == [(start, end) for start, end in mark.runs]:
-            return Load(mark.id, tuple(records), ordinals)
-        return Load(batch_id(self.prefix, records), tuple(records), ordinals)
 
 
 def _lot(parcel: Parcel, first: int) -> Lot:

@@ -12,6 +12,10 @@ HELP = "Sift logs: take them in, keep them safe, find them again."
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve:serve", "Start the server."),
+    "demo": (
+        "demo.command:demo",
+        "Start a server and a small shop that logs to it, with a fault now and then.",
+    ),
     "ingest": ("ingest:ingest", "Take in files, folders or standard input."),
     "search": ("search:search", "Find records, newest first."),
     "tail": ("tail:tail", "Show records as they come in."),

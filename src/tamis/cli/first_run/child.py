@@ -18,18 +18,21 @@ LOG_NAME = "server.log"
 
 
 class ServerProcess:
-    """A context: the server runs inside. Its output goes to `server.log` in the folder."""
+    """A context: the server runs inside. Its output goes to `server.log` in the folder. It ends with this process,
+    however that ends.
+    """
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder, self._port = folder, port
+    def __init__(self, folder: Path, port: int, *, data: Path | None = None, stop_s: float = STOP_S) -> None:
+        self._folder, self._port, self._stop_s = folder, port, stop_s
+        self.data = data or folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "ServerProcess":
-        command = [sys.executable, "-m", "tamis.cli", "serve", "--data", str(self._folder / "data")]
+        command = [sys.executable, "-m", "tamis.cli.first_run.served", "--data", str(self.data)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # ourselves
                 [*command, "--port", str(self._port)],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # it ends when nobody holds the other end
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches us alone; we end the server when we are done with it
@@ -42,10 +45,12 @@ class ServerProcess:
         assert self._process is not None
         self._process.terminate()
         try:
-            self._process.wait(STOP_S)
+            self._process.wait(self._stop_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     @property
     def log(self) -> Path:
@@ -57,7 +62,7 @@ class ServerProcess:
         assert self._process is not None
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self._process.poll() is None:
-            running = read_local(self._folder / "data")
+            running = read_local(self.data)
             if running is not None and self.link() is not None:
                 return running
             time.sleep(0.05)

@@ -1,0 +1,1 @@
+"""The shop: one module a process, and what they share."""

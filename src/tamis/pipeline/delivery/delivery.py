@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.alone import Alone
 from tamis.pipeline.base import Sink
 from tamis.pipeline.captured import Origin
 from tamis.pipeline.delivery.adoption import Adoption
@@ -76,8 +77,7 @@ class Delivery:
 
     def _start(self) -> None:
         """Everything that belongs to one process."""
-        self._sending, self._counting = threading.Lock(), threading.Lock()
-        self._sender_id = 0
+        self._alone, self._counting = Alone(self._clock), threading.Lock()
         self._hurry_to = self._came = self._went = 0
         self._adopted_turn = self._closed = False
         self.meter = meter = self._metrics.attach(self.sink.name)
@@ -142,7 +142,7 @@ class Delivery:
         """Until all before the mark is done with, or is safe in the spool while the sink is away; whether it is."""
         while self._went < mark and not (self._sender.is_failing and self._is_safe()):
             left_s = deadline_s - self._clock.monotonic_s()
-            if left_s <= 0 or self._sender_id == threading.get_ident():
+            if left_s <= 0 or self._alone.is_mine:
                 return False
             if self._closed or not self._worker.is_alive:
                 return self.drain(deadline_s)
@@ -151,14 +151,14 @@ class Delivery:
 
     def drain(self, deadline_s: float, *, patient: bool = True) -> bool:
         """Send what waits on this thread; whether nothing is left. Not `patient`: ends at the first trouble."""
-        if self._sender_id == threading.get_ident():
+        if self._alone.is_mine:
             return False
         with own_work():
             while self._went < self._came:
-                left_s = deadline_s - self._clock.monotonic_s()
-                if left_s <= 0 or not self._sending.acquire(timeout=left_s):
-                    return False
-                wait_s = self._as_sender(lambda: self._step(hurry=True, own_only=True))
+                with self._alone.hold(deadline_s) as is_mine:
+                    if not is_mine:
+                        return False
+                    wait_s = self._step(hurry=True, own_only=True)
                 if wait_s > 0:
                     if wait_s > deadline_s - self._clock.monotonic_s() or not patient:
                         return self._went >= self._came
@@ -177,14 +177,10 @@ class Delivery:
         self.drain(deadline_s)
         self._closed = True
         self._worker.stop()
-        is_mine = self._sending.acquire(timeout=max(deadline_s - self._clock.monotonic_s(), _POLL_S))
-        try:
+        with self._alone.hold(max(deadline_s, self._clock.monotonic_s() + _POLL_S)):
             lost = self._leave(self._own)
             if self._adoption is not None:
                 self._adoption.leave()
-        finally:
-            if is_mine:
-                self._sending.release()
         if self._dead is not None:
             self._dead.close()
         self._call("close", self.sink.close)
@@ -218,18 +214,8 @@ class Delivery:
     # One sender at a time
 
     def _turn(self) -> float:
-        if not self._sending.acquire(timeout=_IDLE_S):
-            return 0.0
-        return self._as_sender(lambda: self._step(hurry=self._went < self._hurry_to, own_only=self._closed))
-
-    def _as_sender(self, step: Callable[[], float]) -> float:
-        """With the right to send, which ends here."""
-        try:
-            self._sender_id = threading.get_ident()
-            return step()
-        finally:
-            self._sender_id = 0
-            self._sending.release()
+        with self._alone.hold(self._clock.monotonic_s() + _IDLE_S) as is_mine:
+            return self._step(hurry=self._went < self._hurry_to, own_only=self._closed) if is_mine else 0.0
 
     def _step(self, *, hurry: bool, own_only: bool) -> float:
         """Send one load if one is due; seconds to wait before the next step."""

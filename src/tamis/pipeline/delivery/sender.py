@@ -100,9 +100,7 @@ class Sender:
         except (SinkUnavailableError, OSError) as error:
             permit.failure(error)
             self._unavailable(error)
-        except (
-            Exception
-        ) as error:  # the edge to a sink: what it did not foresee is a fault of the sink or the batch
+        except Exception as error:  # the edge to a sink: a fault of its own, or of what is in the batch
             self._broken(lane, load, permit, error)
         except BaseException:
             permit.release()

@@ -375,6 +375,19 @@ def test_case_16_order_is_that_of_the_calls(tmp_path: Path) -> None:
     assert stamps == sorted(stamps)
 
 
+def test_an_application_that_logs_loads_no_third_party_module(tmp_path: Path) -> None:
+    """But msgspec: with every name of the root in use, and records written."""
+    text = """
+        [getattr(tamis, name) for name in tamis.__all__]
+        configure()
+        log.info("x")
+        tamis.flush()
+        print(*{name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names))
+    """
+    loaded = {name for name in ended(program(tmp_path, text)).split() if not name.startswith("_")}
+    assert loaded - {"tamis", "msgspec", "typing_extensions"} == set()
+
+
 def test_importing_tamis_is_cheap(tmp_path: Path) -> None:
     """At most 40 ms over importing logging and msgspec; least of several, for machines are shared."""
 

@@ -1,6 +1,7 @@
 """Put Tamis into standard `logging`, and take it out again."""
 
 import logging
+import sys
 
 from tamis.embed.logger import BoundLogger, Logger
 from tamis.embed.outlet import NEVER, OUTLET
@@ -10,6 +11,23 @@ _HANDLER = RootHandler()
 _KEPT: set[str] = set()
 """Names of loggers that were asked for from us: theirs stay loggers of ours when the rest is given back."""
 _level_before: int | None = None
+
+
+class _Root(logging.RootLogger):
+    """The root logger while we are installed. Our handler stays when others are cleared away, as `dictConfig` and
+    `basicConfig(force=True)` do: they say which handlers there are beside us, not that records stop coming here.
+    """
+
+    def removeHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 -- the name is logging's
+        """Take any handler off but ours. `basicConfig` wants the root empty before it adds its own; there ours goes,
+        and comes back with the next."""
+        if hdlr is not _HANDLER or sys._getframe(1).f_code is logging.basicConfig.__code__:
+            super().removeHandler(hdlr)
+
+    def addHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 -- the name is logging's
+        """Add a handler, and ours again when it had to go."""
+        super().addHandler(hdlr)
+        super().addHandler(_HANDLER)
 
 
 def get_logger(name: str | None = None, /, **fields: object) -> Logger:
@@ -39,6 +57,8 @@ def install(level: int, code_level: int) -> None:
         for logger in list(root.manager.loggerDict.values()):
             if type(logger) is logging.Logger:
                 logger.__class__ = Logger
+        if type(root) is logging.RootLogger:
+            root.__class__ = _Root
         root.setLevel(level)
         OUTLET.code_level = code_level
         OUTLET.handlers = [_HANDLER]
@@ -64,6 +84,8 @@ def uninstall() -> None:
     with OUTLET.changing:
         OUTLET.handlers, OUTLET.code_level = None, NEVER
         root = logging.getLogger()
+        if type(root) is _Root:
+            root.__class__ = logging.RootLogger  # type: ignore[assignment]  # what it was before
         root.removeHandler(_HANDLER)
         if _level_before is not None:
             root.setLevel(_level_before)

@@ -10,7 +10,7 @@ from tamis.embed.exchange import exchange
 from tamis.embed.exit import at_child_exit, at_exit, at_sigterm
 from tamis.embed.install import give_back, install, uninstall
 from tamis.embed.origin import origin_of
-from tamis.embed.outlet import OUTLET
+from tamis.embed.outlet import DIAGNOSTICS, OUTLET
 from tamis.pipeline.base import Processor, Sink
 from tamis.pipeline.build import build_dispatcher
 from tamis.pipeline.captured import Captured, Origin
@@ -81,6 +81,8 @@ class LoggingManager:
         self._connect()
         watch_forks(self)
         at_exit(self)
+        for warning in config.settings.warnings:
+            DIAGNOSTICS.tell(warning, warning)
 
     def _connect(self) -> None:
         """Let loggers put into the pipeline, by one assignment."""

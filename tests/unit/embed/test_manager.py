@@ -1,6 +1,8 @@
 """One manager a process, and what it puts together."""
 
 import logging
+import logging.config
+import logging.handlers
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -196,6 +198,44 @@ def test_records_say_which_process_made_them() -> None:
     assert pipeline.records[0].service == "shop"
     assert pipeline.records[0].host
     assert len(pipeline.origin.process) == 8
+
+
+@pytest.mark.parametrize("how", ["dictConfig", "basicConfig"])
+def test_other_configurations_of_logging_stand_beside_ours(how: str) -> None:
+    """Clearing the root's handlers does not take ours away; the others get the records too."""
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    start()
+    if how == "dictConfig":
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "disable_existing_loggers": False,
+                "handlers": {"memory": {"class": "logging.handlers.MemoryHandler", "capacity": 100}},
+                "root": {"handlers": ["memory"], "level": "INFO"},
+            }
+        )
+    else:
+        logging.basicConfig(force=True, level="INFO", handlers=[logging.handlers.MemoryHandler(100)])
+    logging.getLogger("beside").info("x", extra={"a": 1})
+    (other,) = (item for item in root.handlers if isinstance(item, logging.handlers.MemoryHandler))
+    assert [record.getMessage() for record in other.buffer] == ["x"]
+    assert messages() == ["x"]
+    root.removeHandler(other)
+    LoggingManager().uninstall()
+    assert type(root) is logging.RootLogger
+    root.handlers[:] = before[1]
+    assert root.level == before[0]
+
+
+def test_a_name_in_the_environment_that_is_no_setting_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the name that was perhaps meant."""
+    monkeypatch.setenv("TAMIS_LOG_LEVLE", "DEBUG")
+    LoggingManager(build=build)
+    assert "TAMIS_LOG_LEVLE" in (told := capsys.readouterr().err)
+    assert "TAMIS_LOG_LEVEL" in told
 
 
 def test_flush_and_shutdown_without_a_manager_are_done_at_once() -> None:

@@ -24,6 +24,8 @@ from tamis.record.model import Record
 from tamis.settings import Settings
 
 KEY_CHARS_MAX = 255
+_RATIO_MAX = 200
+"""What becomes smaller than that a server may take for an attack, and it is sent as it is."""
 _REASON_CHARS_MAX = 300
 
 
@@ -92,8 +94,9 @@ class TamisSink:
         headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": key}
         sent = body
         if self._encoding and len(body) >= COMPRESS_FROM_BYTES:
-            sent = self._compress(body)
-            headers["Content-Encoding"] = self._encoding
+            compressed = self._compress(body)
+            if len(compressed) * _RATIO_MAX >= len(body):
+                sent, headers["Content-Encoding"] = compressed, self._encoding
         return self._endpoint.request(
             "POST", self._path, sent, headers=headers, until_s=until_s, plain_bytes=len(body)
         )
@@ -119,8 +122,9 @@ class TamisSink:
         """Each line that was rejected, with its reason; all others are stored."""
         listed = found.get("rejected") or []
         try:
-            rejected = tuple([Rejected(records[row["line"] - 1], str(row["reason"])) for row in listed])
-        except (KeyError, IndexError, TypeError):
+            by_line = dict(enumerate(records, start=1))
+            rejected = tuple([Rejected(by_line[row["line"]], str(row["reason"])) for row in listed])
+        except (KeyError, TypeError):
             raise self._endpoint.unavailable(answer, "the answer names lines that were not sent") from None
         if found.get("rejected_count", len(rejected)) != len(rejected):
             raise self._endpoint.unavailable(answer, "the answer does not say which records it rejected")

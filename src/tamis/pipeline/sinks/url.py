@@ -115,6 +115,8 @@ def parse_sink_url(url: str) -> SinkUrl:
         _refuse(url, f"the scheme must end in http or https, not {parts.scheme!r}")
     if not parts.hostname or not _TEXT_IN_URL.fullmatch(parts.hostname):
         _refuse(url, "has no host, such as in http://127.0.0.1:4817")
+    if "@" in parts.path:
+        _refuse(url, "has an @ behind the host; in a password, write / as %2F and @ as %40")
     if parts.fragment:
         _refuse(url, "has a #; write %23 where one belongs to a password")
     if port == 0:

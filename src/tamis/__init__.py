@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tamis.embed.config import LoggingConfig
     from tamis.embed.correlation import correlation_headers
     from tamis.embed.handlers.async_log import AsyncLogHandler
+    from tamis.embed.handlers.compressing_rotating_file import CompressingRotatingFileHandler
     from tamis.embed.install import get_logger
     from tamis.embed.logger import Logger
     from tamis.embed.manager import LoggingManager, configure, flush, shutdown
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from tamis.embed.wsgi import WsgiMiddleware
     from tamis.pipeline.metrics import LogMetrics
     from tamis.record.context import context
+    from tamis.resilience.breaker import CircuitBreaker
     from tamis.version import __version__
 
 _PLACES = {
     "AgentLogger": "tamis.embed.agent",
     "AsgiMiddleware": "tamis.embed.asgi",
     "AsyncLogHandler": "tamis.embed.handlers.async_log",
+    "CircuitBreaker": "tamis.resilience.breaker",
+    "CompressingRotatingFileHandler": "tamis.embed.handlers.compressing_rotating_file",
     "LogMetrics": "tamis.pipeline.metrics",
     "Logger": "tamis.embed.logger",
     "LoggingConfig": "tamis.embed.config",
@@ -46,6 +50,7 @@ __all__ = [
     "AgentLogger",
     "AsgiMiddleware",
     "AsyncLogHandler",
+    "CircuitBreaker",
     "LogMetrics",
     "Logger",
     "LoggingConfig",

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from tamis.embed.config import LoggingConfig
+from tamis.embed.config import PIPELINE_PARTS, LoggingConfig
 from tamis.pipeline.base import Processor
 from tamis.pipeline.build import create_delivery, create_processors, create_sinks
 from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.dispatcher import Dispatcher
 
-_CHAIN_PARTS = ("redact", "sample", "encrypt")
+_FRAME_PARTS = ("log", "spool")
+_CHAIN_PARTS = tuple(part for part in PIPELINE_PARTS if part not in _FRAME_PARTS)
 _LEVELS = ("level", "code_level", "sinks", "exit_s", "sigterm")
 """Fields of part `log` that no queue has anything to do with."""
 
@@ -38,11 +39,11 @@ def _is_same_frame(before: LoggingConfig, after: LoggingConfig) -> bool:
         if before.settings.value(key) != after.settings.value(key)
     }
     free = {f"log.{name}" for name in _LEVELS}
-    return all(key in free or key.partition(".")[0] in _CHAIN_PARTS for key in changed)
+    return all(key in free or key.partition(".")[0] not in _FRAME_PARTS for key in changed)
 
 
 def _chain(config: LoggingConfig) -> tuple[object, ...]:
-    return (config.processors, *(getattr(config.settings, part, None) for part in _CHAIN_PARTS))
+    return (config.processors, *(getattr(config.settings, part) for part in _CHAIN_PARTS))
 
 
 def _processors(dispatcher: Dispatcher, config: LoggingConfig) -> Sequence[Processor]:

@@ -51,6 +51,7 @@ __all__ = [
     "AsgiMiddleware",
     "AsyncLogHandler",
     "CircuitBreaker",
+    "CompressingRotatingFileHandler",
     "LogMetrics",
     "Logger",
     "LoggingConfig",

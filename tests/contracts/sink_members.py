@@ -1,16 +1,21 @@
 """Every sink that the contract holds for, in one table."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tamis.disk.rotated import rotated_files
 from tamis.pipeline.base import Sink
+from tamis.pipeline.sinks import create_sink
 from tamis.pipeline.sinks.elasticsearch import ElasticsearchSink
 from tamis.pipeline.sinks.memory import MemorySink
 from tamis.pipeline.sinks.otlp import OtlpSink
+from tamis.pipeline.sinks.stderr import StderrSink
 from tamis.pipeline.sinks.tamis_server import TamisSink
+from tamis.settings import load_settings
 from tests.support.elasticsearch_server import ElasticsearchServer
 from tests.support.faulty_server import FaultyServer
 from tests.support.otlp_server import OtlpServer
@@ -54,6 +59,34 @@ def _memory(_: Path) -> Iterator[Place]:
 
 
 @contextmanager
+def _file(folder: Path, options: str = "") -> Iterator[Place]:
+    path = folder / "app.jsonl"
+    sink = create_sink(f"file://{path}{options}", load_settings())
+
+    def arrived() -> list[tuple[str, dict[str, Any]]]:
+        files = [*rotated_files(path), *([path] if path.exists() else [])]
+        lines = b"".join(file.read_bytes() for file in files).splitlines()
+        return [(line["message"], line["attributes"]) for line in map(json.loads, lines)]
+
+    yield Place(sink, arrived)
+    sink.close()
+
+
+@contextmanager
+def _stderr(folder: Path) -> Iterator[Place]:
+    path = folder / "stderr"
+    with path.open("w", encoding="ascii") as stream:
+        sink = StderrSink(stream=stream, environ={})
+
+        def arrived() -> list[tuple[str, dict[str, Any]]]:
+            lines = path.read_bytes().splitlines()
+            return [(line["message"], line["attributes"]) for line in map(json.loads, lines)]
+
+        yield Place(sink, arrived)
+        sink.close()
+
+
+@contextmanager
 def _tamis(_: Path) -> Iterator[Place]:
     with TamisServer(token=SECRET) as server:
         sink = TamisSink(f"http://{SECRET}@127.0.0.1:{server.port}")
@@ -83,6 +116,9 @@ def _otlp(_: Path, encoding: str = "json") -> Iterator[Place]:
 
 MEMBERS = (
     Member("memory", _memory),
+    Member("file", _file),
+    Member("file-rotated", lambda path: _file(path, "?rotate_bytes=5000&keep=0")),
+    Member("stderr", _stderr),
     Member("tamis", _tamis, is_remote=True, stores_once=True),
     Member("elasticsearch", _elasticsearch, is_remote=True, stores_once=True),
     Member("opensearch", lambda path: _elasticsearch(path, "opensearch"), is_remote=True, stores_once=True),

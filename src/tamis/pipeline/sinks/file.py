@@ -1,8 +1,9 @@
 """A file of JSON lines on this machine, rotated only when asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 from urllib.parse import parse_qsl, unquote
 
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -12,18 +13,22 @@ from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, BatchLimits, Outcome
 from tamis.pipeline.encode import Names, encode_lines
 from tamis.pipeline.logfile import LogFile, LogFileLimits
 from tamis.pipeline.sinks.url import KEY
+from tamis.record.model import Record
 from tamis.settings import Settings
 from tamis.settings.kinds import parse_bool, parse_bytes, parse_int, parse_seconds
 
 SHARED, FILE_MODE = True, 0o640
+Encode: TypeAlias = Callable[[Sequence[Record]], bytes]
 _Value = TypeVar("_Value")
 
-_NAMES: dict[str, Names] = {"json": "tamis", "ecs": "ecs", "otel": "otel"}
+NAMES_BY_FORMAT: dict[str, Names] = {"json": "tamis", "ecs": "ecs", "otel": "otel"}
 _OPTIONS = ("compress", "format", "keep", "mode", "rotate_bytes", "rotate_s", "shared")
 
 
 class FileSink:
-    """Appends each batch as lines. Several processes may share the file (`LogFile`)."""
+    """Appends each batch as lines. Several processes may share the file (`LogFile`). `encode` makes the lines: as
+    many of each record as it likes, each ended by a newline.
+    """
 
     spooled = False
 
@@ -32,7 +37,7 @@ class FileSink:
         path: Path | str,
         limits: LogFileLimits = LogFileLimits(),  # noqa: B008  # frozen
         *,
-        names: Names = "tamis",
+        encode: Encode = encode_lines,
         shared: bool = SHARED,
         mode: int = FILE_MODE,
         clock: Clock = SYSTEM_CLOCK,
@@ -40,19 +45,27 @@ class FileSink:
         self.path = Path(path).absolute()
         self.name = f"file {self.path}"
         self.limits: BatchLimits = AT_ONCE
-        self._names = names
+        self.encode = encode
         self._file = LogFile(self.path, limits, shared=shared, mode=mode, clock=clock)
 
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Write the records, whole lines or nothing; those after a failure are to be sent again."""
-        data = encode_lines(batch.records, self._names)
+        data = self.encode(batch.records)
         try:
             done = self._file.write(data, timeout_s=timeout_s)
         except DiskError as error:
             raise SinkUnavailableError(self.name, str(error)) from error
         if done == len(data):
             return DELIVERED
-        return Outcome(retry=batch.records[data.count(b"\n", 0, done) :])
+        return Outcome(retry=batch.records[self._count(batch.records, done) :])
+
+    def _count(self, records: Sequence[Record], written: int) -> int:
+        """How many of the records so many bytes are."""
+        for number, record in enumerate(records):
+            if written <= 0:
+                return number
+            written -= len(self.encode([record]))
+        return len(records)
 
     def close(self) -> None:
         """Let go of the file; waits a little for what is being compressed."""
@@ -89,7 +102,7 @@ def _created(url: str, path: Path, options: dict[str, str]) -> FileSink:
         try:
             return default if given is None else parse(given)
         except (ValueError, KeyError) as error:
-            reason = f"must be one of {', '.join(_NAMES)}" if isinstance(error, KeyError) else error
+            reason = f"must be one of {', '.join(NAMES_BY_FORMAT)}" if isinstance(error, KeyError) else error
             raise _wrong(url, f"{name}={given!r} {reason}") from None
 
     try:
@@ -104,7 +117,7 @@ def _created(url: str, path: Path, options: dict[str, str]) -> FileSink:
     return FileSink(
         path,
         limits,
-        names=parsed("format", "tamis", _NAMES.__getitem__),
+        encode=partial(encode_lines, names=parsed("format", "tamis", NAMES_BY_FORMAT.__getitem__)),
         shared=parsed("shared", SHARED, parse_bool),
         mode=parsed("mode", FILE_MODE, _parse_mode),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from tamis.embed.log_record import RECORD_NAMES
 from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, Outcome
+from tamis.pipeline.stacktrace import print_exception
 from tamis.record.model import Record
 from tamis.record.severity import severity
 
@@ -62,7 +63,7 @@ def to_log_record(record: Record) -> logging.LogRecord:
         }
     )
     exception = _table(attributes.get("exception"))
-    made.exc_text = _print_exception(exception) if exception else None
+    made.exc_text = print_exception(exception) if exception else None
     return made
 
 
@@ -74,13 +75,3 @@ def python_level(level: str | None) -> int:
 
 def _table(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _print_exception(exception: Mapping[str, Any]) -> str:
-    lines = []
-    if cause := _table(exception.get("cause")):
-        lines += [_print_exception(cause), "", "The above exception led to this one:", ""]
-    for frame in exception.get("frames") or ():
-        lines.append(f'  File "{frame.get("file")}", line {frame.get("line")}, in {frame.get("function")}')
-    lines.append(f"{exception.get('type')}: {exception.get('message')}")
-    return "\n".join(lines)

@@ -35,7 +35,10 @@ def build_dispatcher(
     metrics, queue = LogMetrics(), queue_limits(settings.log)
     deliveries = [
         create_delivery(settings, sink, origin, metrics=metrics, diagnostics=diagnostics, clock=clock)
-        for sink in create_sinks(settings, sinks)
+        for sink in [
+            *create_sinks(settings, sinks),
+            *create_alerts(settings, origin, diagnostics=diagnostics, clock=clock),
+        ]
     ]
     chain = [*processors, *create_processors(settings, diagnostics)]
     return Dispatcher(
@@ -100,6 +103,15 @@ def create_sinks(settings: Settings, sinks: Iterable[str | Sink]) -> Sequence[Si
         sink = item if not isinstance(item, str) else _module("sinks").create_sink(item, settings)
         found.setdefault(sink.name, sink)
     return list(found.values())
+
+
+def create_alerts(
+    settings: Settings, origin: Origin, *, diagnostics: Diagnostics, clock: Clock = SYSTEM_CLOCK
+) -> Sequence[Sink]:
+    """The sink that watches for alerts, when settings name a channel to tell."""
+    if not settings.alert.channels:
+        return ()
+    return (_module("alerts.build").create_alerts(settings, origin, diagnostics=diagnostics, clock=clock),)
 
 
 def create_processors(settings: Settings, diagnostics: Diagnostics) -> Sequence[Processor]:

@@ -1,5 +1,6 @@
 """Settings: one table, one order of precedence (argument, environment, TOML file, default)."""
 
+from tamis.settings.alerts import AlertSettings
 from tamis.settings.load import ResolvedRow, Settings, load_settings
 from tamis.settings.parts import (
     AuditSettings,
@@ -17,6 +18,7 @@ from tamis.settings.table import TABLE, Row
 
 __all__ = [
     "TABLE",
+    "AlertSettings",
     "AuditSettings",
     "ClientSettings",
     "EncryptSettings",

@@ -11,6 +11,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tamis.errors import ConfigError
+from tamis.settings.alerts import AlertSettings
 from tamis.settings.parts import (
     AuditSettings,
     ClientSettings,
@@ -63,6 +64,7 @@ class Settings:
     suppress: SuppressSettings = field(default_factory=SuppressSettings)
     redact: RedactSettings = field(default_factory=RedactSettings)
     encrypt: EncryptSettings = field(default_factory=EncryptSettings)
+    alert: AlertSettings = field(default_factory=AlertSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -121,6 +123,7 @@ def load_settings(
         suppress=SuppressSettings(**_of_part("suppress", parsed)),
         redact=RedactSettings(**_of_part("redact", parsed)),
         encrypt=EncryptSettings(**_of_part("encrypt", parsed)),
+        alert=AlertSettings(**_of_part("alert", parsed)),
         sources=sources,
         warnings=tuple(_unknown_names(environ)),
     )

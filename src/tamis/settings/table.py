@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import cast
 
+from tamis.settings.alerts import AlertSettings
 from tamis.settings.fields import Spec
 from tamis.settings.kinds import Kind
 from tamis.settings.parts import (
@@ -32,6 +33,7 @@ PARTS: Mapping[str, type] = {
     "suppress": SuppressSettings,
     "redact": RedactSettings,
     "encrypt": EncryptSettings,
+    "alert": AlertSettings,
 }
 
 

@@ -1,0 +1,1 @@
+"""Alerts: what is watched for, when it is told, and to whom."""

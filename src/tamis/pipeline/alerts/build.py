@@ -1,0 +1,47 @@
+"""From settings to the sink that watches for alerts."""
+
+from collections.abc import Sequence
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.alerts.channels import create_channel
+from tamis.pipeline.alerts.rules import make_rules
+from tamis.pipeline.alerts.sink import AlertSink
+from tamis.pipeline.alerts.watch import AlertLimits, Watch
+from tamis.pipeline.base import Sink
+from tamis.pipeline.build import create_delivery
+from tamis.pipeline.captured import Origin
+from tamis.pipeline.delivery.delivery import Delivery
+from tamis.pipeline.metrics import LogMetrics
+from tamis.settings import Settings
+from tamis.telemetry.diagnostics import Diagnostics
+
+
+def create_alerts(
+    settings: Settings,
+    origin: Origin,
+    *,
+    channels: Sequence[Sink] = (),
+    diagnostics: Diagnostics | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> AlertSink:
+    """What part `alert` says, with `channels` beside those it names. ConfigError names what is wrong. What
+    becomes of alerts is counted apart from records.
+    """
+    alert = settings.alert
+    rules = make_rules(alert.threshold_errors, alert.rules, clock=clock)
+    limits = AlertLimits(window_s=alert.window_s, cooldown_s=alert.cooldown_s, lines_max=alert.lines_max)
+    diagnostics, metrics = diagnostics or Diagnostics(clock=clock), LogMetrics()
+
+    def deliver(channel: Sink, owner: Origin) -> Delivery:
+        return create_delivery(
+            settings, channel, owner, metrics=metrics, diagnostics=diagnostics, clock=clock
+        )
+
+    return AlertSink(
+        lambda: Watch(rules, limits, service=origin.service or "python", host=origin.host or "", clock=clock),
+        [*channels, *(create_channel(url) for url in alert.channels)],
+        deliver,
+        origin,
+        metrics=metrics,
+        clock=clock,
+    )

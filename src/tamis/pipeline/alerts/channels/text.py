@@ -1,0 +1,41 @@
+"""An alert as text for people."""
+
+from datetime import UTC, datetime
+
+from tamis.clock import NS_PER_S
+from tamis.pipeline.alerts.alert import Alert, Line
+
+TITLES = {"firing": "ALERT", "going_on": "STILL", "over": "OVER"}
+
+
+def print_alert(alert: Alert) -> str:
+    """The whole of it: summary, groups, lines."""
+    parts = [
+        alert.summary,
+        "",
+        f"service {alert.service} on {alert.host}, rule {alert.rule}",
+        f"first {print_time(alert.began)}, last {print_time(alert.last)}, {alert.count:,} so far",
+    ]
+    if alert.groups:
+        parts += ["", "By shape:"]
+        parts += [f"{group.count:>7,}  {group.shape[:200]}  ({group.pattern})" for group in alert.groups]
+    if alert.lines:
+        parts += ["", "Lines:", *map(print_line, alert.lines)]
+    return "\n".join(parts)
+
+
+def print_line(line: Line) -> str:
+    """One record on one line, its exception and ids behind it."""
+    text = f"{print_time(line.timestamp)} {line.level} {line.logger or '-'}: {' '.join(line.message.split())}"
+    if line.error:
+        text += f" | {' '.join(line.error.split())}"
+    if line.correlation_id:
+        text += f" | correlation_id={line.correlation_id}"
+    return text
+
+
+def print_time(stamp: int) -> str:
+    """RFC 3339 with milliseconds."""
+    seconds, rest = divmod(stamp, NS_PER_S)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{rest // 1_000_000:03d}Z"

@@ -1,0 +1,132 @@
+"""`AlertSink`: a sink that looks at every record, and sends what it has to tell through deliveries of its own."""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.alerts.alert import Alert, to_record
+from tamis.pipeline.alerts.watch import Watch
+from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, Outcome, Sink
+from tamis.pipeline.captured import Origin
+from tamis.pipeline.chain import Passed
+from tamis.pipeline.delivery.delivery import Delivery
+from tamis.pipeline.fork import watch_forks
+from tamis.pipeline.metrics import LogMetrics
+from tamis.pipeline.parcel import Parcel, encode_records
+from tamis.pipeline.worker import Worker
+from tamis.record.severity import severity
+
+Deliver = Callable[[Sink, Origin], Delivery]
+"""Puts a delivery (queue, spool, breaker, retry) in front of a channel."""
+_IDLE_S = 60.0
+_CLOSE_S = 5.0
+
+
+class AlertSink:
+    """Stands behind the chain like any sink, so that what it tells is redacted. Looking costs microseconds; each
+    channel is a sink behind a `Delivery` of its own, so a mail server that hangs delays nothing, what could not be
+    told is tried again, and stands in the spool meanwhile. The channels' deliveries begin with the first alert.
+    """
+
+    name = "alerts"
+    limits = AT_ONCE
+    spooled = False
+
+    def __init__(
+        self,
+        make_watch: Callable[[], Watch],
+        channels: Sequence[Sink],
+        deliver: Deliver,
+        origin: Origin,
+        *,
+        metrics: LogMetrics,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.channels, self.metrics = tuple(channels), metrics
+        self._make_watch, self._deliver, self._origin, self._clock = make_watch, deliver, origin, clock
+        self.failures = 0
+        """Records that a rule could not be asked about."""
+        self._numbers = itertools.count(1)
+        self._worker = Worker("tamis alerts", self._turn, failed=self._turn_failed, clock=clock)
+        self._start()
+        watch_forks(self)
+
+    def _start(self) -> None:
+        """Everything that belongs to one process."""
+        self._lock, self._watch = threading.Lock(), self._make_watch()
+        self._deliveries: list[Delivery] | None = None
+
+    def after_fork(self) -> None:
+        """In the child: nothing has happened yet."""
+        self._origin = replace(self._origin, process_id=os.getpid(), process=os.urandom(4).hex())
+        self._worker.renew()
+        self._start()
+
+    def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
+        """Look at each record."""
+        with self._lock:
+            for record in batch.records:
+                try:
+                    alerts = self._watch.look(record)
+                except (
+                    Exception
+                ):  # a rule is the user's: a record it cannot be asked about is no reason to stop
+                    self.failures += 1
+                    continue
+                self._tell(alerts)
+        return DELIVERED
+
+    def tick(self) -> None:
+        """Tell what is due: that something goes on, or is over."""
+        with self._lock:
+            self._tell(self._watch.due())
+
+    def wait(self, timeout_s: float) -> bool:
+        """Until every alert so far was told, or is safe in the spool; whether it was in time."""
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        deliveries = self._deliveries or []
+        marks = [(delivery, delivery.hurry()) for delivery in deliveries]
+        waited = [delivery.wait(mark, deadline_s) for delivery, mark in marks]
+        return all(waited)
+
+    def close(self) -> None:
+        """Tell what is still to be told, for a few seconds; the rest stands in the spool. `send` may follow."""
+        with self._lock:
+            deliveries, self._deliveries = self._deliveries or [], None
+        deadline_s = self._clock.monotonic_s() + _CLOSE_S
+        for delivery in deliveries:
+            delivery.hurry()
+        for delivery in deliveries:
+            delivery.close(deadline_s)
+            delivery.detach()
+
+    def _tell(self, alerts: Sequence[Alert]) -> None:
+        """Hand alerts to each channel's delivery. Under the lock."""
+        if not alerts:
+            return
+        if self._deliveries is None:
+            self._deliveries = [self._deliver(channel, self._origin) for channel in self.channels]
+        now_ns, now_s = self._clock.now_ns(), self._clock.monotonic_s()
+        for alert in alerts:
+            origin, number = self._origin, next(self._numbers)
+            record = to_record(
+                alert, now_ns, process=origin.process, process_id=origin.process_id, sequence=number
+            )
+            form, payload = encode_records([record])
+            self.metrics.pass_on(Passed([record], made=1), len(payload))
+            for delivery in self._deliveries:
+                delivery.offer(Parcel([record], form, payload, severity("CRITICAL"), now_s))
+        if self._worker.ensure():
+            self._worker.wake()
+
+    def _turn(self) -> float:
+        self.tick()
+        with self._lock:
+            wait_s = self._watch.due_in_s()
+        return _IDLE_S if wait_s is None else min(max(wait_s, 0.05), _IDLE_S)
+
+    def _turn_failed(self, _error: BaseException) -> None:
+        self.failures += 1

@@ -60,9 +60,7 @@ class Diagnostics:
         self._here.is_telling = True
         try:
             self.write(f"tamis: {sentence}{more}")
-        except (
-            Exception
-        ):  # whoever reads has gone away, or their callable fails: there is nobody else to tell
+        except Exception:  # whoever reads has gone away, or fails: there is nobody else to tell
             return False
         finally:
             self._here.is_telling = False

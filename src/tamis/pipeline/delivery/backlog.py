@@ -2,23 +2,21 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from tamis.errors import DiskError, NoSpaceError
 from tamis.pipeline.base import BatchLimits
 from tamis.pipeline.delivery.load import NOWHERE, Load, batch_id
 from tamis.pipeline.delivery.older import Older
+from tamis.pipeline.delivery.room import FULL, choose, fill_of
 from tamis.pipeline.delivery.waiting import Lot, Waiting
-from tamis.pipeline.limits import QueueLimits, share_of
+from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import SinkMeter
-from tamis.pipeline.parcel import Parcel
+from tamis.pipeline.parcel import Parcel, encode_records
 from tamis.pipeline.spool.spool import Spool
-from tamis.record.model import Record
-from tamis.record.severity import severity
 
 OVERFLOW, DAMAGED = "overflow", "damaged"
-_PYTHON_LEVELS = ((5, 0), (9, 10), (13, 20), (17, 30), (21, 40))
-_FULL = 0.8
 
 OpenSpool = Callable[[], Spool | None]
 Tell = Callable[[str, str], object]
@@ -68,9 +66,7 @@ class Backlog:
     @property
     def is_full(self) -> bool:
         """Whether records that come now are in danger of being dropped."""
-        tail, limits = self._tail, self.limits
-        is_long = tail.records >= limits.records_max * _FULL or tail.bytes >= limits.bytes_max * _FULL
-        return is_long and self.is_private
+        return self.is_private and fill_of(self._tail, self.limits) >= FULL
 
     @property
     def is_empty(self) -> bool:
@@ -104,16 +100,13 @@ class Backlog:
             if self._spool is None or not self._store_older(self._spool):
                 return NOWHERE
             return self._spool.append(parcel, sync=sync)
-        except NoSpaceError as error:
-            self._tell("spool", f"the spool of {self.name} has no room: records wait in memory; {error}")
         except DiskError as error:
-            self._tell("spool", f"the spool of {self.name} fails: records wait in memory; {error}")
+            trouble = "has no room" if isinstance(error, NoSpaceError) else "fails"
+            self._tell("spool", f"the spool of {self.name} {trouble}: records wait in memory; {error}")
         return NOWHERE
 
     def _store_older(self, spool: Spool) -> bool:
         """What came while the spool refused goes in first; whether it is all in."""
-        from tamis.pipeline.parcel import encode_records
-
         places = list(self._tail.lots_nowhere()) if self.is_private else []
         if places and self._tail_from is None:
             self._begin_tail(spool)
@@ -128,11 +121,8 @@ class Backlog:
         return True
 
     def _is_over(self, parcel: Parcel) -> bool:
-        tail, limits = self._tail, self.limits
-        return bool(tail.records) and (
-            tail.records + len(parcel.records) > limits.records_max
-            or tail.bytes + parcel.bytes > limits.bytes_max
-        )
+        fill = fill_of(self._tail, self.limits, records=len(parcel.records), size=parcel.bytes)
+        return bool(self._tail.records) and fill > 1
 
     def _forget_tail(self) -> None:
         """The spool has it: it is read back when its turn comes."""
@@ -143,10 +133,7 @@ class Backlog:
 
     def _keep_in_memory(self, parcel: Parcel) -> int:
         self.is_private = True
-        kept = parcel.records
-        fill = self._fill(len(kept), parcel.bytes)
-        if fill > _FULL:
-            kept = self._choose(parcel)
+        kept = choose(parcel, self._tail, self.limits)
         dropped = len(parcel.records) - len(kept)
         self.meter.offer(queued=len(kept), dropped=Counter({OVERFLOW: dropped}) if dropped else None)
         if dropped:
@@ -155,23 +142,6 @@ class Backlog:
             size = parcel.bytes * len(kept) // len(parcel.records)
             self._tail.add(Lot(kept, NOWHERE, size, parcel.severity, parcel.since_s))
         return len(kept)
-
-    def _fill(self, records: int, size: float) -> float:
-        """How full memory is with so much more."""
-        limits = self.limits
-        return max(
-            (self._tail.records + records) / max(limits.records_max, 1),
-            (self._tail.bytes + size) / max(limits.bytes_max, 1),
-        )
-
-    def _choose(self, parcel: Parcel) -> list[Record]:
-        """The records of a parcel for which there is room, each by its level, in order."""
-        each = parcel.bytes / len(parcel.records)
-        kept: list[Record] = []
-        for record in parcel.records:
-            if self._fill(len(kept) + 1, each * (len(kept) + 1)) <= share_of(_python_level(record)):
-                kept.append(record)
-        return kept
 
     # Going out
 
@@ -208,21 +178,15 @@ class Backlog:
 
     def mark(self, load: Load) -> None:
         """The load is about to be sent."""
-        with self._lock:
-            if self._spool is not None and load.spooled:
-                try:
-                    self._spool.mark(load.id, load.ordinals)
-                except DiskError as error:
-                    self._tell("spool", f"the spool of {self.name} fails: {error}")
+        with self._telling_failures() as spool:
+            if spool is not None and load.spooled:
+                spool.mark(load.id, load.ordinals)
 
     def prepare(self) -> None:
         """Between two batches: make ready what takes time."""
-        with self._lock:
-            if self._spool is not None:
-                try:
-                    self._spool.prepare()
-                except DiskError as error:
-                    self._tell("spool", f"the spool of {self.name} fails: {error}")
+        with self._telling_failures() as spool:
+            if spool is not None:
+                spool.prepare()
 
     def close(self) -> int:
         """Let the spool go; how many records stood in memory alone, and are gone."""
@@ -290,19 +254,19 @@ class Backlog:
                 self._settle(range(at, stop))
 
     def _settle(self, ordinals: Sequence[int]) -> None:
+        with self._telling_failures() as spool:
+            if spool is not None:
+                spool.settle(ordinals)
+
+    @contextmanager
+    def _telling_failures(self) -> Iterator[Spool | None]:
+        """The spool for a note in it, which may fail: then more is sent again after a crash."""
         with self._lock:
-            if self._spool is not None:
-                try:
-                    self._spool.settle(ordinals)
-                except DiskError as error:
-                    self._tell("spool", f"the spool of {self.name} fails: {error}")
+            try:
+                yield self._spool
+            except DiskError as error:
+                self._tell("spool", f"the spool of {self.name} fails: {error}")
 
 
 def _lot(parcel: Parcel, first: int) -> Lot:
     return Lot(parcel.records, first, parcel.bytes, parcel.severity, parcel.since_s)
-
-
-def _python_level(record: Record) -> int:
-    """The record's level on Python's scale, rounded."""
-    number = severity(record.level or "")
-    return next((level for below, level in _PYTHON_LEVELS if number < below), 50) if number else 20

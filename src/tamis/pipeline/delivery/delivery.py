@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -12,6 +11,7 @@ from tamis.pipeline.captured import Origin
 from tamis.pipeline.delivery.adoption import Adoption
 from tamis.pipeline.delivery.backlog import Backlog
 from tamis.pipeline.delivery.dead import DeadLetters
+from tamis.pipeline.delivery.lanes import Lanes
 from tamis.pipeline.delivery.sender import Lane, Sender
 from tamis.pipeline.limits import DeliveryLimits, QueueLimits
 from tamis.pipeline.metrics import LogMetrics
@@ -23,8 +23,6 @@ from tamis.pipeline.worker import Worker
 from tamis.resilience.machine import BreakerState
 from tamis.telemetry.diagnostics import Diagnostics
 
-CLOSED = "closed"
-"""The reason for records that could not be sent before the end, and stand in no spool."""
 _IDLE_S = 0.5
 _POLL_S = 0.002
 
@@ -79,27 +77,25 @@ class Delivery:
         """Everything that belongs to one process."""
         self._alone, self._counting = Alone(self._clock), threading.Lock()
         self._hurry_to = self._came = self._went = 0
-        self._adopted_turn = self._closed = False
+        self._closed = False
         self.meter = meter = self._metrics.attach(self.sink.name)
         tell, clock = self._diagnostics.tell, self._clock
-        self._own = Lane(
-            Backlog(
-                self.sink.name,
-                meter,
-                self.queue,
-                prefix=self._prefix(),
-                open_spool=self._open_spool,
-                tell=tell,
-                lost=self._gone,
-            )
+        backlog = Backlog(
+            self.sink.name,
+            meter,
+            self.queue,
+            prefix=self._prefix(),
+            open_spool=self._open_spool,
+            tell=tell,
+            lost=self._gone,
         )
+        self._own = Lane(backlog)
         self._sender = Sender(
             self.sink, meter, self.limits, dead=self._dead, finished=self._finished, tell=tell, clock=clock
         )
-        is_spooled = self.store is not None and self.sink.spooled
-        self._adoption = (
-            Adoption(self.store, meter, tell=tell, clock=clock) if self.store and is_spooled else None
-        )
+        store = self.store if self.sink.spooled else None
+        adoption = None if store is None else Adoption(store, meter, tell=tell, clock=clock)
+        self._lanes = Lanes(self._own, self._sender, adoption=adoption, prefix=self._prefix, clock=clock)
 
     # What the dispatcher calls
 
@@ -140,7 +136,7 @@ class Delivery:
 
     def wait(self, mark: int, deadline_s: float) -> bool:
         """Until all before the mark is done with, or is safe in the spool while the sink is away; whether it is."""
-        while self._went < mark and not (self._sender.is_failing and self._is_safe()):
+        while self._went < mark and not (self._sender.is_failing and self._lanes.is_safe):
             left_s = deadline_s - self._clock.monotonic_s()
             if left_s <= 0 or self._alone.is_mine:
                 return False
@@ -178,12 +174,17 @@ class Delivery:
         self._closed = True
         self._worker.stop()
         with self._alone.hold(max(deadline_s, self._clock.monotonic_s() + _POLL_S)):
-            lost = self._leave(self._own)
-            if self._adoption is not None:
-                self._adoption.leave()
+            lost = self._lanes.leave()
+            with self._counting:
+                self._went = self._came
+        if lost:
+            self._diagnostics.tell(
+                f"closed {self.sink.name}",
+                f"{lost:,} records could not be delivered to {self.sink.name} at the end",
+            )
         if self._dead is not None:
             self._dead.close()
-        self._call("close", self.sink.close)
+        self._close_sink()
         return not lost
 
     def health(self) -> DeliveryHealth:
@@ -203,9 +204,7 @@ class Delivery:
         """In the child: nothing waits, and connections are the parent's."""
         self._origin = origin
         self._worker.renew()
-        if self._adoption is not None:
-            self._adoption.after_fork()
-        self._own.backlog.abandon()
+        self._lanes.abandon()
         if self._dead is not None:
             self._dead.after_fork(new_begin(self.sink.name, origin.process, self._clock))
         self._start()
@@ -219,32 +218,10 @@ class Delivery:
 
     def _step(self, *, hurry: bool, own_only: bool) -> float:
         """Send one load if one is due; seconds to wait before the next step."""
-        now_s = self._clock.monotonic_s()
-        if now_s < self._sender.not_before_s:
-            return self._sender.not_before_s - now_s
-        if self._adoption is not None and not own_only and not self._sender.is_failing:
-            self._adoption.look(prefix=self._prefix(), own=self._own.backlog)
-        lane = self._next_lane(now_s, hurry=hurry, own_only=own_only)
-        if lane is None:
-            self._own.backlog.prepare()
-            due_s = self._own.backlog.due_in_s(self.sink.limits, now_s)
-            return _IDLE_S if due_s is None else min(max(due_s, 0.001), _IDLE_S)
         if self._reopen:
             self._reopen = False
-            self._call("close", self.sink.close)
-        return self._sender.try_first(lane)
-
-    def _next_lane(self, now_s: float, *, hurry: bool, own_only: bool) -> Lane | None:
-        """The lane whose first load is to be sent now; the two take turns."""
-        lanes = [self._own]
-        adopted = self._adoption.lane if self._adoption is not None and not own_only else None
-        if adopted is not None:
-            lanes.insert(0 if self._adopted_turn else 1, adopted)
-        for lane in lanes:
-            if lane.next_load(self.sink.limits, now_s=now_s, hurry=hurry) is not None:
-                self._adopted_turn = lane is self._own
-                return lane
-        return None
+            self._close_sink()
+        return self._lanes.step(hurry=hurry, own_only=own_only)
 
     def _finished(self, lane: Lane, records: int) -> None:
         if lane is self._own:
@@ -261,39 +238,17 @@ class Delivery:
             return None
         return self.store.create(self._origin.process)
 
-    def _is_safe(self) -> bool:
-        """Whether all that waits stands in the spool."""
-        backlog = self._own.backlog
-        if backlog.spool is None or backlog.is_private:
-            return False
-        return all(load.spooled == len(load.records) for load in self._own.begun.copy())
-
-    def _leave(self, lane: Lane) -> int:
-        """What is not sent stands in the spool, or is gone; how many records are gone."""
-        lost = sum(len(load.records) - load.spooled for load in lane.begun)
-        lane.begun.clear()
-        lost += lane.backlog.close()
-        with self._counting:
-            self._went = self._came
-        if lost:
-            self.meter.drop(CLOSED, queued=lost)
-            self._diagnostics.tell(
-                f"closed {self.sink.name}",
-                f"{lost:,} records could not be delivered to {self.sink.name} at the end",
-            )
-        return lost
-
     # Edges
 
     def _prefix(self) -> str:
         """One for each delivery: no batch id is ever used for two batches."""
         return f"{self._origin.process}-{os.urandom(4).hex()}"
 
-    def _call(self, what: str, function: Callable[[], object]) -> None:
+    def _close_sink(self) -> None:
         try:
-            function()
+            self.sink.close()
         except Exception as error:  # a sink's edge: that it cannot close is no reason to lose anything
-            self._diagnostics.tell(f"{what} {self.sink.name}", f"{self.sink.name}: {what} failed: {error}")
+            self._diagnostics.tell(f"close {self.sink.name}", f"{self.sink.name} cannot close: {error}")
 
     def _turn_failed(self, error: BaseException) -> None:
         self._metrics.fail(restarted=not isinstance(error, Exception))

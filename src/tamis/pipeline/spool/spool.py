@@ -16,7 +16,7 @@ from tamis.errors import DiskError, NoSpaceError
 from tamis.pipeline.limits import SpoolLimits
 from tamis.pipeline.parcel import Parcel
 from tamis.pipeline.spool import frames
-from tamis.pipeline.spool.contents import Part, Stored, read_contents, read_stored
+from tamis.pipeline.spool.contents import Contents, Part, Stored, read_contents, read_stored
 from tamis.pipeline.spool.place import part_name, part_names, remove_folder, size_of
 from tamis.pipeline.spool.quarantine import Quarantine
 from tamis.pipeline.spool.ranges import Ranges, runs_of
@@ -222,20 +222,25 @@ class Spool:
                     self._disk, part, self.settled, start=start, damaged=self.quarantine.keep
                 )
 
-    @classmethod
-    def open_spool(
-        cls, disk: Disk, lock: FolderLock, *, limits: SpoolLimits | None = None, clock: Clock = SYSTEM_CLOCK
-    ) -> "Spool":
-        """A spool that another process left, which we hold. Reads all of it once."""
-        quarantine = Quarantine(disk, lock.path)
-        found = read_contents(disk, lock.path, damaged=quarantine.keep)
-        begin = found.begin or frames.Begin(sink="", process="", process_id=0, began_ns=clock.now_ns())
-        spool = cls(disk, lock, begin, limits=limits, clock=clock)
-        spool._parts, spool.settled, spool.marks = found.parts, found.settled, found.marks
-        spool.quarantine, spool.next_ordinal = quarantine, found.next_ordinal
-        spool._part_number = max((int(part.path.stem) for part in found.parts), default=0)
-        spool._sealed_bytes = size_of(disk, lock.path)
-        return spool
+    def take_over(self, contents: Contents) -> None:
+        """Go on from what the files say that are there already."""
+        self._parts, self.settled, self.marks = contents.parts, contents.settled, contents.marks
+        self.next_ordinal = contents.next_ordinal
+        self._part_number = max((int(part.path.stem) for part in contents.parts), default=0)
+        self._sealed_bytes = size_of(self._disk, self.folder)
+
+
+def open_spool(
+    disk: Disk, lock: FolderLock, *, limits: SpoolLimits | None = None, clock: Clock = SYSTEM_CLOCK
+) -> Spool:
+    """A spool that another process left, which we hold. Reads all of it once."""
+    quarantine = Quarantine(disk, lock.path)
+    contents = read_contents(disk, lock.path, damaged=quarantine.keep)
+    begin = contents.begin or frames.Begin(sink="", process="", process_id=0, began_ns=clock.now_ns())
+    spool = Spool(disk, lock, begin, limits=limits, clock=clock)
+    spool.quarantine = quarantine
+    spool.take_over(contents)
+    return spool
 
 
 def new_begin(sink: str, process: str, clock: Clock) -> frames.Begin:

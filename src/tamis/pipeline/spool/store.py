@@ -17,7 +17,7 @@ from tamis.pipeline.spool.place import (
     sink_key,
     size_of,
 )
-from tamis.pipeline.spool.spool import Spool, new_begin
+from tamis.pipeline.spool.spool import Spool, new_begin, open_spool
 
 _AGAIN_S = 1.0
 
@@ -72,7 +72,7 @@ class SpoolStore:
         """One that was left with something in it; what is empty is removed on the way."""
         for lock in hold_orphans(self.disk, self.place, f"replay to {self.sink}"):
             try:
-                spool = Spool.open_spool(self.disk, lock, limits=self.limits, clock=self._clock)
+                spool = open_spool(self.disk, lock, limits=self.limits, clock=self._clock)
             except BaseException:
                 lock.release()
                 raise

@@ -1,0 +1,38 @@
+"""How full memory is, and which records still have room: the milder go first."""
+
+from tamis.pipeline.delivery.waiting import Waiting
+from tamis.pipeline.limits import QueueLimits, share_of
+from tamis.pipeline.parcel import Parcel
+from tamis.record.model import Record
+from tamis.record.severity import severity
+
+FULL = 0.8
+"""From this share on somebody is refused."""
+_PYTHON_LEVELS = ((5, 0), (9, 10), (13, 20), (17, 30), (21, 40))
+
+
+def fill_of(waiting: Waiting, limits: QueueLimits, *, records: int = 0, size: float = 0.0) -> float:
+    """How full memory is, with so much more; 1 is full."""
+    return max(
+        (waiting.records + records) / max(limits.records_max, 1),
+        (waiting.bytes + size) / max(limits.bytes_max, 1),
+    )
+
+
+def choose(parcel: Parcel, waiting: Waiting, limits: QueueLimits) -> list[Record]:
+    """The records of a parcel for which there is room, each by its level, in order."""
+    if fill_of(waiting, limits, records=len(parcel.records), size=parcel.bytes) <= FULL:
+        return parcel.records
+    each = parcel.bytes / len(parcel.records)
+    kept: list[Record] = []
+    for record in parcel.records:
+        more = len(kept) + 1
+        if fill_of(waiting, limits, records=more, size=each * more) <= share_of(_python_level(record)):
+            kept.append(record)
+    return kept
+
+
+def _python_level(record: Record) -> int:
+    """The record's level on Python's scale, rounded."""
+    number = severity(record.level or "")
+    return next((level for below, level in _PYTHON_LEVELS if number < below), 50) if number else 20

@@ -41,6 +41,8 @@ retention = [{ query = "level:debug", keep = "3d" }]
 | bytes | `65536`, `64KiB` = 65,536, `100MB` = 100,000,000, `1.5GiB`; `off` is 0 |
 | duration | seconds as a number, or `250ms`, `30s`, `5m`, `1h30m`, `3d`, `2w`; `off` is 0 |
 | list | a list of texts; in the environment one text with commas between |
+| list of kinds | a list of these names |
+| regular expressions | a list of texts; in the environment one expression, or a list as JSON |
 | rules | a list of tables with `query` and `keep`; in the environment the same as JSON |
 | path | `~` is the home folder; empty is none |
 """

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tamis.pipeline.base import Processor
-from tamis.pipeline.processors.redact import redact_from
+from tamis.pipeline.processors.encrypt import encrypt_from
+from tamis.pipeline.processors.redact import Redact, redact_from
 from tamis.pipeline.processors.sample import sample_from
 from tamis.pipeline.processors.suppress import suppress_from
 from tamis.settings import Settings
@@ -18,11 +19,18 @@ PROCESSORS: Final[Mapping[str, Make]] = {
     "suppress": lambda settings, _told: (
         suppress_from(settings.suppress) if settings.suppress.enabled else None
     ),
-    "redact": lambda settings, _told: redact_from(settings.redact) if settings.redact.enabled else None,
+    "redact": lambda settings, _told: _redact(settings),
+    "encrypt": lambda settings, told: encrypt_from(settings, told.tell) if settings.encrypt.enabled else None,
 }
 
 
-def make_processors(settings: Settings, diagnostics: Diagnostics) -> list[Processor]:
+def create_processors(settings: Settings, diagnostics: Diagnostics) -> list[Processor]:
     """The processors that the settings ask for, in order. ConfigError names the setting that is wrong."""
     made = (make(settings, diagnostics) for make in PROCESSORS.values())
     return [processor for processor in made if processor is not None]
+
+
+def _redact(settings: Settings) -> Redact | None:
+    """None also when `Encrypt` is there: it masks what is to be masked, and could encrypt nothing after that."""
+    is_wanted = settings.redact.enabled and not settings.encrypt.enabled
+    return redact_from(settings.redact) if is_wanted else None

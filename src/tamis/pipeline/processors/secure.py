@@ -18,7 +18,7 @@ FAILED_MARK: Final = "***REDACTED*** (this record could not be looked at)"
 CACHE_ENTRIES_MAX: Final = 8_192
 CACHED_CHARS_MAX: Final = 160
 _DEPTH_MAX: Final = 64
-_KEPT_NUMBERS: Final = ("process_id",)
+_KEPT: Final = ("process_id",)
 _PLAIN, _NAMED, _COUNTED, _DIRTY = 0, 1, 2, 3
 """What is known of a name: nothing, its value is sensitive, so it is unless it is a number, it holds something
 sensitive itself."""
@@ -136,9 +136,9 @@ class Secure:
 
 def without_content(record: Record) -> Record:
     """What goes on of a record that could not be looked at: where and when it came from, nothing it said."""
-    kept: dict[str, Value] = {
-        name: value for name in _KEPT_NUMBERS if type(value := record.attributes.get(name)) is int
-    }
+    kept: dict[str, Value] = {}
+    if isinstance(record.attributes, dict):
+        kept = {name: value for name in _KEPT if type(value := record.attributes.get(name)) is int}
     return replaced(record, message=FAILED_MARK, attributes=kept)
 
 
@@ -153,4 +153,7 @@ def _free(name: str, taken: Mapping[str, Value]) -> str:
 def _as_json(value: Value) -> str:
     import msgspec
 
-    return msgspec.json.encode(value).decode("utf-8")
+    try:
+        return msgspec.json.encode(value).decode("utf-8")
+    except (TypeError, ValueError, RecursionError, msgspec.EncodeError):  # lone surrogates, cycles
+        return str(value)

@@ -1,14 +1,16 @@
 """Everything sensitive in a text, found at once and replaced."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from tamis.keys.envelope import TEXT_ENVELOPE, TEXT_PREFIX
 from tamis.pipeline.processors.patterns.base import Pattern, Span
 from tamis.pipeline.processors.patterns.hints import LETTERS_MIN, look
 
-_Found: TypeAlias = tuple[int, int, Pattern | None]
+_Found: TypeAlias = tuple[int, int, Pattern]
 Replace: TypeAlias = Callable[[str, str, str], str]
 """Takes kind, the pattern's mask and the sensitive text; what is to stand there instead."""
 
@@ -51,20 +53,22 @@ class Detector:
         """Kind and place of everything sensitive, in the order of the text."""
         return [(pattern.kind, (start, end)) for start, end, pattern in self._find(text)]
 
-    def _find(self, text: str) -> list[tuple[int, int, Pattern]]:
+    def _find(self, text: str) -> "list[_Found]":
         hints = look(text)
-        taken = _merged((), _secured_spans(text), None)
+        secured = _secured_spans(text)
+        taken: list[_Found] = []
         for pattern in self.patterns:
             if not pattern.hint or hints & pattern.hint:
                 spans = sorted(
-                    span for span in pattern.find(text) if text[span[0] : span[1]] not in self._masks
+                    (start, end)
+                    for start, end in pattern.find(text)
+                    if text[start:end] not in self._masks and not _cuts(secured, start, end)
                 )
-                if spans:
-                    taken = _merged(taken, spans, pattern)
-        return [(start, end, pattern) for start, end, pattern in taken if pattern is not None]
+                taken = _merged(taken, spans, pattern) if spans else taken
+        return taken
 
 
-def _merged(taken: Sequence[_Found], spans: Iterable[Span], pattern: Pattern | None) -> list[_Found]:
+def _merged(taken: Sequence[_Found], spans: Iterable[Span], pattern: Pattern) -> list[_Found]:
     """Spans put between those that are taken already; what overlaps one of these is left out. Linear."""
     merged: list[_Found] = []
     at = 0
@@ -78,13 +82,23 @@ def _merged(taken: Sequence[_Found], spans: Iterable[Span], pattern: Pattern | N
     return [*merged, *taken[at:]]
 
 
+def _cuts(secured: list[Span], start: int, end: int) -> bool:
+    """Whether a span has something of what was secured in it, and not all of it with something else."""
+    first = bisect_right(secured, start, key=itemgetter(1))
+    last = bisect_left(secured, end, key=itemgetter(0)) - 1
+    if first > last:
+        return False
+    is_whole = start <= secured[first][0] and secured[last][1] <= end
+    return not is_whole or secured[first] == (start, end)
+
+
 def _secured_spans(text: str) -> list[Span]:
     if TEXT_PREFIX not in text and HASH_MARK not in text:
         return []
     return [match.span() for match in _SECURED.finditer(text)]
 
 
-def _replaced(text: str, found: Sequence[tuple[int, int, Pattern]], replace: Replace) -> str:
+def _replaced(text: str, found: Sequence[_Found], replace: Replace) -> str:
     parts: list[str] = []
     at = 0
     for start, end, pattern in found:

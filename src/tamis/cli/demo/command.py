@@ -143,17 +143,17 @@ def _print_accounts(accounts: list[tuple[str, Account | None]]) -> int:
         if account is None:
             print(f"  {name:9} fell over; what it had spooled, the next one sent")
             continue
-        lost = account.sent - account.delivered
+        lost = account.sent - account.delivered - account.sampled
         left = {
             "spooled": account.spooled,
             "queued": account.queued,
             "refused": account.dead_lettered,
-            "suppressed": account.suppressed,
             "errors": account.errors,
         }
         told = "".join(f", {number:,} {name}" for name, number in left.items() if number)
         print(
-            f"  {name:9} {account.sent:,} sent, {account.delivered:,} delivered, {account.dropped:,} dropped{told}"
+            f"  {name:9}{account.sent:>7,} sent,{account.delivered:>7,} delivered,{account.sampled:>5,} sampled out, "
+            f"{account.dropped:,} dropped{told}"
         )
         is_whole = is_whole and not lost
     return int(Exit.DONE if is_whole else Exit.FOUND)

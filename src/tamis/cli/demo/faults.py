@@ -1,6 +1,7 @@
 """The faults of the demonstration, and when each comes: all of it follows from the seed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 
 import msgspec
@@ -32,56 +33,84 @@ class Fault(msgspec.Struct, frozen=True):
     start_s: float
     end_s: float
     told: str
+    over: str
+    """How its end is told."""
     query: str
     """What finds its traces."""
     where: dict[str, str] = {}
     """What it hits: the service, brand, region, product, warehouse, as the kind says."""
 
 
-Draw = Callable[[Random, World], tuple[dict[str, str], str, str]]
-"""Where, told, query."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What chance made of a kind of fault."""
+
+    told: str
+    over: str
+    query: str
+    where: dict[str, str]
 
 
-def _slow_bank(chance: Random, world: World) -> tuple[dict[str, str], str, str]:
+Draw = Callable[[Random, World], Drawn]
+
+
+def _slow_bank(chance: Random, world: World) -> Drawn:
     hit = chance.choice(world.customers)
-    brand, region = hit.brand, hit.region
-    told = f"the bank answers late for {brand} cards from {region}"
-    return {"brand": brand, "region": region}, told, "service:payment level>=warning"
+    cards = f"{hit.brand} cards from {hit.region}"
+    return Drawn(
+        told=f"the bank answers late for {cards}",
+        over=f"the bank answers in time again for {cards}",
+        query="service:payment level>=warning",
+        where={"brand": hit.brand, "region": hit.region},
+    )
 
 
-def _bad_release(chance: Random, _: World) -> tuple[dict[str, str], str, str]:
+def _bad_release(chance: Random, _: World) -> Drawn:
     service = chance.choice(sorted(RELEASES))
     before, after = RELEASES[service]
-    where = {"service": service, "from": before, "to": after, "warehouse": chance.choice(WAREHOUSES)}
-    return (
-        where,
-        f"{service} {after} was deployed, and has a bug",
-        f"service:{service} version:={after} level>=error",
+    return Drawn(
+        told=f"{service} {after} was deployed, and has a bug",
+        over=f"{service} was rolled back to {before}",
+        query=f"service:{service} version:={after} level>=error",
+        where={"service": service, "from": before, "to": after, "warehouse": chance.choice(WAREHOUSES)},
     )
 
 
-def _card_leak(chance: Random, _: World) -> tuple[dict[str, str], str, str]:
-    told = "payment writes whole gateway requests, cards and all, into its log; they arrive redacted"
-    return {"operator": chance.choice(("mila", "jonas", "ada"))}, told, '"gateway request"'
-
-
-def _stock_lock(chance: Random, world: World) -> tuple[dict[str, str], str, str]:
-    product = chance.choice(world.products[:4])
-    told = f"a stocktaking holds the row of {product.sku}, and it sells out"
-    return {"sku": product.sku}, told, f'service:stock level>=warning "{product.sku}"'
-
-
-def _mail_refused(chance: Random, _: World) -> tuple[dict[str, str], str, str]:
-    return (
-        {"relay": f"relay-{chance.randint(1, 3)}"},
-        "the mail relay refuses connections",
-        "service:mail level>=warning",
+def _card_leak(chance: Random, _: World) -> Drawn:
+    return Drawn(
+        told="payment logs whole gateway requests, cards and all; they arrive redacted",
+        over="payment logs no gateway requests any more",
+        query='"gateway request"',
+        where={"operator": chance.choice(("mila", "jonas", "ada"))},
     )
 
 
-def _agent_loop(chance: Random, _: World) -> tuple[dict[str, str], str, str]:
-    told = "the agent's order lookup finds nothing, so it asks again and again, for money"
-    return {"index": f"orders-{chance.randint(2, 9)}"}, told, "service:agent level>=warning"
+def _stock_lock(chance: Random, world: World) -> Drawn:
+    sku = chance.choice(world.products[:2]).sku
+    return Drawn(
+        told=f"a stocktaking locks the row of {sku}, which sells out",
+        over=f"the stocktaking of {sku} is done",
+        query=f'service:stock level>=warning "{sku}"',
+        where={"sku": sku},
+    )
+
+
+def _mail_refused(chance: Random, _: World) -> Drawn:
+    return Drawn(
+        told="the mail relay refuses connections",
+        over="the mail relay takes mail again",
+        query="service:mail level>=warning",
+        where={"relay": f"relay-{chance.randint(1, 3)}"},
+    )
+
+
+def _agent_loop(chance: Random, _: World) -> Drawn:
+    return Drawn(
+        told="the agent finds no orders, and asks again and again, for money",
+        over="the agent finds orders again",
+        query="service:agent level>=warning",
+        where={"index": f"orders-{chance.randint(2, 9)}"},
+    )
 
 
 KINDS: dict[str, Draw] = {
@@ -100,7 +129,7 @@ def schedule(seed: int, kinds: Sequence[str] = tuple(KINDS)) -> Iterator[Fault]:
     at_s = chance.uniform(*FIRST_S)
     while True:
         for kind in chance.sample(kinds, len(kinds)):
-            where, told, query = KINDS[kind](chance, world)
+            drawn = KINDS[kind](chance, world)
             end_s = at_s + chance.uniform(*LASTS_S)
-            yield Fault(kind, at_s, end_s, told, query, where)
+            yield Fault(kind, at_s, end_s, drawn.told, drawn.over, drawn.query, drawn.where)
             at_s = end_s + chance.uniform(*QUIET_S)

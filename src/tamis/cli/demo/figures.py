@@ -8,6 +8,7 @@ from typing import Any
 from tamis.cli.target import Ask, Target
 
 SECONDS = 60
+RATE_OVER_S = 10
 NOTABLE = 6
 _NOTABLE = "level>=warning"
 
@@ -22,6 +23,7 @@ class Figures:
     seconds: dict[str, list[int]] = field(default_factory=dict)
     """By service: records in each of the last seconds, oldest first."""
     notable: tuple[dict[str, Any], ...] = ()
+    passed_s: int = SECONDS
 
     @property
     def services(self) -> list[str]:
@@ -36,8 +38,9 @@ class Figures:
             if (service is None or name == service) and (not levels or level in levels)
         )
 
-    def per_s(self, service: str | None = None, over_s: int = 10) -> float:
+    def per_s(self, service: str | None = None) -> float:
         """Records a second of late."""
+        over_s = max(1, min(RATE_OVER_S, self.passed_s))
         series = [self.seconds.get(service, [])] if service is not None else list(self.seconds.values())
         return sum(sum(one[-over_s:]) for one in series) / over_s
 
@@ -52,7 +55,9 @@ def read_figures(target: Target, *, began_s: int, now_s: int) -> Figures:
         Ask("| stats count() as n by service, bin(1s)", start=str(max(since_s, began_s)), end=str(now_s))
     )
     notable = target.search(Ask(_NOTABLE, start=begin), limit=NOTABLE)["records"]
-    return Figures(sum(levels.values()), levels, _by_second(bins, since_s), tuple(reversed(notable)))
+    return Figures(
+        sum(levels.values()), levels, _by_second(bins, since_s), tuple(reversed(notable)), now_s - began_s
+    )
 
 
 def _by_second(answer: dict[str, Any], since_s: int) -> dict[str, list[int]]:

@@ -82,7 +82,7 @@ class ShopProcesses:
 
     def _begin(self, fault: Fault) -> None:
         self.fault = fault
-        self._say(f"fault on: {fault.told}")
+        self._say(f"fault: {fault.told}")
         if fault.kind == "bad-release":
             self._deploy(fault.where["service"], f"deployed, replaces {fault.where['from']}")
         for child in self._children.values():
@@ -90,7 +90,7 @@ class ShopProcesses:
 
     def _end(self, fault: Fault) -> None:
         self.fault = None
-        self._say(f"fault over: {fault.told}")
+        self._say(f"over: {fault.over}")
         for child in self._children.values():
             child.tell(FaultOff(fault.kind))
         if fault.kind == "bad-release":

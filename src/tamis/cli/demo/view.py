@@ -99,7 +99,7 @@ class LiveView:
         """A line above the picture."""
         from rich.text import Text
 
-        style = "yellow" if "fault on" in text or "ended" in text else "dim"
+        style = "yellow" if text.startswith("fault") or "ended" in text else "dim"
         self._live.console.print(Text(visible(text), style=style))
 
     def show(self, figures: Figures, *, passed_s: float, fault: Fault | None, next_in_s: float) -> None:

@@ -10,10 +10,12 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tamis.cli.demo.shop.serving import Handle, Request, answer
+from tamis.cli.demo.shop.serving import Handle, Request, answer, route_of
 from tamis.embed.asgi import AsgiMiddleware
 
 STOP_S = 1
+_ROUTE_KEY = "tamis.route"
+"""Where the middleware looks for the route."""
 
 
 class AsgiService:
@@ -45,6 +47,7 @@ class AsgiService:
         parts = tuple(part for part in request.url.path.split("/") if part)
         body = msgspec.json.decode(content) if content else {}
         asked = Request(request.method, parts, request.url.query, body)
+        request.scope[_ROUTE_KEY] = route_of(asked)
         status, said = await run_in_threadpool(answer, self._handle, asked)
         return JSONResponse(said, status)
 

@@ -56,7 +56,7 @@ class Account(msgspec.Struct, frozen=True, tag="account", kw_only=True):
     queued: int
     dead_lettered: int
     dropped: int
-    suppressed: int
+    sampled: int
     errors: int
 
 

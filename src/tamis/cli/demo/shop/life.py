@@ -173,6 +173,6 @@ def account_of(manager: LoggingManager) -> Account:
         queued=counts.queued,
         dead_lettered=counts.dead_lettered,
         dropped=sum(counts.dropped.values()),
-        suppressed=counts.suppressed + counts.sampled,
+        sampled=counts.suppressed + counts.sampled,
         errors=counts.errors,
     )

@@ -146,7 +146,7 @@ class Payments:
         if self._place.faults.get("card-leak") is None:
             return
         _gateway.warning(
-            "gateway request for order %s: card=%s holder=%s email=%s amount=%.2f",
+            "gateway request for order %s: card=%s email=%s amount=%.2f",
             order, grouped(customer.card), customer.name, customer.email, amount,
         )  # fmt: skip
         raw = {"pan": customer.card, "customer_email": customer.email, "amount": amount}

@@ -11,7 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import msgspec
 
 from tamis.embed.install import get_logger
-from tamis.embed.wsgi import WsgiMiddleware
+from tamis.embed.wsgi import ROUTE_KEY, WsgiMiddleware
 
 _log = get_logger("shop.serving")
 
@@ -35,9 +35,14 @@ def answer(handle: Handle, request: Request) -> tuple[int, dict[str, Any]]:
     try:
         return handle(request)
     except Exception as error:  # the edge of a service: one request fails, the service goes on
-        path = "/" + "/".join(request.parts)
-        _log.exception("unhandled %s in %s %s", type(error).__name__, request.method, path)
+        _log.exception("unhandled %s in %s %s", type(error).__name__, request.method, route_of(request))
         return 500, {"error": type(error).__name__}
+
+
+def route_of(request: Request) -> str:
+    """The path with a name in the place of each id."""
+    parts = ["{id}" if any(map(str.isdigit, part)) else part for part in request.parts]
+    return "/" + "/".join(parts)
 
 
 def wsgi_app(handle: Handle) -> Callable[..., Iterable[bytes]]:
@@ -48,6 +53,7 @@ def wsgi_app(handle: Handle) -> Callable[..., Iterable[bytes]]:
         body = msgspec.json.decode(environ["wsgi.input"].read(size)) if size else {}
         parts = tuple(part for part in environ["PATH_INFO"].split("/") if part)
         request = Request(environ["REQUEST_METHOD"], parts, environ.get("QUERY_STRING", ""), body)
+        environ[ROUTE_KEY] = route_of(request)
         status, content = answer(handle, request)
         encoded = msgspec.json.encode(content)
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(encoded)))]

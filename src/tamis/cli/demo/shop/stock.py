@@ -161,14 +161,14 @@ class Stock:
         sku, counted = fault.where["sku"], 0
         _log.info("stocktaking of %s begins", sku, sku=sku, job="stocktaking")
         with self._rows.held(sku, limit_s=30.0):
-            self._rows.left[sku] = min(self._rows.left[sku], LOW + 3)
+            self._rows.left[sku] = min(self._rows.left[sku], LOW // 2)
         while self._place.faults.get("stock-lock") and not self._over.is_set():
             counted += 1
             with self._rows.held(sku, limit_s=30.0):
                 _rows.debug(
                     "stocktaking holds the row of %s, shelf %d", sku, counted, sku=sku, job="stocktaking"
                 )
-                time.sleep(self._chance.uniform(0.6, 2.6))
+                time.sleep(self._chance.uniform(1.0, 3.0))
             self._over.wait(0.05)
         _log.info("stocktaking of %s ends after %d shelves", sku, counted, sku=sku, job="stocktaking")
 

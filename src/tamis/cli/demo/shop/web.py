@@ -77,7 +77,7 @@ class Web:
         words = parse_qs(query).get("q", [""])[0]
         found = [one.sku for one in self._world.products if words in one.name]
         if not found:
-            _log.warning("search for %r found nothing", words, words=words)
+            _log.info("search for %r found nothing", words, words=words)
         else:
             _log.info("search for %r found %d products", words, len(found), words=words)
         return 200, {"found": found}

@@ -1,6 +1,7 @@
 """Who buys what: customers and products, the same for all processes of one seed."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
 
 from tamis.cli.demo.dice import dice
@@ -108,5 +109,7 @@ def luhn_sum(number: str) -> int:
 
 
 def grouped(card: str) -> str:
-    """A card number as people write it."""
-    return " ".join(card[at : at + 4] for at in range(0, len(card), 4))
+    """A card number as it stands on the card."""
+    sizes = (4, 6, 5) if len(card) == _DIGITS["amex"] else (4, 4, 4, 4)
+    ends = list(accumulate(sizes))
+    return " ".join(card[end - size : end] for size, end in zip(sizes, ends, strict=True))

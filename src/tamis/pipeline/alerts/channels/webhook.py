@@ -29,7 +29,8 @@ class WebhookChannel(HttpChannel):
             f"{name}{value}".isascii() and value.isprintable() for name, value in self._headers.items()
         ):
             url.refuse("has a header that is none")
-        super().__init__(url, url.path + url.rest_of_query())
+        super().__init__(url, url.path)
+        self._path += url.rest_of_query()
 
     def notice(self, alert: Alert, batch_id: str) -> Notice:
         """The alert as it is."""

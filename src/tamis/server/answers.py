@@ -175,9 +175,32 @@ class Ingested(msgspec.Struct):
     warnings: About[list[str], Meta(description="What the sender should know.")] = []
 
 
+class LossObject(msgspec.Struct):
+    """A process of which records are missing."""
+
+    principal: About[str, Meta(description="Whose token it sent them with.")]
+    service: About[str | None, Meta(description="Its service.")]
+    process: About[str, Meta(description="The attribute `process` of its records.")]
+    lost: About[int, Meta(description="How many are missing.")]
+    missing: About[
+        list[tuple[int, int]], Meta(description="First and last `sequence` of gaps; the newest hundred.")
+    ]
+    first: About[int, Meta(description="The lowest `sequence` that came.")]
+    last: About[int, Meta(description="The highest.")]
+
+
+class LossesAnswer(msgspec.Struct):
+    """What never came, as far as this server knows since it was started."""
+
+    losses: About[list[LossObject], Meta(description="Processes of which records are missing, most first.")]
+    lost: About[int, Meta(description="All that are missing, also of processes that made room for others.")]
+    processes: About[int, Meta(description="How many processes are followed.")]
+    warnings: About[list[str], Meta(description="What the reader should know.")] = []
+
+
 ANSWERS = (
     Found, Count, HistogramAnswer, FacetsAnswer, FieldsAnswer, TableAnswer, PatternsAnswer, ContextAnswer,
-    Deleted, Ingested,
+    Deleted, Ingested, LossesAnswer,
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import msgspec
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import ConflictError, TooLargeError
 from tamis.server.answers import Ingested, RejectedLine
+from tamis.server.gaps import GapTracker, gap_limits
 from tamis.server.limits import BodyClaim
 from tamis.settings import Settings
 from tamis.store.base import Appended, Store
@@ -73,6 +74,8 @@ class Ingester:
             lines_max=settings.ingest.lines_max,
             names_max=settings.ingest.names_max,
         )
+        self.gaps = GapTracker(gap_limits(settings.ingest), metrics=metrics, clock=clock)
+        """What senders numbered and never came."""
         self._schemas = LearnedSchemas()
         self._zone: tzinfo = ZoneInfo(settings.ingest.zone)
         self._fields = FieldNames(
@@ -102,7 +105,9 @@ class Ingester:
                 decoder = self._decoder(body)
                 for piece in self._plain(body, claim, digest):
                     decoder.feed(piece)
-                answer = self._stored(decoder.finish(), batch_id, digest.text() if digest else "")
+                answer = self._stored(
+                    decoder.finish(), body.principal, batch_id, digest.text() if digest else ""
+                )
             else:
                 collections.deque(self._plain(body, claim, digest), maxlen=0)
                 answer = self._repeat(earlier, digest.text() if digest else "")
@@ -130,7 +135,7 @@ class Ingester:
             claim.grow(len(piece))
             yield piece
 
-    def _stored(self, decoded: Decoded, batch_id: str | None, digest: str) -> Ingested:
+    def _stored(self, decoded: Decoded, principal: str, batch_id: str | None, digest: str) -> Ingested:
         self._metrics.add("tamis_ingest_rest_values_total", decoded.rest_count)
         answer = Ingested(
             received=decoded.received,
@@ -142,9 +147,11 @@ class Ingester:
             return answer
         if batch_id is None:
             self._store.append(decoded.columns)
+            self.gaps.note(principal, decoded.columns)
             return answer
         receipt = encode_receipt(Receipt(digest, answer))
         appended = self._store.append(decoded.columns, batch_id=batch_id, receipt=receipt)
+        self.gaps.note(principal, decoded.columns)
         return self._repeat(appended, digest) if appended.duplicate else answer
 
     def _decoder(self, body: Body) -> BodyDecoder:

@@ -96,6 +96,15 @@ class IngestSettings:
         "Distinct attribute names of one body; further ones are kept in the object attribute `rest`.",
         least=16,
     )
+    gap_settle_s: float = seconds(
+        "60s", "How long a gap in a process's numbers stands open before it counts as lost records."
+    )
+    gap_processes_max: int = whole(
+        10_000, "Processes whose numbers are followed; those that are silent longest make room.", least=1
+    )
+    gap_spans_max: int = whole(
+        256, "Runs of numbers kept of a process; its oldest gaps become a mere count beyond.", least=2
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,11 @@ METRICS: tuple[Metric, ...] = (
         "tamis_queries_running", "gauge", "Questions that run now; kind is heavy, light or export.", ("kind",)
     ),
     Metric("tamis_queries_waiting", "gauge", "Questions that wait for their turn.", ("kind",)),
+    Metric(
+        "tamis_ingest_lost_records",
+        "gauge",
+        "Records that processes numbered and that never came, as far as known; fewer when late ones come.",
+    ),
     Metric("tamis_export_records_total", "counter", "Records sent by exports.", ("format",)),
     Metric("tamis_limits_met_total", "counter", "Requests refused because a limit was met.", ("limit",)),
     Metric("tamis_auth_total", "counter", "Credentials looked at, and what came of it.", ("how", "result")),

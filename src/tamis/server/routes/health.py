@@ -58,6 +58,7 @@ async def metrics(request: Request) -> Response:
     service = service_of(request)
     if service.opened is not None:
         _set_health(service.metrics, service.opened.store.health())
+        service.opened.ingester.gaps.losses()
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

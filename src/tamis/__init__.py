@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tamis.embed.asgi import AsgiMiddleware
     from tamis.embed.config import LoggingConfig
     from tamis.embed.correlation import correlation_headers
+    from tamis.embed.handlers.alerting import AlertingHandler
     from tamis.embed.handlers.async_log import AsyncLogHandler
     from tamis.embed.handlers.compressing_rotating_file import CompressingRotatingFileHandler
     from tamis.embed.install import get_logger
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "AgentLogger": "tamis.embed.agent",
+    "AlertingHandler": "tamis.embed.handlers.alerting",
     "AsgiMiddleware": "tamis.embed.asgi",
     "AsyncLogHandler": "tamis.embed.handlers.async_log",
     "CircuitBreaker": "tamis.resilience.breaker",
@@ -48,6 +50,7 @@ _MODULES = frozenset(("errors", "testing"))
 
 __all__ = [
     "AgentLogger",
+    "AlertingHandler",
     "AsgiMiddleware",
     "AsyncLogHandler",
     "CircuitBreaker",

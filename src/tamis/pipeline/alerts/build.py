@@ -25,17 +25,16 @@ def create_alerts(
     clock: Clock = SYSTEM_CLOCK,
 ) -> AlertSink:
     """What part `alert` says, with `channels` beside those it names. ConfigError names what is wrong. What
-    becomes of alerts is counted apart from records.
+    becomes of alerts is counted apart from records. `clock` is for what is told when; deliveries have the
+    machine's.
     """
     alert = settings.alert
     rules = make_rules(alert.threshold_errors, alert.rules, clock=clock)
     limits = AlertLimits(window_s=alert.window_s, cooldown_s=alert.cooldown_s, lines_max=alert.lines_max)
-    diagnostics, metrics = diagnostics or Diagnostics(clock=clock), LogMetrics()
+    diagnostics, metrics = diagnostics or Diagnostics(), LogMetrics()
 
     def deliver(channel: Sink, owner: Origin) -> Delivery:
-        return create_delivery(
-            settings, channel, owner, metrics=metrics, diagnostics=diagnostics, clock=clock
-        )
+        return create_delivery(settings, channel, owner, metrics=metrics, diagnostics=diagnostics)
 
     return AlertSink(
         lambda: Watch(rules, limits, service=origin.service or "python", host=origin.host or "", clock=clock),
@@ -43,5 +42,4 @@ def create_alerts(
         deliver,
         origin,
         metrics=metrics,
-        clock=clock,
     )

@@ -23,7 +23,7 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u20
 _PLAIN = re.compile(r"[^\s\"'=,{}\[\]\x00-\x1f]+")
 _HIDDEN = frozenset(("process_id", "process", "sequence", "code", "exception", "stack", "thread"))
 _NS, _LEVEL_WIDTH = 1_000_000_000, 8
-_LOGGER_WIDTH_MAX = 20
+_LOGGER_WIDTH_MIN, _LOGGER_WIDTH_MAX = 12, 20
 _MESSAGE_WIDTH_MIN = 28
 _FRAMES_SHOWN = (5, 25)
 """Of a longer traceback so many of its first and last frames are shown."""
@@ -40,7 +40,7 @@ class Console:
 
     def __init__(self, *, colours: bool, zone: tzinfo | None = None) -> None:
         self._colours, self._zone = colours, zone
-        self._logger_width = 0
+        self._logger_width = _LOGGER_WIDTH_MIN
         self._day = ""
         self._second: tuple[int, str, str] = (-1, "", "")
 
@@ -66,7 +66,8 @@ class Console:
         return self._second[1], f"{self._second[2]}.{fraction // 1_000_000:03}"
 
     def _line(self, record: Record, clock: str, width: int) -> str:
-        level, number = record.level or "", severity(record.level or "")
+        level = clean(record.level or "").replace("\n", " ")
+        number = severity(level)
         logger = self._logger(record.logger or "")
         head = f"{self._paint(clock, DIM)} {self._paint(level, _colour(number))}"
         head += " " * max(_LEVEL_WIDTH + 1 - _cells(level), 1) + (

@@ -3,15 +3,16 @@
 import os
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.alone import Alone
 from tamis.pipeline.base import Processor
 from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, Captured, Origin
-from tamis.pipeline.delivery.delivery import Delivery, DeliveryHealth
+from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.door import OPEN_RECORDS, Door
 from tamis.pipeline.fork import watch_forks
+from tamis.pipeline.health import Health, health_of
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.own import own_work
@@ -22,26 +23,11 @@ from tamis.telemetry.diagnostics import Diagnostics
 TICK_S = 0.02
 """How long a record waits for the worker at most, when that has nothing else to do."""
 OVERFLOW = "overflow"
-_AT_ONCE_MIN, _AT_ONCE_MAX = 128, 4_096
 _DUE_INTERVAL_S = 0.25
 _URGENT = 40
 _ALWAYS = -(1 << 31)
 _LAST_S = 1.0
 """How long a caller works for the record it logs after `close`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How the pipeline is. `is_well` is False when the worker should run and does not, or has not come round for
-    5 s, or a sink is in trouble; `last_progress_s` is seconds since the worker last came round.
-    """
-
-    is_well: bool
-    worker_alive: bool
-    last_progress_s: float | None
-    restarts: int
-    queue_records: int
-    sinks: tuple[DeliveryHealth, ...]
 
 
 class Dispatcher:
@@ -77,10 +63,10 @@ class Dispatcher:
         self._queue: deque[Captured] = deque()
         self._door = Door(self.limits, self._queue, presses=self._presses, clock=self._clock)
         self._alone = Alone(self._clock)
-        self._closed = self._forget_held = False
+        self._closed = False
         self._open_records = min(OPEN_RECORDS, self.limits.records_max // 2)
         self._asking_level = _ALWAYS  # the first record starts the worker
-        self._at_once, self._due_s = _AT_ONCE_MIN, 0.0
+        self._due_s = 0.0
         self.metrics.watch(self._queue)
 
     @property
@@ -101,8 +87,7 @@ class Dispatcher:
 
     def put_own(self, captured: Captured) -> None:
         """A record that was logged within the pipeline's own work: told, never taken."""
-        if captured[LEVEL] > 20:
-            self.diagnostics.tell(f"own {captured[LOGGER]}", f"{captured[LOGGER]}: {captured[MESSAGE]}")
+        self.diagnostics.tell_captured(captured[LEVEL], captured[LOGGER], captured[MESSAGE])
 
     def start(self) -> bool:
         """Start the worker before the first record; False when there can be no thread any more."""
@@ -163,20 +148,17 @@ class Dispatcher:
 
     def health(self) -> Health:
         """How it is; never waits."""
-        last_s, now_s = self._worker.last_turn_s, self._clock.monotonic_s()
-        age_s = None if last_s is None else max(now_s - last_s, 0.0)
-        started = last_s is not None and not self._closed
-        if started and not self._worker.is_alive:
+        if self._worker.last_turn_s is not None and not self._closed:
             self._worker.ensure()
         sinks = tuple(delivery.health() for delivery in self.deliveries)
-        is_stuck = started and (not self._worker.is_alive or (age_s or 0.0) > 5.0)
-        return Health(
-            is_well=not is_stuck and all(sink.is_well for sink in sinks),
-            worker_alive=self._worker.is_alive,
-            last_progress_s=age_s,
-            restarts=self.metrics.restarts,
-            queue_records=len(self._queue),
+        queued, restarts = len(self._queue), self.metrics.restarts
+        return health_of(
+            self._worker,
+            self._clock.monotonic_s(),
             sinks=sinks,
+            queued=queued,
+            restarts=restarts,
+            closed=self._closed,
         )
 
     def after_fork(self) -> None:
@@ -186,7 +168,7 @@ class Dispatcher:
         self.metrics.after_fork_in_child()
         self._worker.renew()
         self._begin()
-        self._forget_held = True
+        self._pump.begin(self.origin)
         for delivery in self.deliveries:
             delivery.after_fork(self.origin)
 
@@ -201,9 +183,7 @@ class Dispatcher:
         return False
 
     def _after_put(self) -> None:
-        """Something is to be done at once: the worker's start, an error's delivery, a durable record, or one that
-        came after the end.
-        """
+        """The worker's start, an error, a durable record, or one that came after the end: done at once."""
         if self._closed:
             self._write_now()
         elif self.limits.durable != "off":
@@ -229,21 +209,15 @@ class Dispatcher:
     # One at a time
 
     def _drain(self, deadline_s: float, *, final: bool = False, start: bool = True) -> bool:
-        """Hand out what is in the queue now, on this thread; whether all of it was. `start` lets deliveries start
-        their threads.
-        """
+        """Hand out what is in the queue now, on this thread; whether all of it was. `start`: threads may start."""
         with self._alone.hold(deadline_s) as is_mine:
             if not is_mine:
                 return False
             self._pump.may_start = start
-            waiting = len(self._queue)
-            while waiting > 0:
-                waiting -= max(self._round(), 1)
-                if self._clock.monotonic_s() > deadline_s:
-                    return not self._queue
+            done = self._pump.drain(self._queue, deadline_s)
             if final:
                 self._pump.finish()
-        return True
+        return done
 
     def _turn(self) -> float:
         """One round of the worker; how long it may wait for the next."""
@@ -251,29 +225,15 @@ class Dispatcher:
             if not is_mine:
                 return TICK_S
             self._pump.may_start = True
-            taken = self._round()
+            taken = self._pump.take(self._queue)
+            if not self._queue:
+                self._door.emptied()
             now_s = self._clock.monotonic_s()
             if now_s >= self._due_s:
                 self._due_s = now_s + _DUE_INTERVAL_S
                 self._pump.due()
         self._open_records = self._door.open_records(self._pump.bytes_each)
         return 0.0 if taken and self._queue else TICK_S
-
-    def _round(self) -> int:
-        """One batch through the pump; how many records that were. More at a time under load, so that it costs less;
-        fewer again, so that nobody waits for long.
-        """
-        if self._forget_held:
-            self._forget_held = False
-            self._pump.begin(self.origin, forget=True)
-        taken = self._pump.take(self._at_once)
-        if self._queue and taken == self._at_once:
-            self._at_once = min(self._at_once * 2, _AT_ONCE_MAX)
-        elif taken < self._at_once // 4:
-            self._at_once = max(self._at_once // 2, _AT_ONCE_MIN)
-        if not self._queue:
-            self._door.emptied()
-        return taken
 
     def _turn_failed(self, error: BaseException) -> None:
         self.metrics.fail(restarted=not isinstance(error, Exception) or not self._worker.is_alive)

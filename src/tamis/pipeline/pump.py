@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from operator import itemgetter
 
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -17,6 +17,7 @@ from tamis.record.severity import level_of_python, severity
 from tamis.telemetry.diagnostics import Diagnostics
 
 _PARCEL_BYTES_MAX = 1 << 20
+_AT_ONCE_MIN, _AT_ONCE_MAX = 128, 4_096
 _FORGETS = 0.9
 _LEVEL_OF: Callable[[Captured], int] = itemgetter(LEVEL)
 
@@ -40,21 +41,40 @@ class Pump:
         self._origin, self._metrics, self._diagnostics, self._clock = origin, metrics, diagnostics, clock
         self._chain = Chain()
         self._numbers = itertools.count(1)
+        self._at_once, self._is_forgetting = _AT_ONCE_MIN, False
 
     def use(self, processors: Sequence[Processor]) -> None:
         """Other processors from now on; what the present ones hold back is sent."""
         self.finish()
         self._chain = Chain(processors, tell=self._diagnostics.tell)
 
-    def begin(self, origin: Origin, *, forget: bool = False) -> None:
-        """Another process: numbered from 1; `forget` what processors hold back, for it is the parent's."""
-        self._origin, self._numbers = origin, itertools.count(1)
-        if forget:
-            self._chain.forget()
+    def begin(self, origin: Origin) -> None:
+        """In a forked child: numbered from 1; what processors hold back is the parent's, and forgotten at the next
+        round.
+        """
+        self._origin, self._numbers, self._is_forgetting = origin, itertools.count(1), True
 
-    def take(self, at_most: int) -> int:
-        """Take some from the queue, through the chain, to the deliveries; how many were taken."""
-        taken = self._metrics.take(at_most)
+    def drain(self, queue: Sized, deadline_s: float) -> bool:
+        """Take what is in the queue now; whether it was in time."""
+        waiting = len(queue)
+        while waiting > 0:
+            waiting -= max(self.take(queue), 1)
+            if self._clock.monotonic_s() > deadline_s:
+                return not queue
+        return True
+
+    def take(self, queue: Sized) -> int:
+        """Take some from the queue, through the chain, to the deliveries; how many were taken. More at a time under
+        load, so that it costs less; fewer again, so that nobody waits for long.
+        """
+        if self._is_forgetting:
+            self._is_forgetting = False
+            self._chain.forget()
+        taken = self._metrics.take(self._at_once)
+        if queue and len(taken) == self._at_once:
+            self._at_once = min(self._at_once * 2, _AT_ONCE_MAX)
+        elif len(taken) < self._at_once // 4:
+            self._at_once = max(self._at_once // 2, _AT_ONCE_MIN)
         if not taken:
             return 0
         try:

@@ -9,6 +9,7 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 Write = Callable[[str], object]
 """Takes a line of text without its end."""
 
+WARNING = 30
 TOPICS_MAX = 256
 """Topics told apart; what is beyond shares one allowance."""
 
@@ -65,6 +66,10 @@ class Diagnostics:
         finally:
             self._here.is_telling = False
         return True
+
+    def tell_captured(self, level: int, logger: str, message: str) -> bool:
+        """A record (level on Python's scale) that was logged within the pipeline's own work; from WARNING on."""
+        return level >= WARNING and self.tell(f"own {logger}", f"{logger}: {message}")
 
     def _turn(self, topic: str, interval_s: float) -> int | None:
         """How many of the topic were kept back when its turn has come; None when it has not."""

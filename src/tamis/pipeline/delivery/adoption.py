@@ -6,6 +6,7 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import DiskError
 from tamis.pipeline.delivery.backlog import Backlog
 from tamis.pipeline.delivery.sender import Lane
+from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import SinkMeter
 from tamis.pipeline.spool.store import SpoolStore
 
@@ -43,7 +44,8 @@ class Adoption:
             return
         if spool is not None:
             self._meter.adopt(spool.unsettled)
-            backlog = Backlog.of_spool(self._meter.name, self._meter, spool, prefix=prefix, tell=self._tell)
+            limits, tell = QueueLimits(), self._tell
+            backlog = Backlog(self._meter.name, self._meter, limits, prefix=prefix, tell=tell, adopted=spool)
             self.lane = Lane(backlog)
 
     def leave(self) -> None:

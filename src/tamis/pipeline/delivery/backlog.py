@@ -2,8 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from tamis.errors import DiskError, NoSpaceError
 from tamis.pipeline.base import BatchLimits
@@ -28,7 +27,7 @@ class Backlog:
     Each ordinal of the spool from `_tail_from` on is in `_tail`; those before are read back, a file at a time,
     by `_older`. When the tail grows over the bounds and the spool has all of it, it is forgotten; when the
     spool refuses, records stay in the tail alone, until there is no room for them either: then the milder go
-    first.
+    first. `adopted` is a spool that another process left.
     """
 
     def __init__(
@@ -41,22 +40,16 @@ class Backlog:
         open_spool: OpenSpool = lambda: None,
         tell: Tell,
         lost: Callable[[int], object] = int,
+        adopted: Spool | None = None,
     ) -> None:
         self.name, self.meter, self.limits, self.prefix = name, meter, limits, prefix
         self._open_spool, self._tell, self._lost = open_spool, tell, lost
         self._lock = threading.RLock()
         self._tail, self._older = Waiting(), Older(self._not_read)
-        self._spool: Spool | None = None
-        self._tail_from: int | None = 0
+        self._spool = adopted
+        self._tail_from: int | None = adopted.next_ordinal if adopted is not None else 0
         self.is_private = False
         """Whether it stands in no spool of its own that could be handed on."""
-
-    @classmethod
-    def of_spool(cls, name: str, meter: SinkMeter, spool: Spool, *, prefix: str, tell: Tell) -> "Backlog":
-        """What another process left, taken over."""
-        backlog = cls(name, meter, QueueLimits(), prefix=prefix, open_spool=lambda: spool, tell=tell)
-        backlog._spool, backlog._tail_from = spool, spool.next_ordinal
-        return backlog
 
     @property
     def spool(self) -> Spool | None:
@@ -86,7 +79,8 @@ class Backlog:
                 return self._keep_in_memory(parcel)
             self.meter.offer(spooled=len(parcel.records))
             if self._tail_from is not None:
-                if self._is_over(parcel):
+                fill = fill_of(self._tail, self.limits, records=len(parcel.records), size=parcel.bytes)
+                if fill > 1 and self._tail.records:
                     self._forget_tail()
                 else:
                     self._tail.add(_lot(parcel, first))
@@ -111,18 +105,11 @@ class Backlog:
         if places and self._tail_from is None:
             self._begin_tail(spool)
         for place in places:
-            lot = self._tail.lot(place)
-            form, payload = encode_records(list(lot.records))
-            older = Parcel(list(lot.records), form, payload, lot.severity, lot.since_s)
-            first = spool.append(older)
-            self._tail.put(place, _lot(older, first))
-            self.meter.spool(len(lot.records))
+            older = _parcel(self._tail.lot(place))
+            self._tail.put(place, _lot(older, spool.append(older)))
+            self.meter.spool(len(older.records))
         self.is_private = False
         return True
-
-    def _is_over(self, parcel: Parcel) -> bool:
-        fill = fill_of(self._tail, self.limits, records=len(parcel.records), size=parcel.bytes)
-        return bool(self._tail.records) and fill > 1
 
     def _forget_tail(self) -> None:
         """The spool has it: it is read back when its turn comes."""
@@ -156,7 +143,8 @@ class Backlog:
                 if load is not None:
                     return load
             waiting = front if front.records else self._tail
-            if not waiting.records or not (hurry or self._is_due(waiting, limits, now_s)):
+            due_s = waiting.due_in_s(limits, now_s)
+            if due_s is None or (due_s > 0 and not hurry):
                 return None
             records, ordinals = waiting.take(limits)
             return Load(batch_id(self.prefix, records), tuple(records), ordinals)
@@ -166,27 +154,20 @@ class Backlog:
         with self._lock:
             if self._older.waiting.records or self._is_behind():
                 return 0.0
-            if not self._tail.records:
-                return None
-            if self._is_due(self._tail, limits, now_s):
-                return 0.0
-            return max(self._tail.since_s + limits.wait_s - now_s, 0.0)
+            return self._tail.due_in_s(limits, now_s)
 
     def settle(self, load: Load) -> None:
         """All of the load is delivered, dead-lettered or dropped: it need not be kept."""
-        self._settle(load.ordinals)
+        self._note(lambda spool: spool.settle(load.ordinals))
 
     def mark(self, load: Load) -> None:
         """The load is about to be sent."""
-        with self._telling_failures() as spool:
-            if spool is not None and load.spooled:
-                spool.mark(load.id, load.ordinals)
+        if load.spooled:
+            self._note(lambda spool: spool.mark(load.id, load.ordinals))
 
     def prepare(self) -> None:
         """Between two batches: make ready what takes time."""
-        with self._telling_failures() as spool:
-            if spool is not None:
-                spool.prepare()
+        self._note(Spool.prepare)
 
     def close(self) -> int:
         """Let the spool go; how many records stood in memory alone, and are gone."""
@@ -217,15 +198,6 @@ class Backlog:
             return False
         return self._tail_from is None or self._older.next < self._tail_from
 
-    def _is_due(self, waiting: Waiting, limits: BatchLimits, now_s: float) -> bool:
-        return (
-            waiting is self._older.waiting
-            or waiting.records >= limits.records
-            or waiting.bytes >= limits.bytes
-            or waiting.severity >= limits.urgent_severity
-            or now_s - waiting.since_s >= limits.wait_s
-        )
-
     def _read_back(self, records: int) -> None:
         """Read what only the spool has, as many records at least."""
         if self._spool is not None and self._is_behind():
@@ -250,23 +222,23 @@ class Backlog:
             self._tell(
                 "damaged", f"{lost:,} records of the spool of {self.name} are damaged: see {spool.folder}"
             )
-            for at, stop in missing:
-                self._settle(range(at, stop))
+            self._note(lambda spool: spool.settle([n for at, stop in missing for n in range(at, stop)]))
 
-    def _settle(self, ordinals: Sequence[int]) -> None:
-        with self._telling_failures() as spool:
-            if spool is not None:
-                spool.settle(ordinals)
-
-    @contextmanager
-    def _telling_failures(self) -> Iterator[Spool | None]:
-        """The spool for a note in it, which may fail: then more is sent again after a crash."""
+    def _note(self, write: Callable[[Spool], object]) -> None:
+        """A note in the spool, which may fail: then more is sent again after a crash."""
         with self._lock:
-            try:
-                yield self._spool
-            except DiskError as error:
-                self._tell("spool", f"the spool of {self.name} fails: {error}")
+            if self._spool is not None:
+                try:
+                    write(self._spool)
+                except DiskError as error:
+                    self._tell("spool", f"the spool of {self.name} fails: {error}")
 
 
 def _lot(parcel: Parcel, first: int) -> Lot:
     return Lot(parcel.records, first, parcel.bytes, parcel.severity, parcel.since_s)
+
+
+def _parcel(lot: Lot) -> Parcel:
+    records = list(lot.records)
+    form, payload = encode_records(records)
+    return Parcel(records, form, payload, lot.severity, lot.since_s)

@@ -66,10 +66,7 @@ class Delivery:
         self._metrics, self._origin, self._clock = metrics, origin, clock
         self._diagnostics = diagnostics or Diagnostics(clock=clock)
         self._worker = Worker(f"tamis {sink.name}"[:60], self._turn, failed=self._turn_failed, clock=clock)
-        self._dead: DeadLetters | None = None
-        if store is not None:
-            begin = new_begin(sink.name, origin.process, clock)
-            self._dead = DeadLetters(store.disk, store.dead_place, begin, limits=store.limits, clock=clock)
+        self._dead = _dead_letters(store, origin, clock) if store is not None else None
         self._reopen = False
         self._start()
 
@@ -96,8 +93,6 @@ class Delivery:
         store = self.store if self.sink.spooled else None
         adoption = None if store is None else Adoption(store, meter, tell=tell, clock=clock)
         self._lanes = Lanes(self._own, self._sender, adoption=adoption, prefix=self._prefix, clock=clock)
-
-    # What the dispatcher calls
 
     @property
     def is_full(self) -> bool:
@@ -178,10 +173,8 @@ class Delivery:
             with self._counting:
                 self._went = self._came
         if lost:
-            self._diagnostics.tell(
-                f"closed {self.sink.name}",
-                f"{lost:,} records could not be delivered to {self.sink.name} at the end",
-            )
+            sentence = f"{lost:,} records could not be delivered to {self.sink.name} at the end"
+            self._diagnostics.tell(f"closed {self.sink.name}", sentence)
         if self._dead is not None:
             self._dead.close()
         self._close_sink()
@@ -210,8 +203,6 @@ class Delivery:
         self._start()
         self._reopen = True
 
-    # One sender at a time
-
     def _turn(self) -> float:
         with self._alone.hold(self._clock.monotonic_s() + _IDLE_S) as is_mine:
             return self._step(hurry=self._went < self._hurry_to, own_only=self._closed) if is_mine else 0.0
@@ -231,14 +222,10 @@ class Delivery:
         with self._counting:
             self._went += records
 
-    # Spools
-
     def _open_spool(self) -> Spool | None:
         if self.store is None or not self.sink.spooled:
             return None
         return self.store.create(self._origin.process)
-
-    # Edges
 
     def _prefix(self) -> str:
         """One for each delivery: no batch id is ever used for two batches."""
@@ -252,7 +239,10 @@ class Delivery:
 
     def _turn_failed(self, error: BaseException) -> None:
         self._metrics.fail(restarted=not isinstance(error, Exception))
-        self._diagnostics.tell(
-            f"fault {self.sink.name}",
-            f"delivery to {self.sink.name} failed with {type(error).__name__} and goes on: {error}",
-        )
+        sentence = f"delivery to {self.sink.name} failed with {type(error).__name__} and goes on: {error}"
+        self._diagnostics.tell(f"fault {self.sink.name}", sentence)
+
+
+def _dead_letters(store: SpoolStore, origin: Origin, clock: Clock) -> DeadLetters:
+    begin = new_begin(store.sink, origin.process, clock)
+    return DeadLetters(store.disk, store.dead_place, begin, limits=store.limits, clock=clock)

@@ -1,5 +1,6 @@
 """What only the spool has: read back when its turn comes, a file at a time."""
 
+import math
 from collections.abc import Callable, Iterator
 
 from tamis.pipeline.base import BatchLimits
@@ -40,7 +41,7 @@ class Older:
                 self._skip(self._reader_end)
                 continue
             self._skip(stored.first)
-            self.waiting.add(Lot(stored.records, stored.first, stored.bytes))
+            self.waiting.add(Lot(stored.records, stored.first, stored.bytes, since_s=-math.inf))
             self.next = stored.first + len(stored.records)
 
     def _skip(self, end: int) -> None:

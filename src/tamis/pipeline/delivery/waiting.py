@@ -55,10 +55,14 @@ class Waiting:
         self._lots.clear()
         self._taken, self.records, self.bytes, self.severity = 0, 0, 0.0, 0
 
-    @property
-    def since_s(self) -> float:
-        """Since when the oldest waits."""
-        return self._lots[0].since_s
+    def due_in_s(self, limits: BatchLimits, now_s: float) -> float | None:
+        """Seconds until a batch is due: full, old enough or urgent; None when nothing waits."""
+        if not self._lots:
+            return None
+        is_full = self.records >= limits.records or self.bytes >= limits.bytes
+        if is_full or self.severity >= limits.urgent_severity:
+            return 0.0
+        return max(self._lots[0].since_s + limits.wait_s - now_s, 0.0)
 
     @property
     def first(self) -> int:

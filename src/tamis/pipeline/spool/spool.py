@@ -70,8 +70,6 @@ class Spool:
         """How many ordinals are not settled, damaged ones included."""
         return self.next_ordinal - self.settled.count(0, self.next_ordinal)
 
-    # Writing
-
     def append(self, parcel: Parcel, *, sync: bool = False) -> int:
         """Keep records; the ordinal of the first."""
         first, count = self.next_ordinal, len(parcel.records)
@@ -126,7 +124,8 @@ class Spool:
         with suppress(DiskError):  # what was written stays written; only a power cut could tell
             if journal is not None:
                 journal.close()
-        self._abandon_spare()
+        if self._spare is not None:
+            self._spare.abandon()  # an empty file, which whoever comes next removes
         with suppress(DiskError, OSError):
             self._lock.release()
 
@@ -176,8 +175,6 @@ class Spool:
             require_space(self._disk, self.folder, size, self.limits.reserve_bytes)
             self._unchecked_bytes = 0
 
-    # Removing
-
     def _remove_settled(self) -> None:
         while self._parts:
             part = self._parts[0]
@@ -195,21 +192,15 @@ class Spool:
             self._disk.remove(path)
             self._sealed_bytes = max(self._sealed_bytes - size, 0)
 
-    def _abandon_spare(self) -> None:
-        if self._spare is not None:
-            spare, self._spare = self._spare, None
-            spare.abandon()
-            self._remove(spare.path)
-
     def _remove_all(self) -> None:
-        self._abandon_spare()
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.abandon()
         with suppress(DiskError):
             for name in part_names(self._disk, self.folder):
                 self._disk.remove(self.folder / name)
         self._parts.clear()
         remove_folder(self._disk, self._lock)
-
-    # Reading
 
     def read(self, start: int) -> Iterator[Stored]:
         """The unsettled records from ordinal `start` on in all ended files, in order, a frame at a time. Ordinals

@@ -27,6 +27,21 @@ LIGHT = (
     "keys",
     "integrity",
     "resilience",
+    "pipeline",
+    "embed",
+    "testing",
+)
+
+IN_APPLICATIONS = (
+    "clock",
+    "record",
+    "disk",
+    "keys",
+    "resilience",
+    "http_client",
+    "pipeline",
+    "embed",
+    "testing",
 )
 
 
@@ -123,6 +138,18 @@ def test_importing_tamis_loads_the_standard_library_and_msgspec_alone() -> None:
 def test_light_parts_stay_light(part: str) -> None:
     """What an application needs never loads a server's libraries."""
     assert loaded_by(f"import tamis.{part}") <= ALLOWED
+
+
+def test_every_module_that_applications_load_stays_light() -> None:
+    """Not only the packages' roots: other libraries come when they are used."""
+    folder = ROOT / "src"
+    modules = sorted(
+        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+        for part in IN_APPLICATIONS
+        for path in (folder / "tamis" / part).rglob("*.py")
+    )
+    assert len(modules) > 50
+    assert loaded_by(f"import {', '.join(modules)}") <= ALLOWED
 
 
 def test_the_cost_rule_can_fail() -> None:

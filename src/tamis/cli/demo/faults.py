@@ -1,5 +1,6 @@
 """The faults of the demonstration, and when each comes: all of it follows from the seed."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -55,13 +56,14 @@ Draw = Callable[[Random, World], Drawn]
 
 
 def _slow_bank(chance: Random, world: World) -> Drawn:
-    hit = chance.choice(world.customers)
-    cards = f"{hit.brand} cards from {hit.region}"
+    pairs = Counter((one.brand, one.region) for one in world.customers)
+    brand, region = chance.choice([pair for pair, _ in pairs.most_common(3)])
+    cards = f"{brand} cards from {region}"
     return Drawn(
         told=f"the bank answers late for {cards}",
         over=f"the bank answers in time again for {cards}",
         query="service:payment level>=warning",
-        where={"brand": hit.brand, "region": hit.region},
+        where={"brand": brand, "region": region},
     )
 
 

@@ -40,7 +40,7 @@ class Bank:
     def _delay_s(self, customer: Customer) -> float:
         usual_s = self._chance.lognormvariate(-2.6, 0.4)
         fault = self._faults.get("slow-bank")
-        return usual_s * self._chance.uniform(8, 40) if fault and _hits(fault, customer) else usual_s
+        return usual_s * self._chance.uniform(15, 60) if fault and _hits(fault, customer) else usual_s
 
 
 def _hits(fault: Fault, customer: Customer) -> bool:

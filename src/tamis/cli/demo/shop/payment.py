@@ -21,7 +21,7 @@ from tamis.resilience.machine import BreakerState, Verdict
 SETTLE_S = 12.0
 SLOW_MS = 400
 ATTEMPTS = 2
-_LIMITS = BreakerLimits(failures_to_open=5, open_s=6.0)
+_LIMITS = BreakerLimits(failures_to_open=4, open_s=6.0)
 _log = get_logger("shop.payment")
 _gateway = get_logger("shop.payment.gateway")
 

@@ -19,6 +19,8 @@ PAUSE_S = 2.2
 """Between two visits of one thread, on average."""
 WAVE_S = 45.0
 PATIENCE_S = 2.5
+BUY_SHARE = 0.65
+TRIES = 2
 _WORDS = ("lamp", "mug", "kettle", "kitchen", "glass", "towel", "sofa", "garden hose", "knife", "chair")
 _QUESTIONS = {
     "status": "where is my order?",
@@ -81,7 +83,7 @@ class Visit:
         _log.debug("visit of %s begins", self._customer.id)
         self._calls.get("web", "/")
         basket = self._look_round()
-        if self._chance.random() < 0.6:
+        if self._chance.random() < BUY_SHARE:
             self._sign_in()
             self._buy(basket)
         elif self._chance.random() < 0.3:
@@ -110,12 +112,21 @@ class Visit:
             self._calls.post(
                 "web", "/basket", {"customer": self._customer.id, "sku": sku, "quantity": quantity}
             )
+        for _ in range(TRIES):
+            bought = self._check_out(basket)
+            if bought.status < 500 or self._chance.random() < 0.5 or self._over.wait(0.5):
+                break
+        self._after(bought)
+
+    def _check_out(self, basket: dict[str, int]) -> Answer:
         began_s = SYSTEM_CLOCK.monotonic_s()
         bought = self._calls.post("web", "/checkout", {"customer": self._customer.id, "items": basket})
         waited_s = SYSTEM_CLOCK.monotonic_s() - began_s
         if waited_s > PATIENCE_S:
-            _log.warning("%s waited %.1f s for the checkout", self._customer.id, waited_s, wait_s=waited_s)
-        self._after(bought)
+            _log.warning(
+                "%s waited %.1f s for the checkout", self._customer.id, waited_s, wait_s=round(waited_s, 3)
+            )
+        return bought
 
     def _after(self, bought: Answer) -> None:
         order: Any = bought.body.get("order")

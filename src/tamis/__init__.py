@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tamis.embed.handlers.alerting import AlertingHandler
     from tamis.embed.handlers.async_log import AsyncLogHandler
     from tamis.embed.handlers.compressing_rotating_file import CompressingRotatingFileHandler
+    from tamis.embed.handlers.elasticsearch import ElasticsearchHandler
     from tamis.embed.install import get_logger
     from tamis.embed.logger import Logger
     from tamis.embed.manager import LoggingManager, configure, flush, shutdown
@@ -31,6 +32,7 @@ _PLACES = {
     "AsyncLogHandler": "tamis.embed.handlers.async_log",
     "CircuitBreaker": "tamis.resilience.breaker",
     "CompressingRotatingFileHandler": "tamis.embed.handlers.compressing_rotating_file",
+    "ElasticsearchHandler": "tamis.embed.handlers.elasticsearch",
     "LogMetrics": "tamis.pipeline.metrics",
     "Logger": "tamis.embed.logger",
     "LoggingConfig": "tamis.embed.config",
@@ -55,6 +57,7 @@ __all__ = [
     "AsyncLogHandler",
     "CircuitBreaker",
     "CompressingRotatingFileHandler",
+    "ElasticsearchHandler",
     "LogMetrics",
     "Logger",
     "LoggingConfig",

@@ -89,10 +89,6 @@ class Dispatcher:
         """A record that was logged within the pipeline's own work: told, never taken."""
         self.diagnostics.tell_captured(captured[LEVEL], captured[LOGGER], captured[MESSAGE])
 
-    def start(self) -> bool:
-        """Start the worker before the first record; False when there can be no thread any more."""
-        return self._closed or self._worker.ensure()
-
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Deliver what was logged before this call; whether all of it arrived or was dead-lettered in time.
         False at once when called from within the pipeline's own work.
@@ -172,8 +168,6 @@ class Dispatcher:
         for delivery in self.deliveries:
             delivery.after_fork(self.origin)
 
-    # On the caller's thread
-
     def _may_enter(self, captured: Captured) -> bool:
         if not len(self._queue) % OPEN_RECORDS:
             self._worker.wake()
@@ -206,8 +200,6 @@ class Dispatcher:
     def _presses(self) -> bool:
         return any(delivery.is_full for delivery in self.deliveries)
 
-    # One at a time
-
     def _drain(self, deadline_s: float, *, final: bool = False, start: bool = True) -> bool:
         """Hand out what is in the queue now, on this thread; whether all of it was. `start`: threads may start."""
         with self._alone.hold(deadline_s) as is_mine:
@@ -237,6 +229,5 @@ class Dispatcher:
 
     def _turn_failed(self, error: BaseException) -> None:
         self.metrics.fail(restarted=not isinstance(error, Exception) or not self._worker.is_alive)
-        self.diagnostics.tell(
-            "dispatcher", f"the dispatcher failed with {type(error).__name__} and goes on: {error}"
-        )
+        sentence = f"the dispatcher failed with {type(error).__name__} and goes on: {error}"
+        self.diagnostics.tell("dispatcher", sentence)

@@ -37,8 +37,9 @@ class Adoption:
         self.leave()
         try:
             spool = self._store.adopt()
-            if own is not None:
-                own.share_room(self._store.others_bytes)
+            own_spool = own.spool if own is not None else None
+            if own_spool is not None:
+                own_spool.others_bytes = self._store.others_bytes(own_spool)
         except DiskError as error:
             self._tell("adopt", f"what other processes left for {self._meter.name} cannot be read: {error}")
             return

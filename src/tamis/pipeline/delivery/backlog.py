@@ -67,12 +67,8 @@ class Backlog:
         with self._lock:
             return not (self._tail.records or self._older.waiting.records or self._is_behind())
 
-    # Coming in
-
     def add(self, parcel: Parcel, *, sync: bool = False) -> int:
-        """Keep a parcel, in the spool where there is one, and in memory; or drop of it what cannot be kept. How many
-        records are kept.
-        """
+        """Keep a parcel, in the spool where there is one, and in memory, or parts of it; how many records."""
         with self._lock:
             first = self._store(parcel, sync=sync)
             if first == NOWHERE:
@@ -130,8 +126,6 @@ class Backlog:
             self._tail.add(Lot(kept, NOWHERE, size, parcel.severity, parcel.since_s))
         return len(kept)
 
-    # Going out
-
     def next_load(self, limits: BatchLimits, *, now_s: float, hurry: bool) -> Load | None:
         """The next batch when it is due: enough records, old enough, urgent, or `hurry`."""
         with self._lock:
@@ -185,12 +179,6 @@ class Backlog:
         """In a forked child: all of it is the parent's."""
         if self._spool is not None:
             self._spool.abandon()
-
-    def share_room(self, others_bytes: Callable[[Spool], int]) -> None:
-        """Have the spool know what others take of the quota."""
-        spool = self._spool
-        if spool is not None:
-            spool.others_bytes = others_bytes(spool)
 
     def _is_behind(self) -> bool:
         """Whether there are records that only the spool has."""

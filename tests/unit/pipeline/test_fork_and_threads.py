@@ -1,0 +1,146 @@
+"""The dispatcher where processes fork, signals arrive, and threads are others' (gevent)."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tamis.pipeline.limits import QueueLimits
+from tests.support.sinks import SPOOLED, Gathering, Pipe, captured, until
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def numbers(sink: Gathering) -> list[Any]:
+    return [record.attributes["n"] for record in sink.records]
+
+
+def test_a_forked_child_has_a_queue_a_number_and_a_spool_of_its_own(tmp_path: Path) -> None:
+    """The parent keeps what it had; the child's records arrive once, under another process name, from number 1."""
+    local, far = Gathering("local"), Gathering("far", SPOOLED, spooled=True)
+    far.away = True
+    pipe = Pipe(local, far, folder=tmp_path)
+    for n in range(100):
+        pipe.put(captured(n=n))
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover -- in the child
+        code = 1
+        try:
+            local.records.clear()
+            far.records.clear()
+            far.away = False
+            for n in range(1_000, 1_050):
+                pipe.put(captured(n=n))
+            done = pipe.dispatcher.close(5)
+            processes = {record.attributes["process"] for record in local.records}
+            sequence = [record.attributes["sequence"] for record in local.records]
+            got = [n for n in numbers(far) if n >= 1_000]
+            answer = (done, numbers(local), got, len(processes), sequence[:1], pipe.metrics.snapshot().sent)
+            os.write(writer, repr(answer).encode())
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answers:
+        said = answers.read().decode()
+    mine = list(range(1_000, 1_050))
+    assert said == repr((True, mine, mine, 1, [1], 50))
+    far.away = False
+    until(lambda: pipe.dispatcher.flush(5) and not pipe.waiting())
+    assert numbers(local) == list(range(100))
+    assert numbers(far) == list(range(100))
+    pipe.check_sum(100)
+    pipe.dispatcher.close(1)
+
+
+def test_signal_handlers_that_log_never_block() -> None:
+    """A handler that logs in the middle of logging, thousands of times: nothing waits, nothing is lost."""
+    sink = Gathering()
+    pipe = Pipe(sink)
+    logged = [0]
+
+    def handle(_number: int, _frame: object) -> None:
+        pipe.put(captured("from a signal", 40, n=-1))
+        logged[0] += 1
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for n in range(20_000):
+            pipe.put(captured(n=n))
+            if n % 1_000 == 0:
+                assert pipe.dispatcher.flush(10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert pipe.dispatcher.flush(10)
+    assert logged[0] > 10
+    assert [n for n in numbers(sink) if n >= 0] == list(range(20_000))
+    assert numbers(sink).count(-1) == logged[0]
+    pipe.check_sum(20_000 + logged[0])
+    pipe.dispatcher.close(1)
+
+
+@pytest.mark.parametrize("durable", ["process", "disk"])
+def test_durable_records_are_written_when_put_returns(tmp_path: Path, durable: Any) -> None:
+    """From several threads at once: when `put` returns, sinks without a spool have it and others' spools do."""
+    local, far = Gathering("local"), Gathering("far", SPOOLED, spooled=True)
+    far.away = True
+    pipe = Pipe(local, far, folder=tmp_path, queue=QueueLimits(durable=durable))
+    missing: list[str] = []
+
+    def log(thread: int) -> None:
+        for n in range(100):
+            pipe.put(captured(f"{thread}-{n}"))
+            if f"{thread}-{n}" not in local.messages:
+                missing.append(f"{thread}-{n}")
+
+    threads = [threading.Thread(target=log, args=(thread,)) for thread in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert missing == []
+    assert pipe.metrics.snapshot().sinks["far"].spooled == 300
+    pipe.check_sum(300)
+    pipe.dispatcher.close(0.1)
+
+
+def test_under_gevent_everything_arrives() -> None:
+    """With patched threads and locks, greenlets log and nothing is lost or stuck."""
+    pytest.importorskip("gevent")
+    script = """
+from gevent import monkey
+monkey.patch_all()
+import gevent
+from tamis.pipeline.limits import QueueLimits
+from tests.support.sinks import Gathering, Pipe, captured
+sink = Gathering()
+pipe = Pipe(sink)
+def log(thread):
+    for n in range(300):
+        pipe.put(captured(n=[thread, n]))
+        gevent.sleep(0)
+gevent.joinall([gevent.spawn(log, thread) for thread in range(10)])
+assert pipe.dispatcher.flush(20)
+assert len(sink.records) == 3000, len(sink.records)
+assert pipe.dispatcher.close(5)
+print("done")
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src"), *sys.path])}
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "done\n"), ran.stderr

@@ -18,7 +18,7 @@ _VERSION_BEFORE: Final = re.compile(
     r"(?:[ _-]?(?:is|no|number|id|from|to))?[\"']?\s{0,2}[:=#]?\s{0,2}[\"'(\[]?"
     r"|\b(?:Chrome|Chromium|HeadlessChrome|CriOS|Edge?|EdgA|EdgiOS|OPR|Opera|Safari|Firefox|FxiOS|Vivaldi|YaBrowser|"
     r"SamsungBrowser|Version|Electron|nginx|Apache|OpenSSL|PHP|Java|Trident|Gecko|AppleWebKit|UCBrowser|Brave)/"
-    r"|-|==|>=|<=|~=|@|\^)$",
+    r"|-|==|>=|<=|~=|\^)$",
     re.IGNORECASE,
 )
 _BEFORE_CHARS: Final = 24
@@ -52,9 +52,7 @@ def _says_version(before: str) -> bool:
     found = _VERSION_BEFORE.search(before)
     if found is None:
         return False
-    if found[0] == "-":
-        return before[-2:-1].isalpha()
-    return found[0] != "@" or (before[-2:-1].isalpha() and "/" not in before and ":" not in before)
+    return found[0] != "-" or before[-2:-1].isalpha()
 
 
 def find_v6(text: str) -> Iterator[Span]:

@@ -42,7 +42,12 @@ def find(text: str) -> Iterator[Span]:
 
 
 def _goes_on(text: str, start: int, end: int) -> bool:
-    """Whether it is a part of a number with a fraction."""
+    """Whether it is a part of a number with a fraction, or below zero, or of a name such as
+    `blk_4162832865986721185` (cards with more than 16 digits are rare, such names are not)."""
+    if text[start - 1 : start] == "_" and end - start > 16 and text[start:end].isdigit():
+        return True
+    if text[start - 1 : start] == "-" and not text[max(start - 2, 0) : start - 1].isalnum():
+        return True
     return (
         text[start - 1 : start] in (".", ",") and text[start - 2 : start - 1].isdigit() and start > 1
     ) or (text[end : end + 1] in (".", ",") and text[end + 1 : end + 2].isdigit())

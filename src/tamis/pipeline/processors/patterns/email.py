@@ -9,10 +9,10 @@ from tamis.pipeline.processors.patterns.base import AT, Pattern, Span
 KIND: Final = "email"
 _AT: Final = re.compile(r"@|%40")
 _LOCAL_REVERSED: Final = re.compile(r"[\w.!#$&'+/=?^`{|}~-]{1,64}+")
-_DOMAIN: Final = re.compile(r"(?:\w(?:[\w-]{0,61}+)?\.){1,8}+([^\W\d_][\w-]{1,62}+)")
+_DOMAIN: Final = re.compile(r"(?:\w(?:[\w-]{0,61}+)?\.){1,8}([^\W\d_][\w-]{1,62}+)")
 _LEADING: Final = ".!#$&'/=?^`{|}~-"
 """Allowed within, but at the beginning they belong to the text around (`to='bob@…'`, `?mail=bob@…`)."""
-_SEPARATORS: Final = re.compile(r"[=&?/'{}|`!#$^]")
+_SEPARATORS: Final = re.compile(r"[=&?/{}|`!#$^]|(?<!\w)'")
 _PICTURE: Final = re.compile(r"[1-4](?:\.\d)?x\.(?:png|jpe?g|gif|webp|svg|avif)", re.IGNORECASE)
 """`logo@2x.png`: the size of a picture."""
 

@@ -18,7 +18,7 @@ _AFTER: Final = r"(?![0-9A-Za-z]|[-.:/,]\d)"
 _INTERNATIONAL: Final = re.compile(
     rf"\+{_COUNTRY}(?:[ .-]?\(0?\d{{0,4}}\))?(?:[ ./-]?\d{{1,12}}){{1,6}}+{_AFTER}", re.ASCII
 )
-_BEFORE: Final = r"(?:(?<![0-9A-Za-z+.,:/_#-])|(?<=\\[nrt])|(?<=[^\d]:)|(?<=[A-Za-z=]/)|(?<=[a-z]-))"
+_BEFORE: Final = r"(?:(?<![0-9A-Za-z+.,:/_#-])|(?<=\\[nrt])|(?<=[^\d]:)|(?<=[A-Za-z=]/))"
 _NATIONAL: Final = re.compile(
     rf"{_BEFORE}(?:"
     r"(?:1[ .-])?(?:\([2-9]\d\d\)[ -]?|[2-9]\d\d([ .-]))[2-9]\d\d[ .-]\d{4}"  # North America

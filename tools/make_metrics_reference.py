@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tamis.pipeline.exposition import LOG_METRICS
 from tamis.telemetry.metrics import reference as table
 
 PLACE = Path(__file__).resolve().parents[1] / "docs/reference/metrics.md"
@@ -26,10 +27,18 @@ callers made. Beside these, the process reports its own memory, processor time a
 
 """
 
+LOG_HEAD = """
+## In an application
+
+What an application's own pipeline counts: `LogMetrics.snapshot()` as an object, `LogMetrics.prometheus()` as text for
+an endpoint of the application's. For every sink and at every moment, what was logged is the sum of its states.
+
+"""
+
 
 def reference() -> str:
     """The whole page."""
-    return HEAD + table()
+    return HEAD + table() + LOG_HEAD + table(LOG_METRICS)
 
 
 if __name__ == "__main__":

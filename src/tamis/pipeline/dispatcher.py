@@ -62,8 +62,7 @@ class Dispatcher:
         """Everything that belongs to one process."""
         self._queue: deque[Captured] = deque()
         self._door = Door(self.limits, self._queue, presses=self._presses, clock=self._clock)
-        self._alone = Alone(self._clock)
-        self._closed = False
+        self._alone, self._closed = Alone(self._clock), False
         self._open_records = min(OPEN_RECORDS, self.limits.records_max // 2)
         self._asking_level = _ALWAYS  # the first record starts the worker
         self._due_s = 0.0
@@ -147,14 +146,9 @@ class Dispatcher:
         if self._worker.last_turn_s is not None and not self._closed:
             self._worker.ensure()
         sinks = tuple(delivery.health() for delivery in self.deliveries)
-        queued, restarts = len(self._queue), self.metrics.restarts
+        queued, restarts, now_s = len(self._queue), self.metrics.restarts, self._clock.monotonic_s()
         return health_of(
-            self._worker,
-            self._clock.monotonic_s(),
-            sinks=sinks,
-            queued=queued,
-            restarts=restarts,
-            closed=self._closed,
+            self._worker, now_s, sinks=sinks, queued=queued, restarts=restarts, closed=self._closed
         )
 
     def after_fork(self) -> None:
@@ -201,7 +195,7 @@ class Dispatcher:
         return any(delivery.is_full for delivery in self.deliveries)
 
     def _drain(self, deadline_s: float, *, final: bool = False, start: bool = True) -> bool:
-        """Hand out what is in the queue now, on this thread; whether all of it was. `start`: threads may start."""
+        """Hand out what is in the queue now; whether all of it was. `start`: deliveries may start threads."""
         with self._alone.hold(deadline_s) as is_mine:
             if not is_mine:
                 return False

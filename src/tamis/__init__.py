@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tamis.embed.handlers.async_log import AsyncLogHandler
     from tamis.embed.handlers.compressing_rotating_file import CompressingRotatingFileHandler
     from tamis.embed.handlers.elasticsearch import ElasticsearchHandler
+    from tamis.embed.handlers.monitoring import AdvancedMonitoringHandler
     from tamis.embed.install import get_logger
     from tamis.embed.logger import Logger
     from tamis.embed.manager import LoggingManager, configure, flush, shutdown
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tamis.version import __version__
 
 _PLACES = {
+    "AdvancedMonitoringHandler": "tamis.embed.handlers.monitoring",
     "AgentLogger": "tamis.embed.agent",
     "AlertingHandler": "tamis.embed.handlers.alerting",
     "AsgiMiddleware": "tamis.embed.asgi",
@@ -51,6 +53,7 @@ _PLACES = {
 _MODULES = frozenset(("errors", "testing"))
 
 __all__ = [
+    "AdvancedMonitoringHandler",
     "AgentLogger",
     "AlertingHandler",
     "AsgiMiddleware",

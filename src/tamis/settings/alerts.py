@@ -3,13 +3,20 @@
 from dataclasses import dataclass
 from typing import cast
 
-from tamis.settings.fields import Spec, names, seconds, special, whole
-from tamis.settings.kinds import LIST
+from tamis.settings.fields import Spec, seconds, special, whole
+from tamis.settings.kinds import LIST, Kind
+from tamis.settings.processors import parse_expressions, show_expressions
 
 
 def channels(doc: str) -> tuple[str, ...]:
     """URLs that hold passwords and keys: never shown."""
     return cast("tuple[str, ...]", special((), Spec(LIST, doc, secret=True)))
+
+
+def queries(doc: str) -> tuple[str, ...]:
+    """Texts that may hold commas: a list; in the environment one query, or a list as JSON."""
+    kind = Kind("queries", parse_expressions, show_expressions)
+    return cast("tuple[str, ...]", special((), Spec(kind, doc)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,5 +35,5 @@ class AlertSettings:
         "After a notice nothing is said about the same trouble for so long; then whether it goes on or is over.",
         least=1,
     )
-    rules: tuple[str, ...] = names("Queries: a record that one finds is an alert at once.")
+    rules: tuple[str, ...] = queries("Queries: a record that one finds is an alert at once.")
     lines_max: int = whole(10, "Lines that an alert carries.", most=100)

@@ -147,7 +147,7 @@ class Payments:
             return
         _gateway.warning(
             "gateway request for order %s: card=%s email=%s amount=%.2f",
-            order, grouped(customer.card), customer.name, customer.email, amount,
+            order, grouped(customer.card), customer.email, amount,
         )  # fmt: skip
         raw = {"pan": customer.card, "customer_email": customer.email, "amount": amount}
         _gateway.debug("raw gateway request of order %s: %s", order, raw, payload=raw)

@@ -29,7 +29,7 @@ _REFUSED = (UnicodeError, ValueError, TypeError, OverflowError, RecursionError)
 _encoder = msgspec.json.Encoder()
 
 
-class _Line(msgspec.Struct, omit_defaults=True):
+class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     """Our own names, in the order of a line. None is left out; `message` and `attributes` never are."""
 
     timestamp: str
@@ -93,19 +93,24 @@ def _print_fraction(fraction: int) -> str:
 
 
 def _own_lines(records: Sequence[Record]) -> list[_Line]:
-    lines = []
-    last, head = None, ""
+    lines: list[_Line] = []
+    add = lines.append
+    start = end = shift = 0
+    head = ""
     for record in records:
-        attributes = record.attributes
-        exception = attributes.get("exception")
-        if exception is not None:
+        stamp, attributes, exception = record.timestamp, record.attributes, None
+        if "exception" in attributes:
+            exception = attributes["exception"]
             attributes = {name: value for name, value in attributes.items() if name != "exception"}
-        seconds, fraction = divmod(record.timestamp, _NS)
-        if seconds != last:
-            last, head = seconds, _print_second(seconds)
-        lines.append(
+        if not start <= stamp < end:  # another second than that of the record before
+            second = stamp // _NS
+            start, end, head = second * _NS, (second + 1) * _NS, _print_second(second)
+            shift = _NS - start  # so that the fraction has a digit before it, and keeps its zeros
+        add(
             _Line(
-                f"{head}.{fraction:09}Z" if fraction % 1_000 else head + _print_fraction(fraction),
+                f"{head}.{str(stamp + shift)[1:]}Z"
+                if stamp % 1_000
+                else head + _print_fraction(stamp - start),
                 record.level,
                 record.service,
                 record.host,

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from tamis.embed.handlers.monitoring import AdvancedMonitoringHandler
     from tamis.embed.install import get_logger
     from tamis.embed.logger import Logger
+    from tamis.embed.loguru import LoguruSink
     from tamis.embed.manager import LoggingManager, configure, flush, shutdown
     from tamis.embed.performance import log_performance
+    from tamis.embed.structlog import StructlogProcessor
     from tamis.embed.wsgi import WsgiMiddleware
     from tamis.pipeline.metrics import LogMetrics
     from tamis.record.context import context
@@ -39,6 +41,8 @@ _PLACES = {
     "Logger": "tamis.embed.logger",
     "LoggingConfig": "tamis.embed.config",
     "LoggingManager": "tamis.embed.manager",
+    "LoguruSink": "tamis.embed.loguru",
+    "StructlogProcessor": "tamis.embed.structlog",
     "WsgiMiddleware": "tamis.embed.wsgi",
     "__version__": "tamis.version",
     "configure": "tamis.embed.manager",
@@ -65,6 +69,8 @@ __all__ = [
     "Logger",
     "LoggingConfig",
     "LoggingManager",
+    "LoguruSink",
+    "StructlogProcessor",
     "WsgiMiddleware",
     "__version__",
     "configure",

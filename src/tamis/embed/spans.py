@@ -8,7 +8,6 @@ from tamis.embed.outlet import OUTLET
 from tamis.record.context import CURRENT, Context
 from tamis.telemetry.otel import Otel
 
-
 Reader: TypeAlias = Callable[[], Context]
 
 

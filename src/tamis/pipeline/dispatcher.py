@@ -15,7 +15,7 @@ from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.health import Health, health_of
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
-from tamis.pipeline.own import own_work
+from tamis.pipeline.own import in_finalizer, own_work
 from tamis.pipeline.pump import Pump
 from tamis.pipeline.worker import Worker
 from tamis.telemetry.diagnostics import Diagnostics
@@ -85,7 +85,10 @@ class Dispatcher:
             self._after_put()
 
     def put_own(self, captured: Captured) -> None:
-        """A record that was logged within the pipeline's own work: told, never taken."""
+        """A record that was logged within the pipeline's own work: told, and not taken, but for finalizers'."""
+        if in_finalizer():
+            self._queue.append(captured)  # whoever collected the garbage must not wait at the door
+            return
         self.diagnostics.tell_captured(captured[LEVEL], captured[LOGGER], captured[MESSAGE])
 
     def flush(self, timeout_s: float = 5.0) -> bool:
@@ -113,7 +116,9 @@ class Dispatcher:
             for delivery in self.deliveries:
                 delivery.hurry()
             closed = [delivery.close(deadline_s) for delivery in self.deliveries]
-            return drained and all(closed)
+        if self._queue:  # logged by finalizers while we were at it
+            self._write_now()
+        return drained and all(closed)
 
     def swap(
         self,

@@ -5,9 +5,11 @@ our own threads, or while our own work runs in another's (draining at exit), are
 nests is the application's.
 """
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 class _Here(threading.local):
@@ -48,3 +50,13 @@ def this_thread() -> threading.Thread | None:
     if here.thread is None:
         here.thread = threading.current_thread()
     return here.thread
+
+
+def in_finalizer() -> bool:
+    """Whether this is the application's after all: garbage may be collected in the middle of our own work, and then
+    its `__del__` runs, and logs, there. Walks the stack: ask within own work only.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None

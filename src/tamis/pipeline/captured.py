@@ -101,6 +101,9 @@ _IDS = frozenset(("correlation_id", "trace_id", "span_id"))
 _OURS = frozenset(("process_id", "process", "sequence"))
 _YIELDING = frozenset(("thread", "code", "stack"))
 _NAMED = _IDS | _OURS | _YIELDING | {"exception"}
+_PLAIN_NAMES: set[str] = set()
+"""Names seen before that mean nothing to us, and need no look."""
+_PLAIN_NAMES_MAX = 4_096
 
 
 def to_record(captured: Captured, origin: Origin) -> Record:
@@ -187,13 +190,12 @@ def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: _I
     changed = None
     for name, value in fields.items():
         kind = type(value)
-        if kind is str:
-            is_plain = value.isascii() and len(value) <= _TEXT_CHARS_MAX
-        elif kind is float:
-            is_plain = value - value == 0
-        else:
-            is_plain = kind is int or kind is bool
-        if is_plain and name not in _NAMED and name.isascii():
+        if name in _PLAIN_NAMES and (
+            kind is int
+            or kind is bool
+            or (kind is str and value.isascii() and len(value) <= _TEXT_CHARS_MAX)
+            or (kind is float and value - value == 0)
+        ):
             attributes[name] = value
         else:
             changed = _add_unusual(attributes, name, _safe(value), changed or ids) or changed
@@ -220,11 +222,17 @@ def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, i
         name = f"field.{name}"
     elif name in _YIELDING and name in attributes:
         attributes.setdefault(f"log.{name}", attributes[name])
+    elif name.isascii() and name not in _NAMED and _may_remember(name):
+        _PLAIN_NAMES.add(name)
     if value is None:
         attributes.pop(name, None)
     else:
         attributes[safe_text(name, DEFAULT_LIMITS.key_chars_max)] = value
     return None
+
+
+def _may_remember(name: str) -> bool:
+    return len(name) <= DEFAULT_LIMITS.key_chars_max and len(_PLAIN_NAMES) < _PLAIN_NAMES_MAX
 
 
 def _add_more(attributes: dict[str, Value], more: More, level: str | None) -> str | None:

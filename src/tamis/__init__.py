@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tamis.embed.handlers.async_log import AsyncLogHandler
     from tamis.embed.handlers.compressing_rotating_file import CompressingRotatingFileHandler
     from tamis.embed.handlers.elasticsearch import ElasticsearchHandler
+    from tamis.embed.handlers.encryption import EncryptionHandler
     from tamis.embed.handlers.monitoring import AdvancedMonitoringHandler
     from tamis.embed.install import get_logger
     from tamis.embed.logger import Logger
@@ -37,6 +38,7 @@ _PLACES = {
     "CircuitBreaker": "tamis.resilience.breaker",
     "CompressingRotatingFileHandler": "tamis.embed.handlers.compressing_rotating_file",
     "ElasticsearchHandler": "tamis.embed.handlers.elasticsearch",
+    "EncryptionHandler": "tamis.embed.handlers.encryption",
     "LogMetrics": "tamis.pipeline.metrics",
     "Logger": "tamis.embed.logger",
     "LoggingConfig": "tamis.embed.config",
@@ -65,6 +67,7 @@ __all__ = [
     "CircuitBreaker",
     "CompressingRotatingFileHandler",
     "ElasticsearchHandler",
+    "EncryptionHandler",
     "LogMetrics",
     "Logger",
     "LoggingConfig",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.redaction import KINDS, loghub, score
-from benchmarks.redaction_cases import positives
+from benchmarks.redaction_cases import NAMED_PHONES, positives
 from tamis.errors import ConfigError
 from tamis.pipeline.processors.redact import Redact, redact_from
 from tamis.pipeline.processors.secure import CACHE_ENTRIES_MAX
@@ -20,9 +20,11 @@ from tests.support.strategies import records
 
 MASK = "***REDACTED***"
 SECRETS = [
-    case.secret for case in positives() if case.kind != "credential" and not case.secret.startswith("00")
+    case.secret
+    for case in positives()
+    if case.kind != "credential" and case.secret not in NAMED_PHONES and not case.secret.startswith("00")
 ]
-"""What patterns find by its own look."""
+"""What patterns find by its own look, whatever stands before it."""
 FAST = settings(max_examples=150, deadline=None)
 
 
@@ -210,9 +212,12 @@ def test_texts_made_of_what_patterns_look_for_are_masked_once(text: str) -> None
 
 @pytest.mark.parametrize(
     "unit",
-    ["a", "1", "4111-1111 ", "a@b@", "eyJ", "eyJa.", "1.1.1.1.", "::1:", "token:token=", "password='", "x://a:b", "+49 1",
-     "-----BEGIN PRIVATE KEY-----", "DE89 3704 ", "AKIA", "bearer ", "sk-", "a.b-", "(0", "%40a", "sig=", "ghp_a", "é1"],
-)  # fmt: skip
+    [
+        *("a", "1", "4111-1111 ", "a@b@", "eyJ", "eyJa.", "1.1.1.1.", "::1:", "token:token=", "password='"),
+        *("x://a:b", "+49 1", "-----BEGIN PRIVATE KEY-----", "DE89 3704 ", "AKIA", "bearer ", "sk-", "a.b-"),
+        *("(0", "%40a", "sig=", "ghp_a", "é1"),
+    ],
+)
 def test_a_mebibyte_takes_linear_time(unit: str) -> None:
     """Eight times the text takes about eight times as long, whatever it is made of."""
     processor = redact()

@@ -10,45 +10,11 @@ JWT_KIND, PRIVATE_KEY_KIND, CLOUD_KEY_KIND = "jwt", "private_key", "cloud_key"
 _JWT: Final = re.compile(r"ey[JK][0-9A-Za-z_-]{10,}+((?:\.[0-9A-Za-z_-]*+){0,4}+)", re.ASCII)
 _BEGIN: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----", re.ASCII)
 _FINISH: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----", re.ASCII)
-PREFIXES: Final = tuple(
-    [
-        "AKIA",
-        "ASIA",
-        "ABIA",
-        "ACCA",
-        "A3T",
-        "AIza",
-        "ya29.",
-        "GOCSPX-",
-        "AccountKey=",
-        "SharedAccessKey=",
-        "sig=",
-        "Q~",
-        "gh",
-        "github_pat_",
-        "gl",
-        "xox",
-        "xapp-",
-        "hooks.slack.com",
-        "k_live_",
-        "k_test_",
-        "whsec_",
-        "SG.",
-        "npm_",
-        "pypi-",
-        "sk-",
-        "hf_",
-        "do",
-        "shp",
-        "dapi",
-        "hvs.",
-        "hvb.",
-        "AGE-SECRET-KEY-1",
-        "key-",
-        "tamis_",
-        "SK",
-        ":AA",
-    ]
+PREFIXES: Final = (
+    *("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "AIza", "ya29.", "GOCSPX-", "AccountKey=", "SharedAccessKey="),
+    *("sig=", "Q~", "gh", "github_pat_", "gl", "xox", "xapp-", "hooks.slack.com", "k_live_", "k_test_", "whsec_"),
+    *("SG.", "npm_", "pypi-", "sk-", "hf_", "do", "shp", "dapi", "hvs.", "hvb.", "AGE-SECRET-KEY-1", "key-"),
+    *("tamis_", "SK", ":AA"),
 )
 """One of them stands in every text that holds a key."""
 _CLOUD: Final = re.compile(

@@ -10,7 +10,14 @@ from tamis.http_client.connection import Response
 from tamis.pipeline.base import DELIVERED, Batch, Outcome, Rejected
 from tamis.pipeline.encode import encode_line
 from tamis.pipeline.sinks.cut import cut
-from tamis.pipeline.sinks.endpoint import COMPRESS_FROM_BYTES, Endpoint, Traffic, first_words, gzipped
+from tamis.pipeline.sinks.endpoint import (
+    COMPRESS_FROM_BYTES,
+    Endpoint,
+    Traffic,
+    first_words,
+    gzipped,
+    retry_after_s,
+)
 from tamis.pipeline.sinks.identity import record_id
 from tamis.pipeline.sinks.index import IndexName, index_template
 from tamis.pipeline.sinks.url import SinkUrl, basic_credentials, parse_sink_url
@@ -170,7 +177,8 @@ class ElasticsearchSink:
             raise self._endpoint.unavailable(
                 Response(items[0].status, answer.headers, b""), f"took none of the documents: {reason}"
             )
-        return Outcome(retry=tuple(retry), rejected=tuple(rejected))
+        wait_s = retry_after_s(answer) if retry else None
+        return Outcome(retry=tuple(retry), rejected=tuple(rejected), retry_after_s=wait_s)
 
     def _words(self, answer: Response) -> str:
         """Why a whole bulk has to wait."""

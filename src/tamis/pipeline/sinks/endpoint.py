@@ -3,6 +3,7 @@
 import email.utils
 import gzip
 import math
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -158,5 +159,7 @@ def _failure_words(failure: Exception) -> str:
         return "no answer in time"
     if isinstance(failure, ConnectionRefusedError):
         return "nothing listens there"
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({failure.verify_message}); ca_file= names who signed it"
     text = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
     return f"the connection failed ({text or type(failure).__name__})"

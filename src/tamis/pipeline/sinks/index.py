@@ -102,7 +102,7 @@ def _mappings() -> Json:
                 "properties": {
                     "type": keyword,
                     "message": {"type": "text"},
-                    "stack_trace": {"type": "text", "index": False},
+                    "stack_trace": {"type": "text"},
                 }
             },
         },

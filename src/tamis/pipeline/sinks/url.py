@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -77,6 +78,8 @@ class SinkUrl:
         trust = Trust(verify=self.flag("verify", default=True), ca_file=self.text("ca_file"))
         if not trust.verify and trust.ca_file:
             self.refuse("ca_file does nothing beside verify=off; leave one of them out")
+        if trust.ca_file and not Path(trust.ca_file).is_file():
+            self.refuse(f"ca_file={trust.ca_file!r}: there is no such file")
         return trust
 
     def limits(self, default: BatchLimits = BatchLimits()) -> BatchLimits:  # noqa: B008  # frozen

@@ -284,6 +284,16 @@ async def test_delete_hides(caller: httpx2.AsyncClient) -> None:
     assert (await get(caller, "count"))["count"] == 8
 
 
+async def test_delete_takes_no_parameter_that_it_does_not_know(caller: httpx2.AsyncClient) -> None:
+    """A bound under a misspelled name would bound nothing: nothing is deleted, and the answer says why."""
+    answer = await caller.post("/api/v1/delete", json={"q": "*", "strat": "-1h"})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == (
+        "Nothing was deleted: the parameter strat means nothing here; did you mean start?"
+    )
+    assert (await get(caller, "count"))["count"] == 12
+
+
 @pytest.mark.parametrize(
     ("what", "params", "parameter"),
     [

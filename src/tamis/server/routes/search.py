@@ -9,6 +9,7 @@ from starlette.responses import Response
 from tamis.server.openapi import add_read
 from tamis.server.parameters import QUESTION
 from tamis.server.params import Parameters, read_parameters
+from tamis.server.problems import ProblemError
 from tamis.server.service import service_of
 
 NEIGHBOURS_MAX = 1_000
@@ -113,11 +114,13 @@ async def context(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """Hide what a query finds, at once and for good; its bytes are erased within a day."""
+    """Hide what a query finds, at once and for good; its bytes are erased within a day. Refuses other parameters."""
     given = await read_parameters(request, QUESTION[:3])
+    if given.warnings:  # a slip such as `strat` for `start` would delete more than was meant
+        raise ProblemError(400, f"Nothing was deleted: {given.warnings[0]}.".replace("?.", "?"))
     service = service_of(request)
     ask = partial(service.ready().searcher.delete, given.asked())
-    return await service.asker.answer(request, "delete", ask, warnings=given.warnings)
+    return await service.asker.answer(request, "delete", ask)
 
 
 def add_search_routes(router: APIRouter) -> None:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from tamis.query.fields import query_name
 from tamis.record.model import CORE_TEXT
-from tamis.store.embedded.format.columns import ATTRIBUTE_TYPES, REST, attribute_path, is_attribute
+from tamis.store.embedded.format.columns import (
+    ATTRIBUTE_TYPES,
+    REST,
+    attribute_path,
+    is_attribute,
+    path_part,
+)
 from tamis.store.embedded.format.part import PartFacts
 
 TIMES = ("timestamp", "received")
@@ -50,18 +56,14 @@ def columns_of(field: str, facts: PartFacts, *, with_nested: bool = False) -> li
 
 def paths_of(name: str) -> Iterator[str]:
     """The paths that a dotted name may mean, as `record.attributes.values_at` tries them."""
-    yield _escaped(name)
+    yield path_part(name)
     at = name.find(".")
     dots = 0
     while at != -1 and dots < _DOTS_MAX:
         for inner in paths_of(name[at + 1 :]):
-            yield f"{_escaped(name[:at])}/{inner}"
+            yield f"{path_part(name[:at])}/{inner}"
         at = name.find(".", at + 1)
         dots += 1
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def public_name(column: str) -> str:

@@ -5,9 +5,9 @@ A table has the columns of `CORE_COLUMNS` that some record fills (`timestamp`, `
 many. `seq` is added when the order of arrival is known.
 
 An attribute column is named ``path#type``. The path is the attribute's name; names inside nested objects follow
-after ``/`` (with ``~`` and ``/`` in names written ``~0`` and ``~1``, as in RFC 6901). Types: ``i`` int64,
-``f`` double, ``s`` text, ``b`` boolean, ``n`` integers over 64 bits as text, ``j`` JSON text (lists, empty
-objects).
+after ``/`` (with ``~`` and ``/`` in names written ``~0`` and ``~1``, as in RFC 6901, and NUL ``~2``). Types:
+``i`` int64, ``f`` double, ``s`` text, ``b`` boolean, ``n`` integers over 64 bits as text, ``j`` JSON text
+(lists, empty objects).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,7 +75,7 @@ def to_table(batch: Columns, *, received_ns: int) -> pa.Table:
         if name in batch.core:
             columns[name] = _texts(batch.core[name])
     for name, column in batch.attributes.items():
-        columns.update(attribute_columns(_escaped(name), column))
+        columns.update(attribute_columns(path_part(name), column))
     for name, column in columns.items():
         if len(column) != batch.length:
             raise WireError(f"column {name!r} has {len(column)} values for {batch.length} records")
@@ -208,7 +208,7 @@ def _split_rest(path: str, values: list[Any], rows: Iterable[int], *, depth: int
 def _split_nested(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Array]:
     result: dict[str, pa.Array] = {}
     for name, (places, inner) in _by_name(values).items():
-        inside = f"{path}/{_escaped(name)}"
+        inside = f"{path}/{path_part(name)}"
         array = few_values(places, inner, len(values))
         if array is not None:
             result[f"{inside}#{_suffix(array.type)}"] = array
@@ -265,14 +265,19 @@ def _slow_json(value: Value) -> str:
     return str(value) if isinstance(value, int) else msgspec.json.encode(safe_text(str(value))).decode()
 
 
-def _escaped(name: str) -> str:
-    return safe_text(name).replace("~", "~0").replace("/", "~1")
+def path_part(name: str) -> str:
+    """A name as a part of a column's name; no SQL and no Parquet reader takes a NUL there."""
+    return safe_text(name).replace("~", "~0").replace("/", "~1").replace("\0", "~2")
+
+
+def _name_of(part: str) -> str:
+    return part.replace("~2", "\0").replace("~1", "/").replace("~0", "~")
 
 
 def attribute_path(column: str) -> tuple[tuple[str, ...], str]:
     """An attribute column's name taken apart: the names from the outside in, and the type's letter."""
     path, _, suffix = column.rpartition("#")
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/")), suffix
+    return tuple(map(_name_of, path.split("/"))), suffix
 
 
 def is_attribute(column: str) -> bool:

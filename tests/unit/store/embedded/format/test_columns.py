@@ -10,11 +10,13 @@ from tamis.record.model import INSTANT_MAX, INSTANT_MIN, Columns, Record
 from tamis.store.embedded.format.columns import (
     COLUMNS_MAX,
     REST,
+    attribute_columns,
     attribute_path,
     concat,
     decode_batch,
     encode_batch,
     is_attribute,
+    path_part,
     to_records,
     to_table,
     with_seq,
@@ -97,6 +99,15 @@ def test_paths_are_read_as_they_are_written() -> None:
     """The name of a column says the attribute's path and type."""
     assert attribute_path("http.status#i") == (("http.status",), "i")
     assert attribute_path("a~1b/c~0d#s") == (("a/b", "c~d"), "s")
+    assert attribute_path("a~2b/~02#s") == (("a\0b", "~2"), "s")
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0b", "~2", "~02", "~0\0", "~", "/", "a#s"])
+def test_any_name_has_a_column_of_its_own(name: str) -> None:
+    """What SQL or Parquet would not take in a name is written otherwise, and read again as it was."""
+    columns = attribute_columns(path_part(name), ["x"])
+    assert all("\0" not in column for column in columns)
+    assert [attribute_path(column) for column in columns] == [((name,), "s")]
 
 
 def test_instants_that_no_engine_holds_are_the_receipt() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 
-from tamis.errors import SinkUnavailableError
+from tamis.errors import ConfigError, SinkUnavailableError
 from tamis.pipeline.base import DELIVERED, Batch
 from tamis.pipeline.sinks.tamis_server import TamisSink
 from tamis.record.model import Record
@@ -22,6 +23,8 @@ from tests.support.commands import TOKEN, Server, environment, start_server, wai
 T0 = 1_763_719_200_000_000_000
 TIMEOUT_S = 5.0
 WAIT_S = 60.0
+NO_PATIENCE = {"TAMIS_INGEST_GAP_SETTLE_S": "0"}
+"""A gap counts as lost at once."""
 
 
 def batch(first: int, count: int) -> Batch:
@@ -87,7 +90,7 @@ def test_what_is_acknowledged_is_stored_once_though_the_server_is_killed(tmp_pat
             before = acknowledged[0]
             assert wait_for(lambda before=before: acknowledged[0] >= before + 500, WAIT_S)  # type: ignore[misc]  # mypy: lambda
             server.kill()
-            server = start_server(tmp_path, port=port)
+            server = start_server(tmp_path, port=port, **NO_PATIENCE)
     finally:
         ends.set()
         streaming.join(WAIT_S)
@@ -137,7 +140,7 @@ def test_an_applications_records_are_all_there_after_the_server_came_back(tmp_pa
     server.kill()
     assert first.communicate("\n", timeout=60)[0].endswith("end\n")
     assert first.returncode == 0
-    server = start_server(tmp_path, port=port)
+    server = start_server(tmp_path, port=port, **NO_PATIENCE)
     second = started([*command, "1"], told | {"TAMIS_SPOOL_ADOPT_INTERVAL_S": "0.1"}, tmp_path)
     assert wait_for(lambda: ask(server, "/api/v1/count")["count"] >= 5_001, WAIT_S)
     second.communicate("\n", timeout=60)
@@ -146,4 +149,27 @@ def test_an_applications_records_are_all_there_after_the_server_came_back(tmp_pa
     counts = Counter(row["message"] for row in rows)
     assert counts == {f"order {number}": 1 for number in range(1, 5_000)} | {"order 0": 2}
     assert {row["attributes"]["password"] for row in rows} == {"***REDACTED***"}
+    followed = ask(server, "/api/v1/losses")
+    assert (followed["losses"], followed["processes"]) == ([], 2)
+    assert server.stop() == 0
+
+
+def test_certificates_are_looked_at(tmp_path: Path) -> None:
+    """A certificate that nobody vouches for is refused with what to do; `ca_file` and `verify=off` are ways on."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*command, *names], check=True, capture_output=True, timeout=WAIT_S)
+    server = start_server(tmp_path, TAMIS_SERVER_TLS_CERT=str(cert), TAMIS_SERVER_TLS_KEY=str(key))
+    port = urlsplit(server.url).port
+    stranger = TamisSink(f"https://{TOKEN}@127.0.0.1:{port}")
+    with pytest.raises(SinkUnavailableError, match="ca_file") as caught:
+        stranger.send(batch(1, 10), timeout_s=WAIT_S)
+    assert TOKEN not in str(caught.value)
+    for number, option in enumerate((f"ca_file={cert}", "verify=off")):
+        sink = TamisSink(f"https://{TOKEN}@127.0.0.1:{port}?{option}")
+        assert sink.send(batch(1 + 10 * number, 10), timeout_s=WAIT_S) == DELIVERED
+        sink.close()
+    with pytest.raises(ConfigError, match="no such file"):
+        TamisSink(f"https://127.0.0.1:{port}?ca_file={tmp_path}/none.pem")
     assert server.stop() == 0

@@ -106,12 +106,13 @@ class _Request:
     def end(self, error: BaseException | None = None) -> None:
         """The body is complete, or the application failed."""
         if not self._access.is_finished:
-            self._access.route = _route(self._environ)
+            self._access.route = _route(self._environ) or self._access.route
         self._access.finish(error)
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Write:
         code = status[:3]
         self._access.status = int(code) if code.isdigit() else None
+        self._access.route = _route(self._environ)  # Flask takes its request out again before the end
         if not any(name.lower() == _HEADER for name, _ in headers):
             headers = [*headers, (CORRELATION_HEADER, self._incoming.correlation_id)]
         given = (status, headers) if exc_info is None else (status, headers, exc_info)

@@ -20,8 +20,6 @@ ECS_VERSION: Final = "8.11.0"
 
 _NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1)  # printed without a zone, the Z follows the fraction
-_INT_BITS_MAX = 14_000
-"""Longer integers Python does not print (`sys.set_int_max_str_digits`); they become hexadecimal text."""
 _NULL = re.compile(rb"[:,\[]null")
 """What NaN, an infinity or None becomes, and hardly anything else: where it stands, the total encoder looks."""
 _REFUSED = (UnicodeError, ValueError, TypeError, OverflowError, RecursionError)
@@ -218,18 +216,5 @@ def _safe(record: Record) -> Record:
         for name in record.__struct_fields__
         if isinstance(value := getattr(record, name), str)
     }
-    attributes = {
-        name: _without_giants(value)
-        for name, value in safe_attributes(cast("Mapping[object, object]", record.attributes)).items()
-    }
+    attributes = safe_attributes(cast("Mapping[object, object]", record.attributes))
     return msgspec.structs.replace(record, **texts, attributes=attributes)
-
-
-def _without_giants(value: Value) -> Value:
-    if isinstance(value, dict):
-        return {name: _without_giants(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_giants(item) for item in value]
-    if isinstance(value, int) and value.bit_length() > _INT_BITS_MAX:
-        return hex(value)
-    return value

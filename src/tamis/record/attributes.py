@@ -19,6 +19,8 @@ class AttributeLimits:
 
 
 DEFAULT_LIMITS = AttributeLimits()
+INT_BITS_MAX = 14_000
+"""Longer integers Python does not print (`sys.set_int_max_str_digits`)."""
 CUT_MARK = "…[cut]"
 DEEP_MARK = "[too deep]"
 
@@ -46,8 +48,8 @@ def safe_attributes(
 ) -> dict[str, Value]:
     """Any mapping as attributes: keys as text, values as `Value`, bounded; never raises.
 
-    NaN and infinities become text; bytes are decoded with replacement; other objects become their `str`,
-    or a mark when that fails; cycles and depth end in a mark.
+    NaN, infinities and integers of thousands of digits (in hexadecimal) become text; bytes are decoded with
+    replacement; other objects become their `str`, or a mark when that fails; cycles and depth end in a mark.
     """
     return _safe_mapping(given, limits, _Budget(limits.items_max), depth=0)
 
@@ -74,7 +76,7 @@ def _safe_value(value: object, limits: AttributeLimits, budget: _Budget, *, dept
     if isinstance(value, bool):
         return bool(value)
     if isinstance(value, int):
-        return int(value)
+        return int(value) if value.bit_length() <= INT_BITS_MAX else hex(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, (bytes, bytearray)):

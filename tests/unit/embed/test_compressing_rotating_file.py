@@ -104,6 +104,29 @@ def test_dict_config_alone_makes_it(tmp_path: Path) -> None:
     assert json.loads(line)["message"] == "loud enough"
 
 
+class Broken:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def test_no_value_costs_a_record(logger: logging.Logger, tmp_path: Path) -> None:
+    """Cycles, lone surrogates, giants, NaN, bytes, objects without text: seven records are seven lines."""
+    path = tmp_path / "app.log"
+    handler = CompressingRotatingFileHandler(path)
+    add(logger, handler)
+    cycle: dict[str, object] = {}
+    cycle["self"] = cycle
+    values = [cycle, "a\ud800b", 10**5_000, float("nan"), b"\xff", Broken(), {1, 2}]
+    for number, value in enumerate(values):
+        logger.info("value %d \udc80", number, extra={"value": value})
+    handler.close()
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert [line["message"] for line in lines] == [f"value {number} \\udc80" for number in range(len(values))]
+    assert all("value" in line["attributes"] for line in lines)
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

@@ -83,14 +83,16 @@ class Console:
         if not fields:
             return f"{head}{message}\n"
         gap = max(_MESSAGE_WIDTH_MIN - used, 0) + 2
-        total = start + used + gap + sum(_cells(field) + 1 for field in fields) - 1
-        if width and total > width:
+        room = width - start - used - sum(_cells(field) + 1 for field in fields) + 1
+        if width and room < gap:
+            gap = 2  # rather out of its column than on another line
+        if width and room < gap:
             return f"{head}{message}\n{self._wrapped(fields, start, width)}"
         return f"{head}{message}{' ' * gap}{self._paint(' '.join(fields), DIM)}\n"
 
     def _wrapped(self, fields: Sequence[str], start: int, width: int) -> str:
         """Fields on lines of their own, broken between fields."""
-        indent = min(start, max(width // 3, 2))
+        indent = start if start <= width // 2 else max(width // 3, 2)
         lines: list[list[str]] = []
         room = -1
         for field in fields:

@@ -59,6 +59,12 @@ def test_lines_wider_than_the_terminal_break_between_fields() -> None:
     assert re.findall(r"field_\d+=v{10}", text) == [f"{name}={value}" for name, value in fields.items()]
 
 
+def test_a_line_leaves_its_columns_before_it_breaks() -> None:
+    """Fields that fit beside the message, nearer to it, stand there."""
+    (text,) = shown(record("message", field="v" * 28), width=80)
+    assert text.endswith(f"  message  field={'v' * 28}\n")
+
+
 def test_errors_are_bold_and_fields_dim() -> None:
     """The eye finds what is not usual."""
     quiet, loud = shown(record("fine", a=1), record("broken", "ERROR", a=1), colours=True)

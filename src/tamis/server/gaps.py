@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import ne
 from typing import Any
 
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -210,8 +211,13 @@ def _spans(process: Column, sequence: Column) -> Iterator[tuple[str, list[Span]]
         if fast is not None:
             yield from fast
             return
+    names, given = _listed(process), _listed(sequence)
+    span = _usual_span(names, given)
+    if span is not None:
+        yield names[0], [span]
+        return
     numbers: dict[str, list[int]] = {}
-    for name, number in zip(_listed(process), _listed(sequence), strict=True):
+    for name, number in zip(names, given, strict=True):
         if (
             type(number) is int
             and 0 < number <= SEQUENCE_MAX
@@ -221,6 +227,18 @@ def _spans(process: Column, sequence: Column) -> Iterator[tuple[str, list[Span]]
             numbers.setdefault(name, []).append(number)
     for name, found in numbers.items():
         yield name, list(_runs(sorted(found)))
+
+
+def _usual_span(names: Sequence[Any], numbers: Sequence[Any]) -> Span | None:
+    """One process, numbered without a gap: the one run of a batch as a pipeline sends it; None for all others."""
+    if not names or type(names[0]) is not str or not _PROCESS.fullmatch(names[0]):
+        return None
+    first, last = numbers[0], numbers[-1]
+    if type(first) is not int or type(last) is not int or not 0 < first <= last <= SEQUENCE_MAX:
+        return None
+    if last - first + 1 != len(numbers) or any(map(ne, numbers, range(first, last + 1))):
+        return None
+    return (first, last) if names.count(names[0]) == len(names) else None
 
 
 def _arrow_spans(process: Any, sequence: Any) -> list[tuple[str, list[Span]]] | None:

@@ -136,6 +136,21 @@ def test_odd_values_are_passed_over() -> None:
     assert bench.tracker.processes == 1
 
 
+def test_some_records_of_a_batch_without_a_process() -> None:
+    """They have no number of it, whatever stands there."""
+    bench = Bench()
+    names: list[Any] = [PROCESS, None, PROCESS, 5]
+    for kept in (names, names[:2]):
+        made = Columns(
+            length=len(kept),
+            timestamp=[1] * len(kept),
+            attributes={"process": kept, "sequence": list(range(1, len(kept) + 1))},
+        )
+        bench.tracker.note("p", made)
+    bench.settle()
+    assert bench.missing == [(2, 2)]
+
+
 def test_many_processes_in_one_batch() -> None:
     """More than are looked at one by one, and still each is counted."""
     bench = Bench()

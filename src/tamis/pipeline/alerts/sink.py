@@ -71,9 +71,7 @@ class AlertSink:
             for record in batch.records:
                 try:
                     alerts = self._watch.look(record)
-                except (
-                    Exception
-                ):  # a rule is the user's: a record it cannot be asked about is no reason to stop
+                except Exception:  # a rule's edge: a record that cannot be asked about is passed over
                     self.failures += 1
                     continue
                 self._tell(alerts)

@@ -55,6 +55,8 @@ class Detector:
 
     def _find(self, text: str) -> "list[_Found]":
         hints = look(text)
+        if not hints and not self._has_own:
+            return []
         secured = _secured_spans(text)
         taken: list[_Found] = []
         for pattern in self.patterns:

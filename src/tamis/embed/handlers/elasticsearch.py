@@ -8,7 +8,7 @@ from tamis.embed.handlers.base import PipelineHandler
 from tamis.errors import ConfigError
 from tamis.pipeline.sinks.elasticsearch import FAMILIES, ElasticsearchSink
 from tamis.pipeline.sinks.endpoint import Traffic
-from tamis.pipeline.sinks.url import without_secrets
+from tamis.pipeline.sinks.masking import without_secrets
 
 
 class ElasticsearchHandler(PipelineHandler):

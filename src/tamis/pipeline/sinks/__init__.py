@@ -4,7 +4,7 @@ from importlib import import_module
 
 from tamis.errors import ConfigError
 from tamis.pipeline.base import Sink
-from tamis.pipeline.sinks.url import KEY, without_secrets
+from tamis.pipeline.sinks.masking import KEY, without_secrets
 from tamis.settings import Settings
 
 _NETWORK = "tamis.pipeline.sinks."

@@ -12,7 +12,7 @@ from tamis.errors import ConfigError, DiskError, SinkUnavailableError
 from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, BatchLimits, Outcome
 from tamis.pipeline.encode import Names, encode_lines
 from tamis.pipeline.logfile import LogFile, LogFileLimits
-from tamis.pipeline.sinks.url import KEY
+from tamis.pipeline.sinks.masking import KEY
 from tamis.record.model import Record
 from tamis.settings import Settings
 from tamis.settings.kinds import parse_bool, parse_bytes, parse_int, parse_seconds

@@ -4,7 +4,7 @@ from collections import deque
 
 from tamis.errors import ConfigError
 from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, BatchLimits, Outcome
-from tamis.pipeline.sinks.url import KEY
+from tamis.pipeline.sinks.masking import KEY
 from tamis.record.model import Record
 from tamis.settings import Settings
 

@@ -13,7 +13,7 @@ from tamis.errors import ConfigError, SinkUnavailableError
 from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, BatchLimits, Outcome, Rejected
 from tamis.pipeline.console import Console
 from tamis.pipeline.encode import Names, encode_line
-from tamis.pipeline.sinks.url import KEY
+from tamis.pipeline.sinks.masking import KEY
 from tamis.settings import Settings
 
 Format = Literal["auto", "console", "json", "ecs", "otel"]

@@ -12,11 +12,10 @@ from tamis.errors import ConfigError
 from tamis.http_client.address import DEFAULT_PORTS, Address
 from tamis.http_client.connection import Trust
 from tamis.pipeline.base import BatchLimits
+from tamis.pipeline.sinks.masking import KEY, without_secrets
 from tamis.settings.kinds import parse_bool, parse_bytes, parse_int, parse_seconds
 
-KEY = "log.sinks"
 SOURCE = "a sink's URL"
-_MASK = "***"
 _Value = TypeVar("_Value")
 BATCH_RECORDS_MAX = 1_000
 """A Tamis server lists so many rejected lines; of more it says only how many there are."""
@@ -135,18 +134,6 @@ def parse_sink_url(url: str) -> SinkUrl:
         password=unquote(parts.password or ""),
         options=dict(_options(url, parts.query)),
     )
-
-
-def without_secrets(url: str) -> str:
-    """A URL with nothing in it that may be secret, whatever is wrong with it: where an @ stands behind the host,
-    a part of a password may have been taken for the host.
-    """
-    scheme, separator, rest = url.partition("://")
-    host, _, tail = rest.partition("/")
-    host = host.partition("?")[0].partition("#")[0]
-    if not separator or "@" in tail or "@" in rest.removeprefix(host).partition("/")[0]:
-        return f"{scheme}://{_MASK}" if separator and scheme.replace("+", "").isalnum() else _MASK
-    return f"{scheme}://{host.rpartition('@')[2]}"
 
 
 def _options(url: str, query: str) -> Iterator[tuple[str, str]]:

@@ -38,14 +38,22 @@ def test_a_forked_child_has_connections_of_its_own(server: Taking) -> None:
     """Parent and child never write on the same one, and the parent's goes on."""
     sink = TamisSink(server.url)
     assert sink.send(batch("before"), timeout_s=TIMEOUT_S) == DELIVERED
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         code = 1
         try:
             code = 0 if sink.send(batch("child"), timeout_s=TIMEOUT_S) == DELIVERED else 1
+            os.close(writing)
+            os.read(reading, 1)  # until the parent has looked
         finally:
             os._exit(code)
+    server.wait_until(lambda: len(server.requests) == 2)
+    open_then = server.open_connections
+    os.close(writing)
+    os.close(reading)
     assert os.waitpid(child, 0)[1] == 0
+    assert open_then == 2
     assert sink.send(batch("after"), timeout_s=TIMEOUT_S) == DELIVERED
     server.wait_until(lambda: len(server.requests) == 3)
     keys = [request.headers["idempotency-key"] for request in server.requests]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from tamis.embed.config import PIPELINE_PARTS, LoggingConfig
-from tamis.pipeline.base import Processor
-from tamis.pipeline.build import create_delivery, create_processors, create_sinks
+from tamis.pipeline.base import Processor, Sink
+from tamis.pipeline.build import ALERTS, create_alerts, create_delivery, create_processors, create_sinks
 from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.dispatcher import Dispatcher
 
 _FRAME_PARTS = ("log", "spool")
-_CHAIN_PARTS = tuple(part for part in PIPELINE_PARTS if part not in _FRAME_PARTS)
+_CHAIN_PARTS = tuple(part for part in PIPELINE_PARTS if part not in (*_FRAME_PARTS, "alert"))
 _LEVELS = ("level", "code_level", "sinks", "exit_s", "sigterm")
 """Fields of part `log` that no queue has anything to do with."""
 
@@ -24,7 +24,7 @@ def exchange(dispatcher: Dispatcher, before: LoggingConfig, after: LoggingConfig
     if not _is_same_frame(before, after):
         return False
     processors, deliveries = None, None
-    if before.sinks != after.sinks:
+    if before.sinks != after.sinks or before.settings.alert != after.settings.alert:
         deliveries = _deliveries(dispatcher, before, after)
     if _chain(before) != _chain(after):
         processors = _processors(dispatcher, after)
@@ -57,13 +57,25 @@ def _deliveries(dispatcher: Dispatcher, before: LoggingConfig, after: LoggingCon
         (sink,) = create_sinks(after.settings, [item])
         kept = there.get(sink.name) if item in before.sinks else None
         if kept is None:
-            kept = create_delivery(
-                after.settings,
-                sink,
-                dispatcher.origin,
-                metrics=dispatcher.metrics,
-                diagnostics=dispatcher.diagnostics,
-            )
+            kept = _delivery(dispatcher, after, sink)
         if kept not in found:
             found.append(kept)
-    return found
+    return [*found, *_alerts(dispatcher, before, after)]
+
+
+def _alerts(dispatcher: Dispatcher, before: LoggingConfig, after: LoggingConfig) -> Sequence[Delivery]:
+    """The watch for alerts goes on with what it knows, unless what it watches for, or whom it tells, is new."""
+    if before.settings.alert == after.settings.alert:
+        return [delivery for delivery in dispatcher.deliveries if delivery.sink.name.startswith(ALERTS)]
+    made = create_alerts(after.settings, dispatcher.origin, diagnostics=dispatcher.diagnostics)
+    return [_delivery(dispatcher, after, sink) for sink in made]
+
+
+def _delivery(dispatcher: Dispatcher, config: LoggingConfig, sink: Sink) -> Delivery:
+    return create_delivery(
+        config.settings,
+        sink,
+        dispatcher.origin,
+        metrics=dispatcher.metrics,
+        diagnostics=dispatcher.diagnostics,
+    )

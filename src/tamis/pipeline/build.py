@@ -16,6 +16,9 @@ from tamis.pipeline.spool.store import SpoolStore
 from tamis.settings import LogSettings, Settings, SpoolSettings
 from tamis.telemetry.diagnostics import Diagnostics
 
+ALERTS = "alerts "
+"""How the name of the sink that watches for alerts begins."""
+
 
 def build_dispatcher(
     settings: Settings,

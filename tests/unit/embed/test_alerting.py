@@ -240,3 +240,28 @@ def test_the_sink_counts_what_it_told(receiver: Receiver) -> None:
     (channel,) = sink.metrics.snapshot().sinks.values()
     assert (channel.sent, channel.delivered, channel.accounted) == (1, 1, 1)
     handler.close()
+
+
+def test_alerts_go_on_when_sinks_change_and_follow_their_own_settings(receiver: Receiver) -> None:
+    """What was counted is kept when sinks change; another threshold begins anew."""
+    manager = configure(
+        service="shop", sinks=["memory"], alert_channels=[hook(receiver)], alert_threshold_errors=2
+    )
+    try:
+        log = logging.getLogger("shop.changed")
+        log.error("one")
+        manager.flush()
+        manager.change(sinks=["memory", "stderr"])
+        log.error("two")
+        manager.flush()
+        until(lambda: len(receiver.requests) == 1)
+        manager.change(alert_threshold_errors=1)
+        log.error("three")
+        manager.flush()
+        until(lambda: len(receiver.requests) == 2)
+        manager.change(alert_channels=[])
+        log.error("four")
+        manager.flush()
+    finally:
+        manager.uninstall()
+    assert states(receiver) == [("firing", 2), ("firing", 1)]

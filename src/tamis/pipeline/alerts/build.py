@@ -1,6 +1,8 @@
 """From settings to the sink that watches for alerts."""
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.alerts.channels import create_channel
@@ -8,7 +10,7 @@ from tamis.pipeline.alerts.rules import make_rules
 from tamis.pipeline.alerts.sink import AlertSink
 from tamis.pipeline.alerts.watch import AlertLimits, Watch
 from tamis.pipeline.base import Sink
-from tamis.pipeline.build import create_delivery
+from tamis.pipeline.build import ALERTS, create_delivery
 from tamis.pipeline.captured import Origin
 from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.metrics import LogMetrics
@@ -36,10 +38,13 @@ def create_alerts(
     def deliver(channel: Sink, owner: Origin) -> Delivery:
         return create_delivery(settings, channel, owner, metrics=metrics, diagnostics=diagnostics)
 
+    mark = hashlib.sha256(repr(astuple(alert)).encode("utf-8", "replace")).hexdigest()[:6]
     return AlertSink(
+        f"{ALERTS}{mark}",
         lambda: Watch(rules, limits, service=origin.service or "python", host=origin.host or "", clock=clock),
         [*channels, *(create_channel(url) for url in alert.channels)],
         deliver,
         origin,
         metrics=metrics,
+        tell=diagnostics.tell,
     )

@@ -21,6 +21,7 @@ from tamis.record.severity import severity
 
 Deliver = Callable[[Sink, Origin], Delivery]
 """Puts a delivery (queue, spool, breaker, retry) in front of a channel."""
+Tell = Callable[[str, str], object]
 _IDLE_S = 60.0
 _CLOSE_S = 5.0
 
@@ -31,21 +32,23 @@ class AlertSink:
     told is tried again, and stands in the spool meanwhile. The channels' deliveries begin with the first alert.
     """
 
-    name = "alerts"
     limits = AT_ONCE
     spooled = False
 
     def __init__(
         self,
+        name: str,
         make_watch: Callable[[], Watch],
         channels: Sequence[Sink],
         deliver: Deliver,
         origin: Origin,
         *,
         metrics: LogMetrics,
+        tell: Tell,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.channels, self.metrics = tuple(channels), metrics
+        self.name, self.channels, self.metrics = name, tuple(channels), metrics
+        self._told = tell
         self._make_watch, self._deliver, self._origin, self._clock = make_watch, deliver, origin, clock
         self.failures = 0
         """Records that a rule could not be asked about."""
@@ -115,10 +118,18 @@ class AlertSink:
             )
             form, payload = encode_records([record])
             self.metrics.pass_on(Passed([record], made=1), len(payload))
+            parcel = Parcel([record], form, payload, severity("CRITICAL"), now_s)
             for delivery in self._deliveries:
-                delivery.offer(Parcel([record], form, payload, severity("CRITICAL"), now_s))
+                self._offer(delivery, parcel)
         if self._worker.ensure():
             self._worker.wake()
+
+    def _offer(self, delivery: Delivery, parcel: Parcel) -> None:
+        try:
+            delivery.offer(parcel)
+        except Exception as error:  # one channel's trouble is not another's
+            self.failures += 1
+            self._told(f"alerts {delivery.sink.name}", f"an alert could not be handed over: {error}")
 
     def _turn(self) -> float:
         self.tick()
@@ -126,5 +137,6 @@ class AlertSink:
             wait_s = self._watch.due_in_s()
         return _IDLE_S if wait_s is None else min(max(wait_s, 0.05), _IDLE_S)
 
-    def _turn_failed(self, _error: BaseException) -> None:
+    def _turn_failed(self, error: BaseException) -> None:
         self.failures += 1
+        self._told("alerts", f"watching for alerts failed with {type(error).__name__} and goes on: {error}")

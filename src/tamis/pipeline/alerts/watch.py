@@ -14,6 +14,8 @@ from tamis.record.shape import pattern_id, shape, shape_id
 _SHAPED_CHARS_MAX = 2_000
 """The shape of a longer message is that of its beginning."""
 _SHOWN_CHARS_MAX = 160
+_REPEATS_MAX = 1_000
+"""A record that stands for more counts as so many."""
 GROUPS_MAX = 20
 TROUBLES_MAX = 50
 """Troubles of one rule told apart; further shapes join the newest."""
@@ -80,7 +82,12 @@ class Watch:
 
     def look(self, record: Record) -> list[Alert]:
         """The alerts that a record fires; mostly none."""
-        fired = [self._add(watched, record) for watched in self._watched if watched.rule.meets(record)]
+        fired = [
+            self._add(watched, record)
+            for watched in self._watched
+            if watched.rule.meets(record)
+            for _ in range(_stands_for(record))
+        ]
         return [alert for alert in fired if alert is not None]
 
     def due(self) -> list[Alert]:
@@ -178,6 +185,12 @@ class Watch:
         )
         trouble.lines.clear()
         return alert
+
+
+def _stands_for(record: Record) -> int:
+    """How many records it is: repeats that were held back arrive as one."""
+    repeats = record.attributes.get("repeat_count")
+    return min(max(repeats, 1), _REPEATS_MAX) if type(repeats) is int else 1
 
 
 def _summary(service: str, trouble: _Trouble, state: State, window_s: float) -> str:

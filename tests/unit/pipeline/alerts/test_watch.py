@@ -141,3 +141,10 @@ def test_an_alert_survives_as_a_record() -> None:
     record = to_record(fired, 5, sequence=1)
     assert (record.logger, record.level, record.message) == ("tamis.alerts", "ERROR", fired.summary)
     assert alert_of(record) == fired
+
+
+def test_a_record_that_stands_for_many_counts_as_many() -> None:
+    """Repeats that were held back arrive as one record with `repeat_count`."""
+    seen = watch(HandClock(), threshold=10)
+    assert seen.look(error()) == []
+    assert states(seen.look(error(repeat_count=9))) == [("firing", 10)]

@@ -36,7 +36,10 @@ def create_alerts(
     diagnostics, metrics = diagnostics or Diagnostics(), LogMetrics()
 
     def deliver(channel: Sink, owner: Origin) -> Delivery:
-        return create_delivery(settings, channel, owner, metrics=metrics, diagnostics=diagnostics)
+        made = create_delivery(settings, channel, owner, metrics=metrics, diagnostics=diagnostics)
+        if made.store is not None and made.store.others_bytes(None):
+            made.start()
+        return made
 
     mark = hashlib.sha256(repr(astuple(alert)).encode("utf-8", "replace")).hexdigest()[:6]
     return AlertSink(

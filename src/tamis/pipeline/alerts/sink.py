@@ -29,7 +29,8 @@ _CLOSE_S = 5.0
 class AlertSink:
     """Stands behind the chain like any sink, so that what it tells is redacted. Looking costs microseconds; each
     channel is a sink behind a `Delivery` of its own, so a mail server that hangs delays nothing, what could not be
-    told is tried again, and stands in the spool meanwhile. The channels' deliveries begin with the first alert.
+    told is tried again, and stands in the spool meanwhile. The channels' deliveries begin with the first record,
+    their threads with the first alert, or at once where another process left one untold.
     """
 
     limits = AT_ONCE
@@ -71,6 +72,7 @@ class AlertSink:
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Look at each record."""
         with self._lock:
+            self._open()
             for record in batch.records:
                 try:
                     alerts = self._watch.look(record)
@@ -104,12 +106,16 @@ class AlertSink:
             delivery.close(deadline_s)
             delivery.detach()
 
+    def _open(self) -> list[Delivery]:
+        """The channels' deliveries; under the lock."""
+        if self._deliveries is None:
+            self._deliveries = [self._deliver(channel, self._origin) for channel in self.channels]
+        return self._deliveries
+
     def _tell(self, alerts: Sequence[Alert]) -> None:
         """Hand alerts to each channel's delivery. Under the lock."""
         if not alerts:
             return
-        if self._deliveries is None:
-            self._deliveries = [self._deliver(channel, self._origin) for channel in self.channels]
         now_ns, now_s = self._clock.now_ns(), self._clock.monotonic_s()
         for alert in alerts:
             origin, number = self._origin, next(self._numbers)
@@ -119,7 +125,7 @@ class AlertSink:
             form, payload = encode_records([record])
             self.metrics.pass_on(Passed([record], made=1), len(payload))
             parcel = Parcel([record], form, payload, severity("CRITICAL"), now_s)
-            for delivery in self._deliveries:
+            for delivery in self._open():
                 self._offer(delivery, parcel)
         if self._worker.ensure():
             self._worker.wake()

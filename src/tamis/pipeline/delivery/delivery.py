@@ -116,6 +116,10 @@ class Delivery:
         if is_running and self._own.backlog.due_in_s(self.sink.limits, parcel.since_s) == 0.0:
             self._worker.wake()
 
+    def start(self) -> bool:
+        """Start the thread before the first record, so that what other processes left is sent; whether it runs."""
+        return not self._closed and self._worker.ensure()
+
     def lose(self, parcel: Parcel, reason: str) -> None:
         """Count a parcel that could not be offered."""
         self.meter.offer(dropped={reason: len(parcel.records)})

@@ -262,6 +262,7 @@ CASES: tuple[Case, ...] = (
     yes(r'"a\u0000b.c":x', **{"a\0b": {"c": "x"}}),
     no(r'"a\u0000":x', a="x"),
     no("a:x", **{"a\0b": "x"}),
+    yes("a.b.c.d.e.f.g:x", **{"a.b.c.d.e.f": {"g": "x"}}),
     yes("größe:x", **{"größe": "x"}),
     yes("k8s.io/name:x", **{"k8s.io/name": "x"}),
     yes("@meta:x", **{"@meta": "x"}),

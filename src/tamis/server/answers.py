@@ -55,9 +55,9 @@ class Found(Read, kw_only=True):
     """A page of records."""
 
     records: About[list[RecordObject], Meta(description="The page, in the order asked for.")]
-    next_cursor: About[str | None, Meta(description="Asks for the next page; null when nothing follows.")] = (
-        None
-    )
+    next_cursor: About[
+        str | None, Meta(description="Asks for the next page; null when nothing follows, and after `| sort`.")
+    ] = None
 
 
 class Count(Read, kw_only=True):

@@ -22,6 +22,9 @@ SAMPLE_BYTES = 1 << 16
 DOCUMENT_BYTES_MAX = 1 << 26
 """How much of a document (`Format.document`) may be held."""
 SAMPLE_LINES = 200
+LONG_LINES = 4
+LONG_BYTES_MAX = 1 << 22
+"""So many lines are looked at although they are long, as far as they are within so many bytes."""
 SCORE_MIN = 0.3
 """The share of first lines that a format must know; what it does not know is kept as plain text anyway."""
 TAIL_LINES = 64
@@ -70,9 +73,19 @@ def detect(sample: bytes, name: str | None = None) -> str:
     return best if named_so else "plain"
 
 
+def first_lines(text: bytes) -> bytes:
+    """The first `SAMPLE_BYTES` of a text, or its first `LONG_LINES` lines where these are longer."""
+    end = 0
+    for _ in range(LONG_LINES):
+        end = text.find(b"\n", end) + 1
+        if not end:
+            return text[:LONG_BYTES_MAX]
+    return text[: min(max(end, SAMPLE_BYTES), LONG_BYTES_MAX)]
+
+
 def _sample_lines(sample: bytes) -> list[bytes]:
     """The first lines that begin records: whole, not blank, not indented."""
-    lines = sample[:SAMPLE_BYTES].removeprefix(jsonlines.BOM).split(b"\n")
+    lines = first_lines(sample).removeprefix(jsonlines.BOM).split(b"\n")
     if len(lines) > 1:
         lines.pop()
     kept = [line.strip(b"\r\0") for line in lines]

@@ -45,6 +45,26 @@ def test_names_folders_and_globs_are_found_once(tmp_path: Path) -> None:
     ]
 
 
+def test_an_empty_name_is_wrong_use() -> None:
+    """An unset variable does not mean all that is in the current folder."""
+    with pytest.raises(UsageError, match="empty"):
+        list(find_sources([""]))
+
+
+def test_the_files_of_a_data_folder_are_passed_over(tmp_path: Path) -> None:
+    """A folder with a server's data in it is taken in without the token that the server keeps there."""
+    (tmp_path / "data" / "segments").mkdir(parents=True)
+    for name in ("data/local.json", "data/manifest.json", "data/own.log", "local.json"):
+        (tmp_path / name).write_text("{}\n")
+    found = {str(one.path.relative_to(tmp_path)): why_not(one.path) for one in find_sources([str(tmp_path)])}
+    assert found == {
+        "data/local.json": "a data folder's own",
+        "data/manifest.json": "a data folder's own",
+        "data/own.log": None,
+        "local.json": None,
+    }
+
+
 @pytest.mark.parametrize("name", ["nowhere", "no*where", "no/where.log"])
 def test_what_stands_for_nothing_is_wrong_use(tmp_path: Path, name: str) -> None:
     """With the name in the sentence; when following, it is waited for instead."""

@@ -4,7 +4,7 @@ import pytest
 
 from tamis.record.tokens import tokens
 from tamis.wire.base import DecodeOptions
-from tamis.wire.detect import FORMATS, detect
+from tamis.wire.detect import FORMATS, LONG_BYTES_MAX, detect
 from tamis.wire.times import Times, print_time
 
 NOW = 1_795_305_600 * 10**9  # 2026-11-22
@@ -245,6 +245,13 @@ def test_a_real_line_is_recognised(name, line):
     """The format is found from the line alone, and from many of its kind with a foreign one between."""
     assert detect(line.encode()) == name
     assert detect(("\n".join([line, "something else", line, line, "\tindented"])).encode()) == name
+
+
+def test_a_long_first_line_is_recognised() -> None:
+    """A first line that is longer than the sample is looked at whole, within bounds."""
+    line = b'{"msg": "%s", "level": "error"}\n'
+    assert detect(line % (b"x" * 500_000) + line % b"short") == "jsonlines"
+    assert detect(line % (b"x" * (LONG_BYTES_MAX + 1))) == "plain"
 
 
 @pytest.mark.parametrize(("name", "line"), [(name, line) for name, line, *_ in SAMPLES if name != "logfmt"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tamis.cli.failure import UsageError
 from tamis.wire.base import Decoded, DecodeOptions, WireLimits
-from tamis.wire.detect import FORMATS, SAMPLE_BYTES, Format, detect
+from tamis.wire.detect import FORMATS, Format, detect, first_lines
 
 AUTO = "auto"
 PLAIN = "plain"
@@ -41,7 +41,7 @@ class Reader:
         return self._format
 
     def _found(self, sample: bytes) -> str:
-        return detect(sample[:SAMPLE_BYTES], self._name)
+        return detect(first_lines(sample), self._name)
 
 
 def make_reader(file_format: str, opening: bytes, name: str | None) -> Reader:

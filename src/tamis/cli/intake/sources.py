@@ -17,6 +17,9 @@ _ENDING = re.compile(
     r"(\.(gz|zst|xz|bz2|log|txt|jsonl|ndjson|json|out|err)|[.-]\d{1,14}|[.-]\d{4}-\d\d-\d\d)$", re.IGNORECASE
 )
 
+_OF_STORES = ("local.json", "manifest.json", "manifest.copy.json")
+"""Files at the top of a data folder that are text, but no log; one holds the token of the server at work there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -42,6 +45,8 @@ def find_sources(arguments: Iterable[str], *, strict: bool = True) -> Iterator[S
 
 
 def _of_argument(argument: str, *, strict: bool) -> Iterator[Source]:
+    if not argument:
+        raise UsageError("the name of a file is empty; . is this folder, - is standard input")
     path = Path(argument).expanduser()
     if path.is_dir():
         yield from (Source(file, named=False) for file in _below(path))
@@ -70,6 +75,8 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def why_not(path: Path, *, any_bytes: bool = False) -> str | None:
     """Why a file cannot or should not be read, in a word; None when it can. `any_bytes`: binary ones too."""
+    if path.name in _OF_STORES and (path.parent / "segments").is_dir():
+        return "a data folder's own"
     if not path.is_file():
         return "no regular file" if path.exists() else "not there"
     try:

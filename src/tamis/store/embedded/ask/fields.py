@@ -16,7 +16,6 @@ from tamis.store.embedded.format.part import PartFacts
 
 TIMES = ("timestamp", "received")
 PREFIX = "attributes."
-_DOTS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,10 @@ def paths_of(name: str) -> Iterator[str]:
     """The paths that a dotted name may mean, as `record.attributes.values_at` tries them."""
     yield path_part(name)
     at = name.find(".")
-    dots = 0
-    while at != -1 and dots < _DOTS_MAX:
+    while at != -1:
         for inner in paths_of(name[at + 1 :]):
             yield f"{path_part(name[:at])}/{inner}"
         at = name.find(".", at + 1)
-        dots += 1
 
 
 def public_name(column: str) -> str:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 from typing import Final
 
-from tamis.pipeline.processors.patterns.base import COLONS, DOTS, Pattern, Span, begins_word
+from tamis.pipeline.processors.patterns.base import COLONS, DOTS, Pattern, Span, begins_word, ends_word
 
 KIND: Final = "ip"
 _V4: Final = re.compile(r"[0-9][0-9]{0,2}+\.[0-9]{1,3}+\.[0-9]{1,3}+\.[0-9]{1,3}+")
@@ -62,15 +62,11 @@ def find_v6(text: str) -> Iterator[Span]:
         found = match[0]
         if found.startswith(":") and not found.startswith("::"):
             start += 1
-        elif (
-            start
-            and (text[start - 1].isalnum() or text[start - 1] == "_")
-            and text[start - 2 : start - 1] != "\\"
-        ):
+        elif not begins_word(text, start):
             continue
         if text.endswith(":", start, end) and not text.endswith("::", start, end):
             end -= 1
-        if end < len(text) and (text[end].isalnum() or text[end] == "_"):
+        if not ends_word(text, end):
             continue
         if _is_v6(text[start:end]):
             yield start, end

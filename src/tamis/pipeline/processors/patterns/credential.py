@@ -19,6 +19,21 @@ _NAMED: Final = re.compile(
     r"(?i:(?:passw(?:or)?d|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key|credit[_-]?card|pwd|token)"
     r"(?P<rest>[\w-]{0,40}+))(?P<close>\\?[\"'])?\s{0,2}(?P<sign>[:=])(?P<gap>\s{0,2})(?P<open>\\?[\"'])?"
 )
+_WORDS: Final = (
+    *(
+        "passw",
+        "passphrase",
+        "secret",
+        "pwd",
+        "token",
+        "api_key",
+        "api-key",
+        "apikey",
+        "access_key",
+        "access-key",
+    ),
+    *("accesskey", "private_key", "private-key", "privatekey", "credit_card", "credit-card", "creditcard"),
+)
 _QUOTED: Final = re.compile(r"(?:[^\"'\\\n]|\\[^\"'\n])*+")
 _BARE: Final = re.compile(r"[^\s,;&\"'<>)\]}|]++")
 _ODD: Final = re.compile(r"\d|[^\w\s.:-]")
@@ -37,9 +52,22 @@ def find_userinfo(text: str) -> Iterator[Span]:
 
 def find_credential(text: str) -> Iterator[Span]:
     """Tokens after their scheme, and values after a name that says that they are secret."""
+    lower = text.lower()
+    if "bearer" in lower or "authorization" in lower:
+        yield from _after_scheme(text)
+    for word in _WORDS:  # far cheaper than the expression, which seldom finds anything
+        if word in lower:
+            yield from _after_name(text)
+            break
+
+
+def _after_scheme(text: str) -> Iterator[Span]:
     for match in _SCHEME.finditer(text):
         if match[0][0] in "aA" or len(match[1]) >= 20 or _LOOKS_RANDOM.search(match[1]):
             yield match.span(1)
+
+
+def _after_name(text: str) -> Iterator[Span]:
     end = 0
     for match in _NAMED.finditer(text):
         if match.start() < end:  # within a value, or what was no value

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tamis.pipeline.processors.patterns.base import DIGITS, Pattern, Span, begins_word
+from tamis.pipeline.processors.patterns.base import DIGITS, Pattern, Span, begins_word, ends_word
 
 KIND: Final = "iban"
-_LENGTHS: Final = {
+LENGTHS: Final = {
     text[:2]: int(text[2:])
     for text in [
         "AD24",
@@ -110,7 +110,7 @@ def find(text: str) -> Iterator[Span]:
     end = 0
     for head in _HEAD.finditer(text):
         start = head.start() - 2
-        length = _LENGTHS.get(text[start : start + 2].upper())
+        length = LENGTHS.get(text[start : start + 2].upper())
         if length is None or start < end or not begins_word(text, start):
             continue
         found = _read(text, start, length)
@@ -131,7 +131,7 @@ def _read(text: str, start: int, length: int) -> int | None:
             characters += match[0]
         elif len(characters) % 4:
             return None
-    if text[at : at + 1].isalnum() or not is_iban(characters):
+    if not ends_word(text, at) or not is_iban(characters):
         return None
     return at
 

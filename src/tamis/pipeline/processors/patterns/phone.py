@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tamis.pipeline.processors.patterns.base import DIGITS, Pattern, Span
+from tamis.pipeline.processors.patterns.base import DIGITS, Pattern, Span, begins_word
 
 KIND: Final = "phone"
 _RUN: Final = re.compile(r"[+(0-9](?:[0-9]|[ ./()-]{1,2}+(?=[0-9(]))*+", re.ASCII)
@@ -18,7 +18,7 @@ _AFTER: Final = r"(?![0-9A-Za-z]|[-.:/,]\d)"
 _INTERNATIONAL: Final = re.compile(
     rf"\+{_COUNTRY}(?:[ .-]?\(0?\d{{0,4}}\))?(?:[ ./-]?\d{{1,12}}){{1,6}}+{_AFTER}", re.ASCII
 )
-_BEFORE: Final = r"(?:(?<![0-9A-Za-z+.,:/_#-])|(?<=\\[nrt])|(?<=[^\d]:)|(?<=[A-Za-z=]/))"
+_BEFORE: Final = r"(?:(?<![0-9A-Za-z+_#])(?<![0-9][.,:/])(?<![0-9A-Za-z]-)|(?<=\\[nrt]))"
 _NATIONAL: Final = re.compile(
     rf"{_BEFORE}(?:"
     r"(?:1[ .-])?(?:\([2-9]\d\d\)[ -]?|[2-9]\d\d([ .-]))[2-9]\d\d[ .-]\d{4}"  # North America
@@ -59,15 +59,14 @@ def _in_run(text: str, start: int, end: int) -> Iterator[Span]:
     if named is not None:
         yield named.span()
         return
-    for match in _NATIONAL.finditer(text, start, end + 2):
-        yield match.span()
+    if not text[start:end].isdigit():  # national numbers are known by their groups alone
+        for match in _NATIONAL.finditer(text, start, end + 2):
+            yield match.span()
 
 
 def _international(text: str, start: int, end: int) -> Span | None:
     plus = text.find("+", start, end)
-    if plus < 0 or (
-        plus and (text[plus - 1].isalnum() or text[plus - 1] == "+") and text[plus - 2 : plus - 1] != "\\"
-    ):
+    if plus < 0 or not begins_word(text, plus) or text[max(plus - 1, 0) : plus] == "+":
         return None
     match = _INTERNATIONAL.match(text, plus)
     if match is None:

@@ -1,6 +1,7 @@
 """AdvancedMonitoringHandler: spans and metrics of OpenTelemetry, with its real SDK."""
 
 import logging
+import logging.config
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -201,3 +202,22 @@ def test_without_the_packages_it_says_so_once_and_goes_on() -> None:
     assert done.stderr.count("pip install 'tamis[otel]'") == 1, done.stderr
     assert "slow" in done.stdout
     assert "took 5000 ms" in done.stdout
+
+
+def test_it_works_in_dict_config() -> None:
+    """As any handler of standard logging, with the application's own providers."""
+    config: dict[str, Any] = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"otel": {"class": "tamis.AdvancedMonitoringHandler", "latency_threshold_ms": 50}},
+        "loggers": {"shop.dict": {"handlers": ["otel"], "level": "INFO"}},
+    }
+    with logged(level="INFO") as records:
+        logging.config.dictConfig(config)
+        log = logging.getLogger("shop.dict")
+        log.info("slow", extra={"latency_ms": 60})
+        log.handlers[0].close()
+        log.handlers.clear()
+    assert [record.message for record in records if record.logger == "tamis.monitoring"] == [
+        "shop.dict took 60 ms, over its threshold of 50 ms"
+    ]

@@ -65,7 +65,8 @@ class Watch:
     """Counts what meets each rule in the window. When that reaches the threshold, one alert tells of all of it,
     grouped by shape; further records of these shapes belong to it. When the cool-down after a notice is over, the
     next says either that it is going on or that it is over; so there is at most one notice about a trouble in a
-    cool-down, and none says "over" of something that came back meanwhile.
+    cool-down, and none says "over" of something that came back meanwhile. What comes back later is a new trouble,
+    told at once, under the same key.
     """
 
     def __init__(

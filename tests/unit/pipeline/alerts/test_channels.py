@@ -14,9 +14,9 @@ import pytest
 from tamis.errors import ConfigError, SinkUnavailableError
 from tamis.pipeline.alerts.alert import Alert, Group, Line, State, to_record
 from tamis.pipeline.alerts.channels import create_channel
-from tamis.pipeline.base import DELIVERED, Batch
+from tamis.pipeline.base import DELIVERED, Batch, Sink
 from tamis.record.model import Record
-from tests.support.faulty_server import refuse_with
+from tests.support.faulty_server import refuse_with, stall
 from tests.support.receivers import MailServer, Receiver
 
 BEGAN = 1_795_262_400_000_000_000
@@ -139,36 +139,75 @@ def test_alertmanager_gets_labels_that_stay_and_an_end() -> None:
     assert first["annotations"]["summary"].startswith("shop: 10 errors")
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_what_may_pass_later_is_tried_again(status: int) -> None:
-    """With the wait that the server asks for."""
+FAMILIES = {
+    "webhook": "webhook+http://127.0.0.1:{port}/s3cret?secret=s3cret",
+    "slack": "slack+http://127.0.0.1:{port}/services/s3cret",
+    "pagerduty": "pagerduty+http://127.0.0.1:{port}?routing_key=s3cret",
+    "alertmanager": "alertmanager+http://127.0.0.1:{port}/s3cret",
+}
+Opened = tuple[Sink, Receiver]
+
+
+@pytest.fixture(params=sorted(FAMILIES))
+def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """A channel of each family over HTTP, and its receiver."""
     with Receiver() as receiver:
-        receiver.script(refuse_with(status, retry_after="7"))
-        channel = create_channel(f"webhook+http://127.0.0.1:{receiver.port}/")
-        with pytest.raises(SinkUnavailableError) as caught:
-            channel.send(batch(), timeout_s=5)
+        channel = create_channel(FAMILIES[request.param].format(port=receiver.port))
+        yield channel, receiver
         channel.close()
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 408, 429, 500, 503])
+def test_what_may_pass_later_is_tried_again(opened: Opened, status: int) -> None:
+    """With the wait that the server asks for; no redirect is followed; a URL that is wrong loses nothing."""
+    channel, receiver = opened
+    receiver.script(refuse_with(status, retry_after="7"))
+    with pytest.raises(SinkUnavailableError) as caught:
+        channel.send(batch(), timeout_s=5)
     assert (caught.value.status, caught.value.retry_after_s) == (status, 7.0)
+    assert "s3cret" not in str(caught.value)
+    assert channel.send(batch(), timeout_s=5) == DELIVERED
 
 
-@pytest.mark.parametrize("status", [302, 400, 403, 404])
-def test_what_never_passes_is_refused_with_its_reason(status: int) -> None:
-    """No redirect is followed: an alert goes where it was configured to go."""
-    with Receiver() as receiver:
-        receiver.script(refuse_with(status, body=b"no such hook"))
-        channel = create_channel(f"webhook+http://127.0.0.1:{receiver.port}/")
-        outcome = channel.send(batch(), timeout_s=5)
-        channel.close()
-    assert [item.reason for item in outcome.rejected] == [f"answered with status {status}: no such hook"]
+def test_what_never_passes_is_refused_with_its_reason(opened: Opened) -> None:
+    """The dead letter says what the receiver said."""
+    channel, receiver = opened
+    receiver.script(refuse_with(400, body=b"no such field"))
+    outcome = channel.send(batch(), timeout_s=5)
+    assert [item.reason for item in outcome.rejected] == ["answered with status 400: no such field"]
 
 
-def test_a_record_without_an_alert_is_refused() -> None:
+def test_a_record_without_an_alert_is_refused(opened: Opened) -> None:
     """Somebody put a channel where a sink for records belongs."""
-    with Receiver() as receiver:
-        channel = create_channel(f"webhook+http://127.0.0.1:{receiver.port}/")
-        outcome = channel.send(Batch("b", (Record(timestamp=1),)), timeout_s=5)
-        assert receiver.requests == []
+    channel, receiver = opened
+    outcome = channel.send(Batch("b", (Record(timestamp=1),)), timeout_s=5)
+    assert receiver.requests == []
     assert "carries no alert" in outcome.rejected[0].reason
+
+
+def test_a_receiver_that_hangs_or_is_away_costs_no_more_than_the_time_given(opened: Opened) -> None:
+    """Nobody knows whether it was told: again later, and then it arrives."""
+    channel, receiver = opened
+    receiver.script(stall())
+    with pytest.raises(SinkUnavailableError, match="in time"):
+        channel.send(batch(), timeout_s=0.2)
+    receiver.clear()
+    receiver.refuse()
+    with pytest.raises(SinkUnavailableError):
+        channel.send(batch(), timeout_s=5)
+    receiver.listen()
+    assert channel.send(batch(), timeout_s=5) == DELIVERED
+
+
+def test_a_channel_shows_no_secret_and_sends_after_close(opened: Opened) -> None:
+    """As every sink."""
+    channel, receiver = opened
+    assert "s3cret" not in channel.name + repr(channel)
+    channel.close()
+    channel.close()
+    assert channel.send(batch(), timeout_s=5) == DELIVERED
+    assert len(receiver.requests) == 1
+    assert (channel.limits.records, channel.limits.wait_s, channel.spooled) == (1, 0.0, True)
 
 
 def mail(server: MailServer, more: str = "", scheme: str = "smtp", user: str = "") -> Any:

@@ -1,5 +1,11 @@
 """When an alert is told, what it says, and when it is over."""
 
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tamis.pipeline.alerts.alert import LINE_CHARS_MAX, Alert, alert_of, to_record
 from tamis.pipeline.alerts.rules import make_rules
 from tamis.pipeline.alerts.watch import TROUBLES_MAX, AlertLimits, Watch
@@ -148,3 +154,47 @@ def test_a_record_that_stands_for_many_counts_as_many() -> None:
     seen = watch(HandClock(), threshold=10)
     assert seen.look(error()) == []
     assert states(seen.look(error(repeat_count=9))) == [("firing", 10)]
+
+
+STEPS = st.lists(
+    st.tuples(st.floats(0, 200), st.sampled_from(["disk full", "payment 7 failed", "no stock"])), max_size=80
+)
+
+
+@given(STEPS, st.integers(1, 4))
+def test_every_trouble_is_told_in_order_and_not_too_often(
+    steps: list[tuple[float, str]], threshold: int
+) -> None:
+    """Whatever comes when: a trouble fires, goes on, is over, with a cool-down between; and no error is counted
+    that was not there, nor twice."""
+    clock = HandClock()
+    seen = watch(clock, threshold=threshold)
+    told: dict[str, list[tuple[float, Alert]]] = defaultdict(list)
+
+    def tell(alerts: list[Alert]) -> None:
+        for alert in alerts:
+            told[alert.key].append((clock.now_s, alert))
+
+    for pause_s, message in steps:
+        clock.pass_s(pause_s)
+        tell(seen.due())
+        tell(seen.look(error(message)))
+    for _ in range(3):
+        clock.pass_s(300)
+        tell(seen.due())
+    assert seen.due_in_s() is None
+    counted: Counter[str] = Counter()
+    for notices in told.values():
+        text = "".join({"firing": "f", "going_on": "g", "over": "o"}[alert.state] for _, alert in notices)
+        assert all(part.startswith("f") and set(part[1:]) <= {"g"} for part in text.split("o")[:-1])
+        assert text.endswith("o")
+        pairs = pairwise(notices)
+        assert all(after - before >= 300 for (before, _), (after, late) in pairs if late.state != "firing")
+        for _, alert in notices:
+            if alert.state == "over":
+                counted.update({group.shape: group.count for group in alert.groups})
+                assert alert.count == sum(group.count for group in alert.groups) >= threshold
+    there = Counter("payment <*> failed" if "payment" in message else message for _, message in steps)
+    assert counted <= there
+    if threshold == 1:
+        assert counted == there

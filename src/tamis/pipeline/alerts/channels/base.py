@@ -15,7 +15,7 @@ from tamis.pipeline.sinks.endpoint import Endpoint, first_words
 
 ONE_AT_ONCE = BatchLimits(records=1, wait_s=0.0)
 """Each alert is a notice of its own, told at once."""
-_LATER = frozenset((408, 425, 429))
+_LATER = frozenset((401, 403, 404, 405, 408, 425, 429))
 _SERVER_FAILS = 500
 
 
@@ -29,7 +29,8 @@ class Notice:
 
 class HttpChannel(ABC):
     """A sink (see `tamis.pipeline.base.Sink`) that posts each alert to one URL. 2xx: told. 408, 425, 429 and from
-    500 on: again later. Anything else, redirects too: refused, and kept as a dead letter with the reason.
+    500 on: again later; so are redirects (none is followed), 401, 403, 404 and 405, which say that the URL is wrong:
+    alerts wait until it is right. Anything else: refused, and kept as a dead letter with the reason.
     """
 
     limits = ONE_AT_ONCE
@@ -57,7 +58,8 @@ class HttpChannel(ABC):
             notice = self.notice(alert, batch.id)
             headers = {"Content-Type": "application/json", **notice.headers}
             answer = self._endpoint.request("POST", self._path, notice.body, headers=headers, until_s=until_s)
-            if answer.status in _LATER or answer.status >= _SERVER_FAILS:
+            is_redirect = answer.status in range(300, 400)
+            if is_redirect or answer.status in _LATER or answer.status >= _SERVER_FAILS:
                 raise self._endpoint.unavailable(answer, first_words(answer))
             if answer.status not in range(200, 300):
                 rejected.append(Rejected(record, first_words(answer)))

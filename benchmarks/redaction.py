@@ -140,7 +140,10 @@ def costs() -> Iterator[tuple[str, float]]:
         ("record with a time in each message", "2026-11-21 10:00:00,{} order placed by user x"),
         ("record with an e-mail and an IP address", "order {} by bob@example.com from 203.0.113.7"),
     ):
-        yield name, best_us(_processes(redact_from(RedactSettings()), records(message, 2_000 * ROUNDS)), 2_000)
+        yield (
+            name,
+            best_us(_processes(redact_from(RedactSettings()), records(message, 2_000 * ROUNDS)), 2_000),
+        )
     redact = redact_from(RedactSettings())
     for name, text in (
         ("words", "word and another "),

@@ -56,7 +56,8 @@ class Found(Read, kw_only=True):
 
     records: About[list[RecordObject], Meta(description="The page, in the order asked for.")]
     next_cursor: About[
-        str | None, Meta(description="Asks for the next page; null when nothing follows, and after `| sort`.")
+        str | None,
+        Meta(description="Asks for the next page; null when nothing follows, and of sorted records."),
     ] = None
 
 

@@ -12,12 +12,15 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run serve test test-full system-parts check bench docs fmt lock clean
+.PHONY: help run own-logs serve test test-full system-parts check bench docs fmt lock clean
 
 help:  ## print these lines
 	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
 
-run: .venv/ready  ## take in this machine's own logs, show what is in them, stay up until Ctrl-C
+run: .venv/ready  ## the demo: a server and a small shop that logs to it and breaks now and then, until Ctrl-C
+	@exec $(BIN)/tamis demo
+
+own-logs: .venv/ready  ## take in this machine's own logs, show what is in them, stay up until Ctrl-C
 	@exec $(BIN)/python -m tamis.cli.first_run
 
 serve: .venv/ready  ## start the server on the folder tmp/data

@@ -1,4 +1,4 @@
-"""`make run` as a person sees it."""
+"""`make own-logs` as a person sees it."""
 
 import os
 import re

@@ -29,6 +29,7 @@ DOORS = {
 OUTSIDE = {
     "src/tamis/cli/export.py": "a file of the user's, wherever they want it",
     "src/tamis/cli/first_run/": "a folder that goes away with the run",
+    "src/tamis/cli/demo/": "a folder that goes away with the run",
 }
 """Files that do not belong to a store, with the reason why they may be written without its door."""
 

@@ -1,1 +1,1 @@
-"""What `make run` does: a server on a fresh folder, filled with the logs that this machine really has."""
+"""What `make own-logs` does: a server on a fresh folder, filled with the logs that this machine really has."""

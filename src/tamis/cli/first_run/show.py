@@ -32,7 +32,7 @@ from tamis.http_client.address import parse_address
 BYTES_MAX = 200_000_000
 POLL_S = 0.2
 
-app = App(name="make run", help="Start a server, fill it with this machine's own logs, and show them.")
+app = App(name="make own-logs", help="Start a server, fill it with this machine's own logs, and show them.")
 
 
 @app.default

@@ -12,7 +12,7 @@ from tamis.pipeline.alerts.watch import AlertLimits, Watch
 from tamis.pipeline.base import Sink
 from tamis.pipeline.build import ALERTS, create_delivery
 from tamis.pipeline.captured import Origin
-from tamis.pipeline.delivery.delivery import Delivery
+from tamis.pipeline.delivery.delivery import Delivery, start_delivery
 from tamis.pipeline.metrics import LogMetrics
 from tamis.settings import Settings
 from tamis.telemetry.diagnostics import Diagnostics
@@ -38,7 +38,7 @@ def create_alerts(
     def deliver(channel: Sink, owner: Origin) -> Delivery:
         made = create_delivery(settings, channel, owner, metrics=metrics, diagnostics=diagnostics)
         if made.store is not None and made.store.others_bytes(None):
-            made.start()
+            start_delivery(made)
         return made
 
     mark = hashlib.sha256(repr(astuple(alert)).encode("utf-8", "replace")).hexdigest()[:6]

@@ -116,10 +116,6 @@ class Delivery:
         if is_running and self._own.backlog.due_in_s(self.sink.limits, parcel.since_s) == 0.0:
             self._worker.wake()
 
-    def start(self) -> bool:
-        """Start the thread before the first record, so that what other processes left is sent; whether it runs."""
-        return not self._closed and self._worker.ensure()
-
     def lose(self, parcel: Parcel, reason: str) -> None:
         """Count a parcel that could not be offered."""
         self.meter.offer(dropped={reason: len(parcel.records)})
@@ -250,3 +246,8 @@ class Delivery:
 def _dead_letters(store: SpoolStore, origin: Origin, clock: Clock) -> DeadLetters:
     begin = new_begin(store.sink, origin.process, clock)
     return DeadLetters(store.disk, store.dead_place, begin, limits=store.limits, clock=clock)
+
+
+def start_delivery(delivery: Delivery) -> bool:
+    """Start its thread before the first record, so that what other processes left is sent; whether it runs."""
+    return delivery._worker.ensure()

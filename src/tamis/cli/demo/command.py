@@ -39,7 +39,7 @@ def demo(
     port: int | None = None,
     seed: int | None = None,
     for_s: Annotated[float | None, Parameter(name=["--for"], negative="")] = None,
-    fault: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    fault: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
 ) -> int:
     """Start a server and a small shop of several processes that logs to it; a fault comes now and then.
 
@@ -62,7 +62,7 @@ def demo(
     kinds = _kinds(fault)
     seed = SYSTEM_CLOCK.now_ns() % 1_000 if seed is None else seed
     port = port_to_use(port)
-    folder = Path(tempfile.mkdtemp(prefix="tamis-demo-"))
+    folder = Path(tempfile.mkdtemp(prefix="tamis-"))
     accounts: list[tuple[str, Account | None]] = []
     try:
         with stop_on_signals(), ServerProcess(folder, port, data=data, stop_s=SERVER_STOP_S) as server:

@@ -118,13 +118,14 @@ class LiveView:
 
         if fault is None:
             told = f"all is well; the next fault comes in {max(0, next_in_s):.0f} s"
-            return Text.assemble((f"{clock(passed_s)}  ", "dim"), (told, "green"), "\n")
+            return Text.assemble((f"{clock(passed_s)}  ", "dim"), (told, "green"), "\n\n\n")
         return Text.assemble(
             (f"{clock(passed_s)}  ", "dim"),
             ("fault: ", "bold yellow"),
             (f"{fault.told}, for {passed_s - fault.start_s:.0f} s", "yellow"),
-            ("\n       see it: ", "dim"),
+            ("\nsee it in another terminal:\n", "dim"),
             self._places.search(fault.query),
+            "\n",
             overflow="fold",
         )
 

@@ -35,7 +35,10 @@ def answer(handle: Handle, request: Request) -> tuple[int, dict[str, Any]]:
     try:
         return handle(request)
     except Exception as error:  # the edge of a service: one request fails, the service goes on
-        _log.exception("unhandled %s in %s %s", type(error).__name__, request.method, route_of(request))
+        whom = {name: request.body[name] for name in ("customer", "order") if name in request.body}
+        _log.exception(
+            "unhandled %s in %s %s", type(error).__name__, request.method, route_of(request), **whom
+        )
         return 500, {"error": type(error).__name__}
 
 

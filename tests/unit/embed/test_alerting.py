@@ -265,3 +265,28 @@ def test_alerts_go_on_when_sinks_change_and_follow_their_own_settings(receiver: 
     finally:
         manager.uninstall()
     assert states(receiver) == [("firing", 2), ("firing", 1)]
+
+
+def test_a_fork_after_an_alert_leaves_both_processes_able_to_tell(receiver: Receiver) -> None:
+    """The channel's spool and connection are the parent's; the child has its own."""
+    handler = AlertingHandler(hook(receiver), threshold_errors=1)
+    log = logger_of(handler)
+    log.error("before the fork")
+    handler.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            log.error("in the child")
+            handler.close()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    log.error("in the parent")
+    handler.flush()
+    handler.close()
+    assert sorted(body["lines"][0]["message"] for body in receiver.bodies) == [
+        "before the fork",
+        "in the child",
+        "in the parent",
+    ]
+    assert len({body["id"] for body in receiver.bodies}) == 3

@@ -49,5 +49,5 @@ def create_alerts(
         deliver,
         origin,
         metrics=metrics,
-        tell=diagnostics.tell,
+        diagnostics=diagnostics,
     )

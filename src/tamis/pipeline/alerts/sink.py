@@ -18,10 +18,10 @@ from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.parcel import Parcel, encode_records
 from tamis.pipeline.worker import Worker
 from tamis.record.severity import severity
+from tamis.telemetry.diagnostics import Diagnostics
 
 Deliver = Callable[[Sink, Origin], Delivery]
 """Puts a delivery (queue, spool, breaker, retry) in front of a channel."""
-Tell = Callable[[str, str], object]
 _IDLE_S = 60.0
 _CLOSE_S = 5.0
 
@@ -45,11 +45,11 @@ class AlertSink:
         origin: Origin,
         *,
         metrics: LogMetrics,
-        tell: Tell,
+        diagnostics: Diagnostics,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name, self.channels, self.metrics = name, tuple(channels), metrics
-        self._told = tell
+        self._diagnostics = diagnostics
         self._make_watch, self._deliver, self._origin, self._clock = make_watch, deliver, origin, clock
         self.failures = 0
         """Records that a rule could not be asked about."""
@@ -66,8 +66,14 @@ class AlertSink:
     def after_fork(self) -> None:
         """In the child: nothing has happened yet."""
         self._origin = replace(self._origin, process_id=os.getpid(), process=os.urandom(4).hex())
+        self._diagnostics.after_fork_in_child()
+        self.metrics.after_fork_in_child()
         self._worker.renew()
+        deliveries = self._deliveries
         self._start()
+        for delivery in deliveries or ():
+            delivery.after_fork(self._origin)
+        self._deliveries = deliveries
 
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Look at each record."""
@@ -135,7 +141,9 @@ class AlertSink:
             delivery.offer(parcel)
         except Exception as error:  # one channel's trouble is not another's
             self.failures += 1
-            self._told(f"alerts {delivery.sink.name}", f"an alert could not be handed over: {error}")
+            self._diagnostics.tell(
+                f"alerts {delivery.sink.name}", f"an alert could not be handed over: {error}"
+            )
 
     def _turn(self) -> float:
         self.tick()
@@ -145,4 +153,6 @@ class AlertSink:
 
     def _turn_failed(self, error: BaseException) -> None:
         self.failures += 1
-        self._told("alerts", f"watching for alerts failed with {type(error).__name__} and goes on: {error}")
+        self._diagnostics.tell(
+            "alerts", f"watching for alerts failed with {type(error).__name__} and goes on: {error}"
+        )

@@ -2,6 +2,7 @@
 
 import re
 import smtplib
+import socket
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -70,14 +71,13 @@ class MailChannel:
         """Nothing stays open between alerts."""
 
     def _connect(self, timeout_s: float) -> smtplib.SMTP:
-        address = self._url.address
+        address, here = self._url.address, socket.gethostname() or "localhost"  # a full name is asked of DNS
         server: smtplib.SMTP
         if address.scheme == "tls":
-            server = smtplib.SMTP_SSL(
-                address.host, address.port, timeout=timeout_s, context=_tls(self._trust)
-            )
+            tls = _tls(self._trust)
+            server = smtplib.SMTP_SSL(address.host, address.port, here, timeout=timeout_s, context=tls)
         else:
-            server = smtplib.SMTP(address.host, address.port, timeout=timeout_s)
+            server = smtplib.SMTP(address.host, address.port, here, timeout=timeout_s)
         try:
             if address.scheme == "starttls":
                 server.starttls(context=_tls(self._trust))

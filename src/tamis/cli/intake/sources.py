@@ -17,7 +17,7 @@ _ENDING = re.compile(
     r"(\.(gz|zst|xz|bz2|log|txt|jsonl|ndjson|json|out|err)|[.-]\d{1,14}|[.-]\d{4}-\d\d-\d\d)$", re.IGNORECASE
 )
 
-_OF_STORES = ("local.json", "manifest.json", "manifest.copy.json")
+_OF_STORES = ("local.json", "lock", "manifest.json", "manifest.copy.json")
 """Files at the top of a data folder that are text, but no log; one holds the token of the server at work there."""
 
 

@@ -7,12 +7,12 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.disk.base import Disk
 from tamis.disk.lock import FolderLock, lock_folder
 from tamis.disk.real import RealDisk
-from tamis.errors import DamageError, FormatError
+from tamis.errors import FormatError
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.face import EmbeddedStore
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest import BatchEntry, Manifest, with_journal
-from tamis.store.embedded.format.manifest_file import manifest_exists, write_manifest
+from tamis.store.embedded.format.manifest_file import manifest_exists, refuse_remains, write_manifest
 from tamis.store.embedded.format.segment_files import remembered
 from tamis.store.embedded.keep.delete import Deleter
 from tamis.store.embedded.keep.upkeep import Upkeep
@@ -72,6 +72,7 @@ def open_store(
     disk = disk or RealDisk()
     layout = Layout(folder.resolve())
     if not create and not manifest_exists(disk, layout):
+        refuse_remains(disk, layout)
         raise FormatError(f"{layout.folder} holds no store; check the path")
     lock = _lock(disk, layout)
     try:
@@ -90,10 +91,7 @@ def _lock(disk: Disk, layout: Layout) -> FolderLock:
 
 def _create(disk: Disk, layout: Layout, clock: Clock) -> None:
     make_names_safe(disk, layout)
-    if disk.names(layout.segments) or disk.names(layout.journals):
-        raise DamageError(
-            str(layout.folder), "there are segments or journals but no manifest; restore it from a backup"
-        )
+    refuse_remains(disk, layout)
     write_manifest(disk, layout, Manifest(store_id=os.urandom(4).hex(), created=clock.now_ns()))
 
 

@@ -54,6 +54,14 @@ def manifest_exists(disk: Disk, layout: Layout) -> bool:
     return disk.exists(layout.manifest) or disk.exists(layout.manifest_copy)
 
 
+def refuse_remains(disk: Disk, layout: Layout) -> None:
+    """DamageError when a folder without a manifest has what a store leaves: it is no empty place for another."""
+    for folder in (layout.segments, layout.journals):
+        if disk.exists(folder) and disk.names(folder):
+            reason = "there are segments or journals but no manifest; restore it from a backup"
+            raise DamageError(str(layout.folder), reason)
+
+
 def read_manifest(disk: Disk, layout: Layout) -> ManifestRead:
     """The newest manifest that is whole.
 

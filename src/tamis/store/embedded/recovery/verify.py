@@ -11,7 +11,7 @@ from tamis.errors import DamageError, DiskError, FormatError
 from tamis.store.embedded.format.frames import FrameHeader, decode_frame
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest import Manifest, SegmentEntry
-from tamis.store.embedded.format.manifest_file import read_manifest
+from tamis.store.embedded.format.manifest_file import manifest_exists, read_manifest, refuse_remains
 from tamis.store.embedded.format.segment_files import damage_of, trouble_with
 from tamis.store.embedded.live.losses import describe
 from tamis.store.embedded.recovery.replay import (
@@ -83,9 +83,10 @@ def _generation(disk: Disk, layout: Layout) -> int:
 
 
 def _verify_once(disk: Disk, layout: Layout, *, full: bool) -> tuple[Report, int]:
-    if not disk.exists(layout.manifest) and not disk.exists(layout.manifest_copy):
-        raise FormatError(f"{layout.folder} holds no store; check the path")
     try:
+        if not manifest_exists(disk, layout):
+            refuse_remains(disk, layout)
+            raise FormatError(f"{layout.folder} holds no store; check the path")
         read = read_manifest(disk, layout)
     except DamageError as error:
         return Report((Finding(error.path, error.reason),), (), 0, 0, 0), -1

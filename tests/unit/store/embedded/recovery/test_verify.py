@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from tamis.errors import FormatError
+from tamis.errors import DamageError, FormatError
 from tamis.store.embedded.recovery.verify import verify
+from tamis.store.embedded.store import open_store
 from tests.support.embedded import batch, open_quiet
 
 
@@ -51,6 +52,18 @@ def test_a_folder_without_a_store_is_an_error(tmp_path):
     """It is not reported as whole."""
     with pytest.raises(FormatError, match="holds no store"):
         verify(tmp_path)
+
+
+def test_a_store_without_a_manifest_is_damaged(store, tmp_path):
+    """A folder in which only segments or journals are left is not one without a store."""
+    store.append(batch("a"))
+    store.close()
+    for name in ("manifest.json", "manifest.copy.json"):
+        (tmp_path / "data" / name).unlink()
+    (finding,) = verify(tmp_path / "data").findings
+    assert "no manifest" in finding.problem
+    with pytest.raises(DamageError, match="no manifest"):
+        open_store(tmp_path / "data", create=False)
 
 
 def test_a_store_that_merges_meanwhile_is_whole(store, tmp_path):

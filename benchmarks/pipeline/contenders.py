@@ -93,7 +93,12 @@ def _configured(path: Path, **settings: Any) -> Any:
 
     sinks = [f"file://{path}"]
     return tamis.configure(
-        service="shop", level="DEBUG", sinks=sinks, spool_folder=path.parent / "spool", sample_enabled=False, **settings
+        service="shop",
+        level="DEBUG",
+        sinks=sinks,
+        spool_folder=path.parent / "spool",
+        sample_enabled=False,
+        **settings,
     )
 
 
@@ -251,7 +256,11 @@ def opentelemetry(_path: Path) -> Contender:
     import warnings
 
     from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+    from opentelemetry.sdk._logs.export import (
+        BatchLogRecordProcessor,
+        LogRecordExporter,
+        LogRecordExportResult,
+    )
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -73,12 +73,22 @@ def _left(dice: Dice) -> Call:
 
 def _basket(dice: Dice) -> Call:
     sku, number = dice.sku, dice.chance.randrange(1, 5)
-    return 20, "%d x %s put into the basket", (number, sku), {"sku": sku, "customer": dice.customer, "items": number}
+    return (
+        20,
+        "%d x %s put into the basket",
+        (number, sku),
+        {"sku": sku, "customer": dice.customer, "items": number},
+    )
 
 
 def _signed_in(dice: Dice) -> Call:
     customer = dice.customer
-    return 20, "%s signed in", (customer,), {"customer": customer, "region": dice.chance.choice(("FR", "DE", "ES"))}
+    return (
+        20,
+        "%s signed in",
+        (customer,),
+        {"customer": customer, "region": dice.chance.choice(("FR", "DE", "ES"))},
+    )
 
 
 def _paid(dice: Dice) -> Call:

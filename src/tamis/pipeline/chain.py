@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from tamis.pipeline.base import Processor
 from tamis.record.model import INSTANT_MAX, Record
@@ -12,6 +13,15 @@ FAILED = "failed"
 
 Tell = Callable[[str, str], object]
 """Takes a topic and a sentence: `Diagnostics.tell`."""
+
+
+@runtime_checkable
+class Choosing(Processor, Protocol):
+    """A processor that can tell at a glance which records of a batch it has anything to do with."""
+
+    def places(self, records: Sequence[Record], /) -> Sequence[int]:
+        """Where in the batch they stand, in order, each once; too many is no harm. The others go on unseen."""
+        ...
 
 
 @dataclass(slots=True)
@@ -67,26 +77,44 @@ class Chain:
         records = passed.records
         if not records:
             return
-        kept: list[Record] = []
-        lost_before = passed.dropped[FAILED]
-        keep, process, waiting = kept.append, processor.process, iter(records)
+        places = self._places(processor, passed) if isinstance(processor, Choosing) else None
+        if places is None:
+            found = self._each(processor, records, passed)
+        elif not places:
+            return
+        else:
+            found = list(records)
+            chosen = self._each(processor, [records[place] for place in places], passed)
+            for place, one in zip(places, chosen, strict=True):
+                found[place] = one
+        passed.records = [record for record in found if record is not None]
+
+    def _places(self, processor: "Choosing", passed: Passed) -> Sequence[int] | None:
+        """Which records the processor is to see; None for all."""
+        try:
+            places = processor.places(passed.records)
+        except Exception as error:  # a processor's edge: it sees all of them then
+            self._failed(processor, passed, error)
+            return None
+        return None if len(places) == len(passed.records) else places
+
+    def _each(self, processor: Processor, records: list[Record], passed: Passed) -> list[Record | None]:
+        """What becomes of each of the records, in order; those that are gone are counted."""
+        found: list[Record | None] = []
+        failed_before = passed.dropped[FAILED]
+        add, process, waiting, record = found.append, processor.process, iter(records), records[0]
         while True:
-            record = records[0]
             try:
                 for record in waiting:
-                    found = process(record)
-                    if found is not None:
-                        keep(found)
+                    add(process(record))
                 break
             except Exception as error:  # a processor's edge: one record never costs the others
                 self._failed(processor, passed, error)
-                rest = self._rescue(processor, record, passed)
-                if rest is not None:
-                    keep(rest)
-        dropped = len(records) - len(kept) - (passed.dropped[FAILED] - lost_before)
+                add(self._rescue(processor, record, passed))
+        dropped = found.count(None) - (passed.dropped[FAILED] - failed_before)
         if dropped:
             passed.dropped[processor.reason or FAILED] += dropped
-        passed.records = kept
+        return found
 
     def _rescue(self, processor: Processor, record: Record, passed: Passed) -> Record | None:
         """What the processor says goes on instead; nothing when even that fails, for it may keep secrets."""

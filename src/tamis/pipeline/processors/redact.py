@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tamis.pipeline.processors.glance import Glance
 from tamis.pipeline.processors.names import SensitiveNames
 from tamis.pipeline.processors.patterns import PATTERNS, Pattern
 from tamis.pipeline.processors.patterns.detect import Detector
@@ -23,6 +24,11 @@ class Redact:
 
     def __init__(self, secure: Secure) -> None:
         self._secure = secure
+        self._glance = Glance(secure)
+
+    def places(self, records: Sequence[Record], /) -> Sequence[int]:
+        """Where in a batch the records stand that `process` may change."""
+        return self._glance.places(records)
 
     def process(self, record: Record, /) -> Record:
         """The record masked; the same object when there is nothing to mask."""

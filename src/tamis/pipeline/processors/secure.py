@@ -58,6 +58,11 @@ class Secure:
             self._clean.add(text)
         return text
 
+    def is_plain(self, name: str) -> bool:
+        """Whether a name neither says that its value is sensitive nor holds something sensitive itself."""
+        known = self._known.get(name)
+        return (self._learn(name) if known is None else known) == _PLAIN
+
     def _mapping(self, given: dict[str, Value], replace: Replace, *, depth: int) -> dict[str, Value]:
         known, clean = self._known, self._clean
         changed: dict[str, Value] | None = None

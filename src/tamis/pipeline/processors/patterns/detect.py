@@ -25,11 +25,12 @@ class Detector:
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = tuple(patterns)
         self._masks = {pattern.mask for pattern in self.patterns} | {"***REDACTED***"}
-        self._has_own = any(not pattern.hint for pattern in self.patterns)
+        self.has_own = any(not pattern.hint for pattern in self.patterns)
+        """Whether there are patterns that no hint is known of."""
 
     def may_hold(self, text: str) -> int:
         """0 when there is nothing sensitive in a text; cheap."""
-        if self._has_own:
+        if self.has_own:
             return -1
         return look(text) if len(text) >= LETTERS_MIN else 0
 
@@ -55,7 +56,7 @@ class Detector:
 
     def _find(self, text: str) -> "list[_Found]":
         hints = look(text)
-        if not hints and not self._has_own:
+        if not hints and not self.has_own:
             return []
         secured = _secured_spans(text)
         taken: list[_Found] = []

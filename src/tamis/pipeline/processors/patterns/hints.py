@@ -16,7 +16,7 @@ SPREAD_DIGITS_MIN: Final = 10
 """In the whole text: what is written in groups has more."""
 DOTS_MIN: Final = 3
 COLONS_MIN: Final = 7
-_NAMES: Final = ("passw", "secret", "token", "key", "pwd", "card", "auth", "passphrase")
+NAMES: Final = ("passw", "secret", "token", "key", "pwd", "card", "auth", "passphrase")
 LETTERS_MIN: Final = 3
 """Shorter texts hold nothing sensitive: `::1` is the shortest that can."""
 
@@ -48,7 +48,7 @@ def look(text: str) -> int:
 
 def _named(text: str) -> int:
     lower = text.lower()
-    for name in _NAMES:
+    for name in NAMES:
         if name in lower:
             return NAMED
     return NAMED if "earer " in lower else 0

@@ -24,10 +24,17 @@ class _AnyPort(Controller):
 
 class MailServer:
     """A real SMTP server. `refuse` holds answers for the next messages, such as "451 later"; `password` is what it
-    wants (user `shop`), once TLS is there if it has a certificate.
+    wants (user `shop`), once TLS is there if it has a certificate;
+    with `implicit_tls` it is there from the start.
     """
 
-    def __init__(self, *, password: str = "", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        password: str = "",
+        tls: ssl.SSLContext | None = None,
+        implicit_tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.messages: list[Message] = []
         self.recipients: list[list[str]] = []
         self.refuse: list[str] = []
@@ -40,7 +47,7 @@ class MailServer:
                 "auth_required": True,
                 "auth_require_tls": tls is not None,
             }
-        self._controller = _AnyPort(self, hostname="127.0.0.1", port=0, **options)
+        self._controller = _AnyPort(self, hostname="127.0.0.1", port=0, ssl_context=implicit_tls, **options)
 
     @property
     def port(self) -> int:

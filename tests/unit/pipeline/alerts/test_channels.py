@@ -347,3 +347,15 @@ def test_a_url_that_cannot_be_is_refused_without_its_secret(url: str, reason: st
     with pytest.raises(ConfigError, match=reason) as caught:
         create_channel(url)
     assert "geheim" not in str(caught.value)
+
+
+def test_tls_from_the_start(tmp_path: Path) -> None:
+    """`smtps` speaks TLS before anything else, and to nobody whose certificate is unknown."""
+    place, context = certificate(tmp_path)
+    with MailServer(implicit_tls=context) as server:
+        good = mail(server, f"&ca_file={place}", "smtps")
+        assert good.send(batch(), timeout_s=5) == DELIVERED
+        with pytest.raises(SinkUnavailableError, match="certificate"):
+            mail(server, "", "smtps").send(batch(), timeout_s=5)
+        assert mail(server, "&verify=off", "smtps").send(batch(), timeout_s=5) == DELIVERED
+        assert len(server.messages) == 2

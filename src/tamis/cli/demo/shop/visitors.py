@@ -38,6 +38,7 @@ class Visitors:
         self._place = place
         self._calls = Calls(place.start.ports)
         self._over = threading.Event()
+        self._began_s = SYSTEM_CLOCK.monotonic_s()
 
     def run(self) -> None:
         """Visit until stopped."""
@@ -63,10 +64,10 @@ class Visitors:
             with context(correlation_id=visit, customer=customer.id, region=customer.region):
                 Visit(self._calls, self._place.world, customer, chance, self._over).go()
 
-    @staticmethod
-    def _pause_s() -> float:
-        """Shorter and longer, as the day has its hours."""
-        return PAUSE_S * (1.0 + 0.6 * math.sin(SYSTEM_CLOCK.monotonic_s() * 2 * math.pi / WAVE_S))
+    def _pause_s(self) -> float:
+        """Shorter and longer, as the day has its hours; the first come in a crowd."""
+        passed_s = SYSTEM_CLOCK.monotonic_s() - self._began_s
+        return PAUSE_S * (1.0 - 0.5 * math.cos(passed_s * 2 * math.pi / WAVE_S))
 
 
 class Visit:

@@ -75,11 +75,14 @@ def check_port(patient: Patient) -> Iterator[Finding]:
         yield Finding("port", "bad", f"{host}:{port}: {error.strerror}", advice)
 
 
+_OF_A_STORE = ("manifest.json", "manifest.copy.json", "segments")
+
+
 def check_store(patient: Patient) -> Iterator[Finding]:
     """Manifest, segments and journal are there in full size; `tamis verify` reads every byte."""
     from tamis.store.embedded.recovery.verify import verify
 
-    if not (patient.folder / "manifest.json").exists():
+    if not any((patient.folder / name).exists() for name in _OF_A_STORE):
         yield Finding("store", "ok", "none yet")
         return
     try:

@@ -51,7 +51,7 @@ class Dispatcher:
         self.metrics = metrics or LogMetrics()
         self.diagnostics = diagnostics or Diagnostics(clock=clock)
         self._clock = clock
-        self._pump = Pump(origin, self.metrics, self.diagnostics, clock=clock)
+        self._pump = Pump(origin, self.metrics, self.diagnostics, limits=self.limits, clock=clock)
         self._pump.use(processors)
         self._pump.deliveries = tuple(deliveries)
         self._worker = Worker("tamis-dispatcher", self._turn, failed=self._turn_failed, clock=clock)
@@ -205,7 +205,7 @@ class Dispatcher:
             if not is_mine:
                 return False
             self._pump.may_start = start
-            done = self._pump.drain(self._queue, deadline_s)
+            done = self._pump.drain(self._queue, deadline_s, final=final)
             if final:
                 self._pump.finish()
         return done

@@ -10,15 +10,18 @@ from tamis.pipeline.base import Processor
 from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record
 from tamis.pipeline.chain import FAILED, Chain, Passed
 from tamis.pipeline.delivery.delivery import Delivery
+from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.parcel import Parcel, encode_records
+from tamis.pipeline.restraint import ANY, Restraint
 from tamis.record.model import INSTANT_MAX, Record
 from tamis.record.severity import level_of_python, severity
 from tamis.telemetry.diagnostics import Diagnostics
 
 _PARCEL_BYTES_MAX = 1 << 20
-_AT_ONCE_MIN, _AT_ONCE_MAX = 128, 4_096
+_AT_ONCE_MIN, _AT_ONCE_MAX = 128, 512
 _FORGETS = 0.9
+_POLL_S, _RELIEF_S = 0.002, 0.05
 _LEVEL_OF: Callable[[Captured], int] = itemgetter(LEVEL)
 
 
@@ -31,6 +34,7 @@ class Pump:
         metrics: LogMetrics,
         diagnostics: Diagnostics,
         *,
+        limits: QueueLimits | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.deliveries: tuple[Delivery, ...] = ()
@@ -42,6 +46,7 @@ class Pump:
         self._chain = Chain()
         self._numbers = itertools.count(1)
         self._at_once, self._is_forgetting = _AT_ONCE_MIN, False
+        self._restraint = Restraint(limits or QueueLimits(), clock=clock)
 
     def use(self, processors: Sequence[Processor]) -> None:
         """Other processors from now on; what the present ones hold back is sent."""
@@ -54,27 +59,46 @@ class Pump:
         """
         self._origin, self._numbers, self._is_forgetting = origin, itertools.count(1), True
 
-    def drain(self, queue: Sized, deadline_s: float) -> bool:
-        """Take what is in the queue now; whether it was in time."""
+    def drain(self, queue: Sized, deadline_s: float, *, final: bool = False) -> bool:
+        """Take what is in the queue now; whether it was in time. `final`: what is not goes to sinks without room too,
+        which drop it, and it is counted.
+        """
         waiting = len(queue)
-        while waiting > 0:
-            waiting -= max(self.take(queue), 1)
-            if self._clock.monotonic_s() > deadline_s:
-                return not queue
+        while waiting > 0 and queue:
+            is_late = self._clock.monotonic_s() > deadline_s
+            if is_late and not final:
+                return False
+            taken = self._take(ANY) if is_late else self.take(queue)
+            waiting -= taken
+            if not taken:
+                self._make_room()
         return True
 
+    def _make_room(self) -> None:
+        """Have sinks whose thread does not run deliver on this one; wait a moment for the others."""
+        for delivery in self.deliveries:
+            delivery.relieve(self._clock.monotonic_s() + _RELIEF_S)
+        self._clock.sleep(_POLL_S)
+
     def take(self, queue: Sized) -> int:
-        """Take some from the queue, through the chain, to the deliveries; how many were taken. More at a time under
-        load, so that it costs less; fewer again, so that nobody waits for long.
+        """Take some from the queue, through the chain, to the deliveries; how many were taken: none when some sink
+        has no room. More at a time under load, so that it costs less; fewer again, so that nobody waits for long.
         """
+        at_once = self._at_once
+        most = self._restraint.most(self.deliveries, self.bytes_each) if queue else ANY
+        taken = self._take(min(at_once, most))
+        if queue and taken == at_once:
+            self._at_once = min(at_once * 2, _AT_ONCE_MAX)
+        elif taken < at_once // 4:
+            self._at_once = max(at_once // 2, _AT_ONCE_MIN)
+        return taken
+
+    def _take(self, at_most: int) -> int:
+        """The same for so many."""
         if self._is_forgetting:
             self._is_forgetting = False
             self._chain.forget()
-        taken = self._metrics.take(self._at_once)
-        if queue and len(taken) == self._at_once:
-            self._at_once = min(self._at_once * 2, _AT_ONCE_MAX)
-        elif len(taken) < self._at_once // 4:
-            self._at_once = max(self._at_once // 2, _AT_ONCE_MIN)
+        taken = self._metrics.take(at_most)
         if not taken:
             return 0
         try:

@@ -8,7 +8,7 @@ from tamis.errors import DiskError, NoSpaceError
 from tamis.pipeline.base import BatchLimits
 from tamis.pipeline.delivery.load import NOWHERE, Load, batch_id
 from tamis.pipeline.delivery.older import Older
-from tamis.pipeline.delivery.room import FULL, choose, fill_of
+from tamis.pipeline.delivery.room import FULL, choose, fill_of, room_in
 from tamis.pipeline.delivery.waiting import Lot, Waiting
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import SinkMeter
@@ -60,6 +60,10 @@ class Backlog:
     def is_full(self) -> bool:
         """Whether records that come now are in danger of being dropped."""
         return self.is_private and fill_of(self._tail, self.limits) >= FULL
+
+    def room(self, bytes_each: float) -> int:
+        """How many more records of about that size are surely kept, whatever the spool does."""
+        return room_in(self._tail if self.is_private else Waiting(), self.limits, bytes_each)
 
     @property
     def is_empty(self) -> bool:
@@ -115,6 +119,8 @@ class Backlog:
         self._tail_from = None
 
     def _keep_in_memory(self, parcel: Parcel) -> int:
+        if not self.is_private and self._tail.records and not self._has_room(parcel):
+            self._forget_tail()  # the spool has all of it
         self.is_private = True
         kept = choose(parcel, self._tail, self.limits)
         dropped = len(parcel.records) - len(kept)
@@ -125,6 +131,9 @@ class Backlog:
             size = parcel.bytes * len(kept) // len(parcel.records)
             self._tail.add(Lot(kept, NOWHERE, size, parcel.severity, parcel.since_s))
         return len(kept)
+
+    def _has_room(self, parcel: Parcel) -> bool:
+        return fill_of(self._tail, self.limits, records=len(parcel.records), size=parcel.bytes) <= FULL
 
     def next_load(self, limits: BatchLimits, *, now_s: float, hurry: bool) -> Load | None:
         """The next batch when it is due: enough records, old enough, urgent, or `hurry`."""

@@ -99,6 +99,15 @@ class Delivery:
         """Whether records that come now are in danger of being dropped."""
         return self._own.backlog.is_full
 
+    def room(self, bytes_each: float) -> int:
+        """How many more records of about that size are surely kept."""
+        return self._own.backlog.room(bytes_each)
+
+    def relieve(self, deadline_s: float) -> None:
+        """Deliver on this thread for a while, if there is no other that does."""
+        if not self._worker.is_alive:
+            self.drain(deadline_s)
+
     def offer(self, parcel: Parcel, *, start: bool = True) -> None:
         """Take records over; what cannot be kept is dropped and counted. With `durable`, what has no spool is sent
         before this returns, if the sink takes it. `start` says whether the thread may be started.

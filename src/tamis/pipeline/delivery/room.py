@@ -19,8 +19,19 @@ def fill_of(waiting: Waiting, limits: QueueLimits, *, records: int = 0, size: fl
     )
 
 
+def room_in(waiting: Waiting, limits: QueueLimits, bytes_each: float) -> int:
+    """How many records of about that size come in before it is full; one at least while nothing waits."""
+    records = limits.records_max * FULL - waiting.records
+    size = (limits.bytes_max * FULL - waiting.bytes) / max(bytes_each, 1.0)
+    return max(int(min(records, size)), 0 if waiting.records else 1)
+
+
 def choose(parcel: Parcel, waiting: Waiting, limits: QueueLimits) -> list[Record]:
-    """The records of a parcel for which there is room, each by its level, in order."""
+    """The records of a parcel for which there is room, each by its level, in order; all of one that comes before it
+    is full, unless the policy is to drop.
+    """
+    if limits.overflow != "drop" and fill_of(waiting, limits) < FULL:
+        return parcel.records
     if fill_of(waiting, limits, records=len(parcel.records), size=parcel.bytes) <= FULL:
         return parcel.records
     each = parcel.bytes / len(parcel.records)

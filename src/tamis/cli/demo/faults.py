@@ -57,7 +57,7 @@ Draw = Callable[[Random, World], Drawn]
 
 def _slow_bank(chance: Random, world: World) -> Drawn:
     pairs = Counter((one.brand, one.region) for one in world.customers)
-    brand, region = chance.choice([pair for pair, _ in pairs.most_common(3)])
+    brand, region = chance.choice([pair for pair, _ in pairs.most_common(2)])
     cards = f"{brand} cards from {region}"
     return Drawn(
         told=f"the bank answers late for {cards}",

@@ -11,6 +11,8 @@ LIMIT_S = 1.6
 """How long a payment waits for the bank."""
 _DECLINED = ("insufficient funds", "card expired", "limit of the day reached", "security code is wrong")
 DECLINED_SHARE = 0.04
+SLOW_S = (1.0, 5.0)
+"""What the trouble of the fault `slow-bank` adds."""
 
 
 class BankTimeoutError(Exception):
@@ -40,7 +42,7 @@ class Bank:
     def _delay_s(self, customer: Customer) -> float:
         usual_s = self._chance.lognormvariate(-2.6, 0.4)
         fault = self._faults.get("slow-bank")
-        return usual_s * self._chance.uniform(15, 60) if fault and _hits(fault, customer) else usual_s
+        return usual_s + self._chance.uniform(*SLOW_S) if fault and _hits(fault, customer) else usual_s
 
 
 def _hits(fault: Fault, customer: Customer) -> bool:

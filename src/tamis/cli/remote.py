@@ -11,6 +11,7 @@ from tamis.clock import SYSTEM_CLOCK
 from tamis.http_client import HttpClient
 from tamis.http_client.problem import error_of
 from tamis.record.model import Columns
+from tamis.wire.base import OWN_MEDIA_TYPE
 from tamis.wire.jsonlines import encode_records
 
 COMPRESS_FROM_BYTES = 1_024
@@ -70,7 +71,7 @@ class RemoteTarget:
     def append(self, batch: Columns, key: str) -> Receipt:
         """Store a batch, once however often it is sent under its key."""
         body = encode_records(batch.records(SYSTEM_CLOCK.now_ns()))
-        headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": key}
+        headers = {"Content-Type": OWN_MEDIA_TYPE, "Idempotency-Key": key}
         if not self._client.address.loopback and len(body) >= COMPRESS_FROM_BYTES:
             body = _compress(body)
             headers["Content-Encoding"] = "zstd"

@@ -5,7 +5,7 @@ import hashlib
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from tamis.settings import Settings
 from tamis.store.base import Appended, Store
 from tamis.telemetry.metrics import Metrics
 from tamis.wire.arrow_schema import LearnedSchemas
-from tamis.wire.base import Decoded, DecodeOptions, FieldNames, WireLimits
+from tamis.wire.base import OWN_LINE_TIMES, Decoded, DecodeOptions, FieldNames, WireLimits
 from tamis.wire.body import BodyDecoder
 from tamis.wire.compressed import inflate
 from tamis.wire.jsonlines_arrow import BODY_BYTES_MIN
@@ -44,6 +44,8 @@ class Body:
     fields: FieldNames = NO_FIELDS
     principal: str = ""
     key: str | None = None
+    own: bool = False
+    """Whether another part of Tamis made the lines (`wire.base.OWN_MEDIA_TYPE`)."""
 
     def batch_id(self) -> str | None:
         """The store's name for what this body holds: a key belongs to its principal."""
@@ -74,6 +76,7 @@ class Ingester:
             lines_max=settings.ingest.lines_max,
             names_max=settings.ingest.names_max,
         )
+        self._own_limits = replace(self._limits, line_bytes_max=self._limits.line_bytes_max * OWN_LINE_TIMES)
         self.gaps = GapTracker(gap_limits(settings.ingest), metrics=metrics, clock=clock)
         """What senders numbered and never came."""
         self._schemas = LearnedSchemas()
@@ -165,7 +168,7 @@ class Ingester:
             ),
             zone=self._zone,
             now_ns=self._clock.now_ns(),
-            limits=self._limits,
+            limits=self._own_limits if body.own else self._limits,
         )
         return BodyDecoder(
             options,

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from tamis.server.answers import ANSWERS, RECORD_SCHEMA
 from tamis.server.parameters import PARAMETERS
 from tamis.version import __version__
+from tamis.wire.base import OWN_MEDIA_TYPE
 
 REF = "#/components/schemas/{name}"
 PROBLEM = {
@@ -116,7 +117,13 @@ INGEST_OPERATION: dict[str, Any] = {
             "application/x-ndjson": {
                 "schema": {"type": "string"},
                 "example": '{"level":"info","message":"order placed","order_id":42}\n',
-            }
+            },
+            OWN_MEDIA_TYPE: {
+                "schema": {
+                    "type": "string",
+                    "description": "Lines made by Tamis of records bounded before; they may be longer.",
+                }
+            },
         },
     },
     "responses": {

@@ -37,6 +37,13 @@ class WireLimits:
 
 REST_FIELD = "rest"
 
+OWN_MEDIA_TYPE = "application/vnd.tamis+ndjson"
+"""Lines that Tamis itself made of records it had already bounded."""
+OWN_LINE_TIMES = 8
+"""So many times `line_bytes_max` such a line may have: a record's text of that size with every character escaped,
+and its fields.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldNames:

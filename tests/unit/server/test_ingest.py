@@ -83,6 +83,16 @@ async def test_a_line_of_a_mebibyte_fits_and_a_longer_one_is_rejected(caller: ht
     assert (answer["stored"], [one["line"] for one in answer["rejected"]]) == (2, [2])
 
 
+async def test_lines_that_tamis_made_of_long_ones_fit(caller: httpx2.AsyncClient) -> None:
+    """What a command or an application sends has grown by escapes and fields; the record was bounded before."""
+    line = b'{"message":"' + b"\\u0007" * (1 << 20) + b'","attributes":{"file":"a.log"}}'
+    refused = await post(caller, line, Content_Type="application/x-ndjson")
+    assert refused.status_code == 400
+    answer = await post(caller, line, Content_Type="application/vnd.tamis+ndjson; charset=utf-8")
+    assert answer.json()["stored"] == 1
+    assert [len(message) for message in await messages(caller)] == [1 << 20]
+
+
 @pytest.mark.parametrize(
     ("name", "compress"),
     [("gzip", gzip.compress), ("deflate", zlib.compress), ("zstd", zstd.compress), ("identity", bytes)],

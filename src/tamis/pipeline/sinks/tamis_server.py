@@ -22,6 +22,7 @@ from tamis.pipeline.sinks.endpoint import (
 from tamis.pipeline.sinks.url import BATCH_RECORDS_MAX, SinkUrl, parse_sink_url
 from tamis.record.model import Record
 from tamis.settings import Settings
+from tamis.wire.base import OWN_MEDIA_TYPE
 
 KEY_CHARS_MAX = 255
 _RATIO_MAX = 200
@@ -91,7 +92,7 @@ class TamisSink:
         return answer
 
     def _post_under(self, key: str, body: bytes, until_s: float) -> Response:
-        headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": key}
+        headers = {"Content-Type": OWN_MEDIA_TYPE, "Idempotency-Key": key}
         sent = body
         if self._encoding and len(body) >= COMPRESS_FROM_BYTES:
             compressed = self._compress(body)

@@ -15,7 +15,7 @@ from tamis.server.limits import BodyClaim
 from tamis.server.params import read_query
 from tamis.server.problems import ParameterError, ProblemError, problem_response
 from tamis.server.service import Service, service_of
-from tamis.wire.base import FieldNames
+from tamis.wire.base import OWN_MEDIA_TYPE, FieldNames
 from tamis.wire.compressed import ENCODINGS
 
 INGEST = ("service", "host", "time_field", "message_field", "level_field")
@@ -42,6 +42,7 @@ async def ingest(request: Request) -> Response:
             ),
             _principal(request).name,
             key,
+            _is_own(request.headers),
         )
         loop = asyncio.get_running_loop()
         taking = loop.run_in_executor(service.writes, opened.ingester.take, body, claim)
@@ -103,6 +104,10 @@ def _encoding(headers: Mapping[str, str]) -> str:
             415, f"Content-Encoding {name[:100]!r} is not known here; use {', '.join(ENCODINGS)} or none."
         )
     return name
+
+
+def _is_own(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == OWN_MEDIA_TYPE
 
 
 def _key(headers: Mapping[str, str]) -> str | None:

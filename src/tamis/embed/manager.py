@@ -14,8 +14,9 @@ from tamis.embed.outlet import DIAGNOSTICS, OUTLET
 from tamis.pipeline.base import Processor, Sink
 from tamis.pipeline.build import build_dispatcher
 from tamis.pipeline.captured import Captured, Origin
-from tamis.pipeline.dispatcher import Dispatcher, Health
+from tamis.pipeline.dispatcher import Dispatcher
 from tamis.pipeline.fork import watch_forks
+from tamis.pipeline.health import Health
 from tamis.pipeline.metrics import LogMetrics
 
 
@@ -88,6 +89,7 @@ class LoggingManager:
         """Let loggers put into the pipeline, by one assignment."""
         log = self.config.log
         OUTLET.put, OUTLET.put_own = self._pipeline.put, self._pipeline.put_own
+        OUTLET.lose = self._pipeline.metrics.lose
         install(log.level, log.code_level)
         if log.sigterm and not self._is_exit_arranged:
             self._is_exit_arranged = at_sigterm(self)

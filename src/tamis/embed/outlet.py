@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tamis.clock import now_ns
@@ -13,6 +14,7 @@ from tamis.pipeline.own import this_thread
 from tamis.record.context import CURRENT, Context
 from tamis.telemetry.diagnostics import Diagnostics
 
+NOT_CAPTURED = "not_captured"
 NEVER = 1 << 31
 """A level that no record reaches."""
 
@@ -22,12 +24,14 @@ class Outlet:
     a change at run time loses no record: whoever read the old `put` still puts into something that takes it.
     """
 
-    __slots__ = ("__weakref__", "changing", "code_level", "context", "handlers", "put", "put_own")
+    __slots__ = ("__weakref__", "changing", "code_level", "context", "handlers", "lose", "put", "put_own")
 
     def __init__(self) -> None:
         self.put: Callable[[Captured], object] = _into_nothing
         self.put_own: Callable[[Captured], object] = _into_nothing
         """For what is logged within the pipeline's own work."""
+        self.lose: Callable[[str, str], object] = _count_nowhere
+        """Counts a record of a logger that could not be captured, by reason."""
         self.handlers: list[logging.Handler] | None = None
         """What the root logger has when it has our handler alone; None while the pipeline is not there, and
         everything goes the standard way."""
@@ -46,6 +50,10 @@ class Outlet:
 
 def _into_nothing(_captured: Captured) -> None:
     """Nothing is installed; loggers ask `handlers` first, so nothing comes here."""
+
+
+def _count_nowhere(_logger: str, _reason: str) -> None:
+    """There is no pipeline that counts."""
 
 
 OUTLET = Outlet()
@@ -79,5 +87,13 @@ def put_own(captured: Captured) -> None:
 
 
 def report_lost(logger: str, error: Exception) -> None:
-    """Say that a record could not be captured; never raises."""
-    DIAGNOSTICS.tell("capture", f"a record of {logger} could not be captured: {error!r}")
+    """Count a record that could not be captured, and say so; never raises."""
+    with suppress(Exception):  # there may be no memory left, not even to say so
+        OUTLET.lose(logger, NOT_CAPTURED)
+    tell_lost(logger, error)
+
+
+def tell_lost(logger: str, error: Exception) -> None:
+    """Say that a record could not be captured, by a handler that the pipeline knows nothing of; never raises."""
+    with suppress(Exception):  # as above
+        DIAGNOSTICS.tell("capture", f"a record of {logger} could not be captured: {error!r}")

@@ -1,7 +1,7 @@
 """The handler on the root logger: whatever went the standard way goes into the pipeline here."""
 
 from tamis.embed.handlers.capturing import CapturingHandler
-from tamis.embed.outlet import OUTLET
+from tamis.embed.outlet import OUTLET, report_lost
 from tamis.pipeline.captured import Captured
 from tamis.pipeline.own import is_own
 
@@ -18,3 +18,7 @@ class RootHandler(CapturingHandler):
         """Into whatever the pipeline is now."""
         put = OUTLET.put_own if is_own() else OUTLET.put
         return put(captured)
+
+    def lose(self, logger: str, error: Exception) -> None:
+        """Count it too."""
+        report_lost(logger, error)

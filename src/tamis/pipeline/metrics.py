@@ -126,15 +126,22 @@ class LogMetrics:
         counts = Counter(map(_LOGGER_OF, taken))
         with self._lock:
             for name, number in counts.items():
-                is_known = name in self._loggers or len(self._loggers) < LOGGERS_MAX
-                self._loggers[name if is_known else OTHER_LOGGERS] += number
+                self._name(name, number)
 
     def refuse(self, captured: Captured, reason: str) -> None:
         """A record that was not taken into the queue."""
+        self.lose(captured[LOGGER], reason)
+
+    def lose(self, logger: str, reason: str) -> None:
+        """A record of this logger that never came to be, or was not taken."""
         with self._lock:
             self._totals.refused += 1
             self._dropped[reason] += 1
-        self.name_loggers((captured,))
+            self._name(logger, 1)
+
+    def _name(self, logger: str, records: int) -> None:
+        is_known = logger in self._loggers or len(self._loggers) < LOGGERS_MAX
+        self._loggers[logger if is_known else OTHER_LOGGERS] += records
 
     def pass_on(self, passed: Passed, size: int) -> None:
         """What the chain made of a batch of `take`; `size` is the bytes of what is left."""

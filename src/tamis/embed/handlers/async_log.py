@@ -6,7 +6,7 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.embed.exit import at_child_exit
 from tamis.embed.handlers.handover import AsyncStats, Handover, HandoverLimits
 from tamis.embed.handlers.wrapped import find_wrapped
-from tamis.embed.outlet import report_lost
+from tamis.embed.outlet import tell_lost
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.own import is_own, own_work
 
@@ -62,7 +62,7 @@ class AsyncLogHandler(logging.Handler):
             if not is_own():  # what the wrapped handler itself logs, while it works
                 self._handover.put(record)
         except Exception as error:  # logging never raises into the application
-            report_lost(record.name, error)
+            tell_lost(record.name, error)
 
     def stats(self) -> AsyncStats:
         """What became of the records so far."""

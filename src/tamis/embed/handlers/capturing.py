@@ -4,7 +4,7 @@ import logging
 from abc import abstractmethod
 
 from tamis.embed.log_record import capture_log_record
-from tamis.embed.outlet import report_lost
+from tamis.embed.outlet import tell_lost
 from tamis.pipeline.captured import Captured
 
 
@@ -35,7 +35,11 @@ class CapturingHandler(logging.Handler):
         try:
             self.put(capture_log_record(record, self.code_level))
         except Exception as error:  # logging never raises into the application
-            report_lost(record.name, error)
+            self.lose(record.name, error)
+
+    def lose(self, logger: str, error: Exception) -> None:
+        """Say that a record could not be captured."""
+        tell_lost(logger, error)
 
     @abstractmethod
     def put(self, captured: Captured) -> object:

@@ -9,7 +9,7 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.embed.install import get_logger
 from tamis.embed.log_record import FIELDS_KEY, message_of
 from tamis.embed.origin import origin_of
-from tamis.embed.outlet import DIAGNOSTICS, report_lost
+from tamis.embed.outlet import DIAGNOSTICS, tell_lost
 from tamis.embed.raised import exception_of
 from tamis.embed.spans import follow_spans, forget_spans
 from tamis.embed.values import text_of
@@ -86,7 +86,7 @@ class AdvancedMonitoringHandler(logging.Handler):
         try:
             self._look(record)
         except Exception as error:  # logging never raises into the application, nor does an SDK through it
-            report_lost(record.name, error)
+            tell_lost(record.name, error)
         finally:
             self._here.is_busy = False
 

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -23,6 +24,8 @@ NAME = sys.argv[1]
 SETTINGS: dict[str, Any] = json.loads(sys.argv[2])
 EXIT_S = 20.0
 LOOK_S = 0.007
+SCARCE_BYTES = 1 << 20
+"""What is left of memory: with less, Python itself gives up, whatever it runs."""
 PATIENCE_S = 0.001
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -161,32 +164,49 @@ def signals(seconds: float = 1.0, hertz: float = 2_000.0) -> dict[str, Any]:
     return {}
 
 
-def limit_memory(more: int, fill: int = 0) -> dict[str, Any]:
-    """This process may have so many bytes more than now; `fill` of them are taken at once, until `free_memory`."""
+def limit_memory(more: int) -> dict[str, Any]:
+    """This process may have so many bytes more than now."""
     used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + more, resource.RLIM_INFINITY))
-    hoard.append(bytearray(fill))
     return {"used": used}
 
 
-hoard: list[bytearray] = []
+hoard: list[bytes] = []
 
 
-def exhaust_memory() -> dict[str, Any]:
-    """Take all there is, in ever smaller pieces."""
-    size = 64 << 20
-    while size >= 1 << 16:
+def starve(count: int = 500) -> dict[str, Any]:
+    """Take all memory there is, log, and give it back; how many calls ended with an error that is Tamis's."""
+    first = logged.get("starved", 0)
+    keys = [f"{NAME}/starved/{number}" for number in range(first, first + count)]
+    raised: list[MemoryError | None] = [None] * count
+    exhaust_memory()
+    for place, key in enumerate(keys):
         try:
-            hoard.append(bytearray(size))
+            log.warning("starved: %s", key, key=key)
+        except MemoryError as error:
+            raised[place] = error
+    hoard.clear()
+    logged["starved"] = first + count
+    ours = [error for error in raised if error is not None and "/tamis/" in place_of(error)]
+    return {"raised_by_tamis": len(ours), "raised": count - raised.count(None)}
+
+
+def exhaust_memory() -> None:
+    """Take it in ever smaller pieces."""
+    size = 64 << 20
+    while size >= SCARCE_BYTES:
+        try:
+            hoard.append(bytes(size))
         except MemoryError:
             size //= 2
-    return {"held": sum(map(len, hoard))}
 
 
-def free_memory() -> dict[str, Any]:
-    """Give back what was taken; the limit stays."""
-    hoard.clear()
-    return {}
+def place_of(error: BaseException) -> str:
+    """The file in which it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_filename if trace is not None else ""
 
 
 def limit_files(most: int) -> dict[str, Any]:
@@ -234,15 +254,14 @@ COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     command.__name__: command
     for command in (
         burst,
-        exhaust_memory,
         flush,
         fork,
-        free_memory,
         limit_files,
         limit_memory,
         many_loggers,
         shutdown,
         signals,
+        starve,
         stream,
         sums,
     )
@@ -253,7 +272,7 @@ def main() -> None:
     """Do what is asked until nobody asks any more."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     configure()
-    for line in sys.stdin:
+    while select.select([sys.stdin], [], []) and (line := sys.stdin.readline()):
         command = json.loads(line)
         answer = COMMANDS[command.pop("do")](**command)
         sys.stdout.write(json.dumps(answer) + "\n")

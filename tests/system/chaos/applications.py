@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.commands import TOKEN, environment
+from tests.support.commands import TOKEN, environment, wait_for
 
 SCRIPT = Path(__file__).with_name("application.py")
 ANSWER_S = 60.0
@@ -20,6 +20,7 @@ ANSWER_S = 60.0
 POLL_S = 0.05
 SIGNS_OF_TROUBLE = ("Traceback", "Exception ignored", "Fatal Python error", "Logging error", "goes on:")
 """What must not stand in an application's standard error."""
+PATCHED = {False: (), True: ("-m", "gevent.monkey")}
 QUICK = {"TAMIS_SPOOL_ADOPT_INTERVAL_S": "0.1", "TAMIS_SPOOL_RESERVE_BYTES": "0"}
 
 
@@ -85,8 +86,14 @@ class Application:
 
     def check(self) -> None:
         """Nothing was raised into the application, nor told as a fault of the pipeline's own."""
-        found = [sign for sign in SIGNS_OF_TROUBLE if sign in self.said()]
+        found = [
+            sign for sign in SIGNS_OF_TROUBLE if sign in self.said() and sign not in self.trouble_allowed
+        ]
         assert found == [], self.said()
+
+    def wait_for_words(self, words: str) -> None:
+        """Until its standard error has them."""
+        assert wait_for(lambda: words in self.said(), ANSWER_S), self.said()
 
     def kill(self) -> list[tuple[int, float]]:
         """`kill -9`; what `stream` told until then: numbers, and when the call had returned."""
@@ -115,7 +122,12 @@ class Application:
 
 
 def application(
-    folder: Path, name: str, *sinks: str, env: dict[str, str] | None = None, **settings: Any
+    folder: Path,
+    name: str,
+    *sinks: str,
+    env: dict[str, str] | None = None,
+    patched: bool = False,
+    **settings: Any,
 ) -> Application:
     """An application that logs to these sinks, with its spool in `folder`."""
     given = {
@@ -128,7 +140,7 @@ def application(
     stderr = folder / f"{name}.stderr"
     with stderr.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), name, json.dumps(given | settings)],
+            [sys.executable, *PATCHED[patched], str(SCRIPT), name, json.dumps(given | settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,

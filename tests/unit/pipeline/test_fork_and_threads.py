@@ -115,7 +115,6 @@ def test_durable_records_are_written_when_put_returns(tmp_path: Path, durable: A
 
 def test_under_gevent_everything_arrives() -> None:
     """With patched threads and locks, greenlets log and nothing is lost or stuck."""
-    pytest.importorskip("gevent")
     script = """
 from gevent import monkey
 monkey.patch_all()

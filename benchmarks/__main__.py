@@ -16,6 +16,7 @@ from backports import zstd
 from benchmarks import crash, ingest, report
 from benchmarks.generate import Variant, generation, write_files
 from benchmarks.measure import Stopwatch, machine, middle, say
+from benchmarks.pipeline import page, rounds
 from benchmarks.queries import questions, some_trace_id
 
 SECONDS_MAX = 600
@@ -124,6 +125,17 @@ class Bench:
         return found
 
 
+def pipeline(on: Figures) -> Figures:
+    """The figures of the pipeline, on a page of their own."""
+    found = rounds.run()
+    if not all(goal.met for goal in page.goals(found)):
+        found["profiles"] = run_module("benchmarks.pipeline.spent")
+    target = Path(__file__).with_name("pipeline.md")
+    target.write_text(page.render(found, report.machine_line(on)), encoding="utf-8")
+    say(f"wrote {target}")
+    return found
+
+
 def zstd_bytes(path: Path) -> int:
     """Size of `zstd -3` of a file."""
     compressor = zstd.ZstdCompressor(level=ZSTD_LEVEL)
@@ -157,7 +169,10 @@ def main() -> None:
         "--work", type=Path, default=default, help="folder for records and data; records are kept"
     )
     parser.add_argument(
-        "--only", nargs="*", choices=(*CORPORA, "crash"), help="some of it; only prints the figures"
+        "--only",
+        nargs="*",
+        choices=(*CORPORA, "crash", "pipeline"),
+        help="some of it; only prints the figures, but for the pipeline's page",
     )
     parser.add_argument(
         "--scale",
@@ -166,7 +181,7 @@ def main() -> None:
         help="share of the records to take, from 0.01; README.md goes to the work folder",
     )
     given = parser.parse_args()
-    wanted = given.only or (*CORPORA, "crash")
+    wanted = given.only or (*CORPORA, "crash", "pipeline")
     whole = not given.only and given.scale == 1.0
     begin = time.monotonic()
     bench = Bench(given.work, given.scale)
@@ -177,6 +192,9 @@ def main() -> None:
     if "crash" in wanted:
         with bench.watch.part("kill -9"):
             results["crash"] = crash.run(given.work / "tamis-crash")
+    if "pipeline" in wanted:
+        with bench.watch.part("pipeline"):
+            results["pipeline"] = pipeline(results["machine"])
     if not given.only:
         with bench.watch.part("profiles of what was missed"):
             results["profiles"] = bench.profiles(results)

@@ -12,7 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("tamis", "chdb-core", "duckdb", "pyarrow", "msgspec", "backports.zstd", "uvicorn", "fastapi")
+LIBRARIES = (
+    "tamis", "chdb-core", "duckdb", "pyarrow", "msgspec", "backports.zstd", "uvicorn", "fastapi", "structlog", "orjson",
+    "loguru", "opentelemetry-sdk", "python-json-logger", "logfire",
+)  # fmt: skip
 MOST = ("peak_mib", "rest_mib", "bytes")
 TIMINGS_MIN = 3
 TIMINGS_MAX = 25

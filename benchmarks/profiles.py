@@ -48,7 +48,7 @@ def profile_ingest(paths: list[Path], folder: Path) -> list[Row]:
 
     try:
         feed(ready[:1])
-        return _profiled(partial(feed, ready), 1)
+        return profiled(partial(feed, ready), 1)
     finally:
         store.close()
 
@@ -61,13 +61,14 @@ def profile_questions(data: Path, names: list[str], trace_id: str) -> dict[str, 
         for asked in questions(trace_id):
             if asked.name in names:
                 ask(store, asked)
-                found[asked.name] = _profiled(partial(ask, store, asked), REPEATS)
+                found[asked.name] = profiled(partial(ask, store, asked), REPEATS)
         return found
     finally:
         store.close()
 
 
-def _profiled(work: Callable[[], object], repeats: int) -> list[Row]:
+def profiled(work: Callable[[], object], repeats: int) -> list[Row]:
+    """The functions that took most of the time of some runs."""
     profiler = cProfile.Profile()
     profiler.enable()
     for _ in range(repeats):

@@ -189,12 +189,15 @@ def render(results: Figures) -> str:
 
 
 def _machine(results: Figures) -> str:
-    found = results["machine"]
+    return f"Measured by `python -m benchmarks` in {results['seconds']:.0f} s on: {machine_line(results['machine'])}"
+
+
+def machine_line(found: Figures) -> str:
+    """The machine, and the versions of what was measured."""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return (
-        f"Measured by `python -m benchmarks` in {results['seconds']:.0f} s on: {found['cpu']}, {found['cores']} cores,"
-        f" {found['memory_gib']} GiB memory, {found['system']}, Python {found['python']}; load average before:"
-        f" {found['load_before']}. {versions}."
+        f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB memory, {found['system']}, Python"
+        f" {found['python']}; load average before: {found['load_before']}. {versions}."
     )
 
 

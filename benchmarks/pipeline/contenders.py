@@ -119,6 +119,12 @@ def tamis_plain(path: Path) -> Contender:
 
 
 def tamis_standard(path: Path) -> Contender:
+    """`logging.getLogger`, fields in `extra`."""
+    manager = _configured(path)
+    return Contender(logging.getLogger("shop"), lambda: manager.shutdown(60.0))
+
+
+def tamis_other(path: Path) -> Contender:
     """A logger of somebody else's class: its records come as LogRecords."""
 
     class Other(logging.Logger):
@@ -172,7 +178,9 @@ def _spooled(path: Path, durable: str) -> Contender:
         spool_folder=path.parent / "spool",
         sample_enabled=False,
     )
-    return Keywords(tamis.get_logger("shop"), lambda: manager.shutdown(60.0))
+    contender = Keywords(tamis.get_logger("shop"), lambda: manager.shutdown(60.0))
+    contender.writes = False
+    return contender
 
 
 def tamis_spool_process(path: Path) -> Contender:
@@ -313,6 +321,7 @@ CONTENDERS: Final[dict[str, Callable[[Path], Contender]]] = {
     "tamis": tamis_fast,
     "tamis, standard logger": tamis_standard,
     "tamis, foreign handler": tamis_foreign,
+    "tamis, logger of another class": tamis_other,
     "tamis, no redaction": tamis_plain,
     "structlog + orjson": structlog_orjson,
     "loguru, enqueue": loguru_queue,

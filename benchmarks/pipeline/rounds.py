@@ -1,0 +1,61 @@
+"""All contenders in turns, each time in a process of its own: medians, least values and ratios."""
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any, Final
+
+from benchmarks.measure import load
+from benchmarks.pipeline.contenders import CONTENDERS, DURABLE
+
+REFERENCE: Final = "QueueHandler + QueueListener + json"
+OURS: Final = "tamis"
+ROUNDS: Final = 5
+ROUNDS_FEW: Final = 2
+_SECONDS_MAX: Final = 120
+
+Figures = dict[str, Any]
+
+
+def run() -> Figures:
+    """Everything this part of the benchmark measures."""
+    ends = _in_turns(CONTENDERS, "ends", ROUNDS)
+    return {
+        "ends": ends,
+        "caller": _in_turns(CONTENDERS, "caller", ROUNDS_FEW),
+        "secrets": _in_turns((REFERENCE, OURS), "secrets", ROUNDS_FEW),
+        "burst": _in_turns((REFERENCE, OURS), "burst", ROUNDS_FEW),
+        "durable": _in_turns(DURABLE, "durable", ROUNDS_FEW),
+        "start": _middle([_printed("benchmarks.pipeline.start") for _ in range(ROUNDS)]),
+        "load": load(),
+    }
+
+
+def _in_turns(names: Iterable[str], what: str, rounds: int) -> dict[str, Figures]:
+    """Round by round, one contender after the other, so that what else the machine does meets all."""
+    made: dict[str, list[Figures]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name, runs in made.items():
+            runs.append(_printed("benchmarks.pipeline.trial", name, "--what", what))
+    return {name: _middle(runs) for name, runs in made.items()}
+
+
+def _printed(module: str, *arguments: str) -> Figures:
+    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=_SECONDS_MAX)
+    found: Figures = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _middle(runs: list[Figures]) -> Figures:
+    """The median of each figure, and as `least` the least of each; what is no number is the last run's."""
+    last = runs[-1]
+    numbers = [name for name, value in last.items() if isinstance(value, int | float)]
+    least = {name: min(run[name] for run in runs) for name in numbers}
+    return {
+        **last,
+        **{name: statistics.median(run[name] for run in runs) for name in numbers},
+        "least": least,
+    }

@@ -235,3 +235,33 @@ def test_sizes_read_back(size):
 def test_durations_read_back(seconds):
     """A duration shown is the same duration when read."""
     assert parse_seconds(show_seconds(seconds)) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        "http://SEKRET@h:4817",
+        "http://SEKRET@h:48a17",
+        "http://u:SEKRET#b@h:1",
+        "http://u:SEKRET",
+        "http://u:SEKRET/x@h",
+        "http://u:SEKRET?x@h",
+        "http//u:SEKRET@h:1",
+        "elasticsearch+http://u:SEKRET@h:9200/x?api_key=SEKRET&gzip=off",
+        "otlp+http://h?header.Authorization=SEKRET",
+    ],
+)
+def test_no_secret_of_a_sink_is_shown(sink):
+    """Whether its URL is right or not: what check-config prints is sent around."""
+    rows = {row.key: row.value for row in load({"log.sinks": [sink]}).resolved()}
+    assert "SEKRET" not in str(rows)
+    assert ("gzip=off" in sink) == ("gzip=off" in rows["log.sinks"])
+
+
+@pytest.mark.parametrize(
+    "sink", ["http://h:4817/p", "http://[::1]:4817", "file:///a@b/x.jsonl?keep=3", "stderr?format=console"]
+)
+def test_what_is_no_secret_of_a_sink_is_shown(sink):
+    """Host, path and the options that say how."""
+    rows = {row.key: row.value for row in load({"log.sinks": [sink]}).resolved()}
+    assert rows["log.sinks"] == sink

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from tamis.errors import ConfigError
 from tamis.settings.alerts import AlertSettings
@@ -35,6 +34,10 @@ OTHER_NAMES: Mapping[str, str] = {
 }
 """Names in the environment that are not settings."""
 _SERVICE_LINK = re.compile(r"TAMIS_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_(?:TCP|UDP)(?:_\w+)?)?)")
+_HOST = re.compile(r"[^/?#@:\[\]]*(?::\d*)?(?:/[^#@]*)?|\[[^\]]*\](?::\d*)?(?:/[^#@]*)?")
+"""A host with its port and path; where the port is none, it may be a part of a password."""
+_BARE_USERINFO = re.compile(r"[^\s@\"']*:[^\s@\"']*@|[^\s@\"']*@[^\s@\"']*:\d+(?:/|$)")
+_SECRET_OPTION = re.compile(r"(?i)key|token|secret|passw|pwd|auth|^header\.|^sig|credential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,8 @@ def show(row: Row, value: object) -> str:
     if row.secret:
         return MASK if value else ""
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
-        return row.kind.show(tuple(_without_userinfo(item) for item in value))
-    return _without_userinfo(row.kind.show(value))
+        return row.kind.show(tuple(without_secrets(item) for item in value))
+    return without_secrets(row.kind.show(value))
 
 
 def load_settings(
@@ -193,15 +196,30 @@ def _parse(row: Row, value: object, source: str) -> object:
         reason = str(error)
         if source.startswith("environment") and str(value).startswith(("tcp://", "udp://")):
             reason += "; it looks like a Kubernetes service link: set enableServiceLinks to false in the pod"
-        shown = MASK if row.secret else _without_userinfo(value) if isinstance(value, str) else value
+        shown = MASK if row.secret else without_secrets(value) if isinstance(value, str) else value
         raise ConfigError(row.key, shown, source, reason) from None
 
 
-def _without_userinfo(text: str) -> str:
-    if "@" not in text or "://" not in text:
-        return text
-    parts = urlsplit(text)
-    return parts._replace(netloc=f"{MASK}@{parts.netloc.rpartition('@')[2]}").geturl()
+def without_secrets(text: str) -> str:
+    """A text as it may be shown: of a URL without credentials, and without the options that hold some. What is no
+    proper URL is not shown where a part of it may be a password.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return MASK if _BARE_USERINFO.match(text) else text
+    place, question, query = rest.partition("?")
+    before, at, host = place.rpartition("@")
+    if place.startswith("/"):  # a file's
+        return f"{scheme}://{place}{question}{query}"
+    if "@" in query or not _HOST.fullmatch(host) or re.search(r"[/?#]", before):
+        return f"{scheme}://{MASK}"
+    shown = f"{scheme}://{MASK}@{host}" if at else f"{scheme}://{host}"
+    return shown + question + "&".join(map(_option_shown, query.split("&")))
+
+
+def _option_shown(option: str) -> str:
+    name, sign, value = option.partition("=")
+    return f"{name}{sign}{MASK}" if value and _SECRET_OPTION.search(name) else option
 
 
 def _of_part(part: str, parsed: Mapping[str, object]) -> dict[str, Any]:

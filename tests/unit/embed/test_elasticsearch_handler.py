@@ -125,6 +125,8 @@ def test_what_a_cluster_was_away_for_arrives_later(
         (f"{SECRET}", "shop", "URL"),
         (f"http://u:{SECRET}@[::1", "shop", "URL"),
         (f"http://u:{SECRET}@host:9200", "shop", "leave one of them out"),
+        (f"http://u:{SECRET}#@host:9200", "shop", "%23"),
+        (f"http://u:{SECRET}", "shop", "URL"),
         ("http://host:9200", "", "index"),
         ("http://host:9200", "Shop", "index"),
     ],

@@ -60,6 +60,8 @@ def sink_url(url: str, index: str, *, user: str, password: str, options: dict[st
         raise _wrong(url, "is no URL") from None
     if (user or password) and "@" in parts.netloc:
         raise _wrong(url, "has a user, and so have the arguments; leave one of them out")
+    if parts.fragment or url.endswith("#"):
+        raise _wrong(url, "has a #; write %23 where one belongs to a password")
     who = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
     path = parts.path.rstrip("/") + (f"/{index}" if index else "")
     query = "&".join(text for text in (parts.query, urlencode(options)) if text)

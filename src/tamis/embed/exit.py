@@ -19,8 +19,10 @@ class Ending(Protocol):
 
 
 def at_exit(owner: Ending) -> None:
-    """Deliver when the interpreter ends, and in multiprocessing children."""
-    atexit.register(owner.deliver_at_exit)
+    """Deliver when the interpreter ends, and in multiprocessing children. Before `logging` closes handlers, which it
+    does in an order of its own: one that another hands records to may be closed first. Keeps nobody alive.
+    """
+    atexit.register(_deliver, weakref.ref(owner))
     at_child_exit(owner)
 
 

@@ -3,7 +3,7 @@
 import logging
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.embed.exit import at_child_exit
+from tamis.embed.exit import at_child_exit, at_exit
 from tamis.embed.handlers.handover import AsyncStats, Handover, HandoverLimits
 from tamis.embed.handlers.wrapped import find_wrapped
 from tamis.embed.outlet import tell_lost
@@ -43,7 +43,7 @@ class AsyncLogHandler(logging.Handler):
         )
         self._handover = Handover(find, find_fallback, limits, clock=clock)
         watch_forks(self)
-        at_child_exit(self)
+        at_exit(self)
 
     def createLock(self) -> None:  # noqa: N802 -- the name is logging's
         """No lock is needed on the caller's thread."""
@@ -86,7 +86,7 @@ class AsyncLogHandler(logging.Handler):
         super().close()
 
     def deliver_at_exit(self) -> None:
-        """At the end of a multiprocessing child; elsewhere `logging` itself closes handlers."""
+        """Before `logging` closes handlers: it might close the wrapped one first."""
         self.close()
 
     def after_fork(self) -> None:

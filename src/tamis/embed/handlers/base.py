@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tamis.embed.config import LoggingConfig
-from tamis.embed.exit import at_child_exit
+from tamis.embed.exit import at_child_exit, at_exit
 from tamis.embed.handlers.capturing import CapturingHandler
 from tamis.embed.origin import origin_of
 from tamis.pipeline.base import Processor, Sink
@@ -38,7 +38,7 @@ class PipelineHandler(CapturingHandler):
         super().__init__(level)
         self.config, self.code_level = config, config.log.code_level
         watch_forks(self)
-        at_child_exit(self)
+        at_exit(self)
 
     def after_fork(self) -> None:
         """In the child; the dispatcher starts anew by itself."""
@@ -67,5 +67,5 @@ class PipelineHandler(CapturingHandler):
         super().close()
 
     def deliver_at_exit(self) -> None:
-        """At the end of a multiprocessing child, which `logging` does not see."""
+        """Before `logging` closes handlers, and at the end of a multiprocessing child, which it does not see."""
         self.dispatcher.close(self.config.log.exit_s)

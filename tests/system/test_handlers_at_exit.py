@@ -1,0 +1,44 @@
+"""Handlers in front of other handlers, when the interpreter ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import environment
+
+PROGRAM = """
+import logging, logging.config, sys
+front = {{"class": "tamis.{kind}", "handler": "cfg://handlers.file"{more}}}
+file = {{"class": "logging.FileHandler", "filename": "app.log", "mode": "w"}}
+logging.config.dictConfig({{
+    "version": 1,
+    "handlers": {{"file": file, "{name}": front}},
+    "root": {{"handlers": ["{name}"], "level": "INFO"}},
+}})
+for n in range(5000):
+    logging.info("record %s", n)
+"""
+
+
+@pytest.mark.parametrize("name", ["a", "z"], ids=["made before", "made after"])
+@pytest.mark.parametrize(
+    ("kind", "more"), [("AsyncLogHandler", ""), ("EncryptionHandler", ', "mode": "mask"')]
+)
+def test_a_wrapped_handler_is_closed_last(tmp_path: Path, kind: str, more: str, name: str) -> None:
+    """Whatever their names, and so the order in which dictConfig makes them and `logging` closes them: the wrapped
+    handler is still open when what waits is handed over."""
+    text = PROGRAM.format(kind=kind, more=more, name=name)
+    ended = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    found = (tmp_path / "app.log").read_text("utf-8").splitlines()
+    assert found == [f"record {n}" for n in range(5000)]

@@ -14,7 +14,7 @@ from tamis.cli.show.tables import print_table
 from tamis.cli.terminal import print_json, say, visible
 from tamis.disk.lock import lock_folder
 from tamis.disk.real import RealDisk
-from tamis.errors import DiskError, LockedError
+from tamis.errors import DiskError, FormatError, LockedError
 from tamis.pipeline.base import Sink
 from tamis.pipeline.build import create_sinks, spool_limits
 from tamis.pipeline.delivery.dead import read_letters
@@ -159,8 +159,14 @@ def _left(settings: Settings) -> Iterator[Left]:
         place = state / kind
         for sink in _DISK.names(place) if _DISK.exists(place) else ():
             for folder in folders(_DISK, place / sink):
-                with suppress(DiskError):  # it went while we looked
-                    yield _look(kind, folder)
+                try:
+                    left = _look(kind, folder)
+                except FormatError as error:
+                    say(f"tamis: {error}")
+                except DiskError:  # it went while we looked
+                    continue
+                else:
+                    yield left
 
 
 def _look(kind: str, folder: Path) -> Left:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.errors import DiskError
+from tamis.errors import DiskError, FormatError
 from tamis.pipeline.delivery.backlog import Backlog
 from tamis.pipeline.delivery.sender import Lane
 from tamis.pipeline.limits import QueueLimits
@@ -40,7 +40,7 @@ class Adoption:
             own_spool = own.spool if own is not None else None
             if own_spool is not None:
                 own_spool.others_bytes = self._store.others_bytes(own_spool)
-        except DiskError as error:
+        except (DiskError, FormatError) as error:
             self._tell("adopt", f"what other processes left for {self._meter.name} cannot be read: {error}")
             return
         if spool is not None:

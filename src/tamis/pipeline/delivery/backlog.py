@@ -45,7 +45,7 @@ class Backlog:
         self.name, self.meter, self.limits, self.prefix = name, meter, limits, prefix
         self._open_spool, self._tell, self._lost = open_spool, tell, lost
         self._lock = threading.RLock()
-        self._tail, self._older = Waiting(), Older(self._not_read)
+        self._tail, self._older = Waiting(), Older(self._not_read, self._spool_failed)
         self._spool = adopted
         self._tail_from: int | None = adopted.next_ordinal if adopted is not None else 0
         self.is_private = False
@@ -139,11 +139,11 @@ class Backlog:
         """The next batch when it is due: enough records, old enough, urgent, or `hurry`."""
         with self._lock:
             front = self._older.waiting
-            if not front.records:
-                self._read_back(limits.records)
+            if not front.records and not self._read_back(limits.records, now_s):
+                return None
             if front.records and self._spool is not None and self._spool.marks:
-                load = self._older.load_again(self._spool, self._tail_from or 0, self.prefix)
-                if load is not None:
+                load = self._older.load_again(self._spool, self._tail_from or 0, self.prefix, now_s=now_s)
+                if load is not None or now_s < self._older.not_before_s:
                     return load
             waiting = front if front.records else self._tail
             due_s = waiting.due_in_s(limits, now_s)
@@ -156,7 +156,7 @@ class Backlog:
         """Seconds until the next batch is due; None when nothing waits."""
         with self._lock:
             if self._older.waiting.records or self._is_behind():
-                return 0.0
+                return max(self._older.not_before_s - now_s, 0.0)
             return self._tail.due_in_s(limits, now_s)
 
     def settle(self, load: Load) -> None:
@@ -195,12 +195,13 @@ class Backlog:
             return False
         return self._tail_from is None or self._older.next < self._tail_from
 
-    def _read_back(self, records: int) -> None:
-        """Read what only the spool has, as many records at least."""
-        if self._spool is not None and self._is_behind():
-            if self._tail_from is None:
-                self._begin_tail(self._spool)
-            self._older.read(self._spool, self._tail_from or 0, records)
+    def _read_back(self, records: int, now_s: float) -> bool:
+        """Read what only the spool has, as many records at least; False when it cannot be read now."""
+        if self._spool is None or not self._is_behind():
+            return True
+        if self._tail_from is None:
+            self._begin_tail(self._spool)
+        return self._older.read(self._spool, self._tail_from or 0, records, now_s=now_s)
 
     def _begin_tail(self, spool: Spool) -> None:
         """What comes from now on is kept in memory again: we have caught up when the rest is read."""
@@ -228,7 +229,10 @@ class Backlog:
                 try:
                     write(self._spool)
                 except DiskError as error:
-                    self._tell("spool", f"the spool of {self.name} fails: {error}")
+                    self._spool_failed(error)
+
+    def _spool_failed(self, error: DiskError) -> None:
+        self._tell("spool", f"the spool of {self.name} fails: {error}")
 
 
 def _lot(parcel: Parcel, first: int) -> Lot:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 
+from tamis.errors import DiskError
 from tamis.pipeline.base import BatchLimits
 from tamis.pipeline.delivery.load import NOWHERE, Load, batch_id
 from tamis.pipeline.delivery.waiting import Lot, Waiting
@@ -11,6 +12,8 @@ from tamis.pipeline.spool.frames import Mark
 from tamis.pipeline.spool.ranges import runs_of
 from tamis.pipeline.spool.spool import Spool
 
+_AGAIN_S = 1.0
+
 Lost = Callable[[int, int], object]
 """Is told of ordinals that should stand in the spool and could not be read."""
 
@@ -18,10 +21,12 @@ Lost = Callable[[int, int], object]
 class Older:
     """Reads records from ordinal `next` on into `waiting`, about one batch ahead. Not thread-safe."""
 
-    def __init__(self, lost: Lost) -> None:
+    def __init__(self, lost: Lost, failed: Callable[[DiskError], object]) -> None:
         self.waiting = Waiting()
         self.next = self._reader_end = 0
-        self._lost = lost
+        self.not_before_s = -math.inf
+        """When reading is worth another attempt, after one that failed (monotonic seconds)."""
+        self._lost, self._failed = lost, failed
         self._reader: Iterator[Stored] | None = None
 
     def clear(self) -> None:
@@ -29,8 +34,21 @@ class Older:
         self.waiting.clear()
         self.next, self._reader = 0, None
 
-    def read(self, spool: Spool, end: int, records: int) -> None:
-        """Have so many records waiting, if there are as many before ordinal `end` in ended files."""
+    def read(self, spool: Spool, end: int, records: int, *, now_s: float) -> bool:
+        """Have so many records waiting, if there are as many before ordinal `end` in ended files; False when they
+        cannot be read now (too many open files, say): another call goes on where this one ended.
+        """
+        if now_s < self.not_before_s:
+            return False
+        try:
+            self._read(spool, end, records)
+        except DiskError as error:
+            self._reader, self.not_before_s = None, now_s + _AGAIN_S
+            self._failed(error)
+            return False
+        return True
+
+    def _read(self, spool: Spool, end: int, records: int) -> None:
         while self.next < end and self.waiting.records < records:
             if self._reader is None:
                 # It sees the files that are ended now; what comes later takes another reader.
@@ -50,16 +68,17 @@ class Older:
         if start < end:
             self._lost(start, end)
 
-    def load_again(self, spool: Spool, end: int, prefix: str) -> Load | None:
+    def load_again(self, spool: Spool, end: int, prefix: str, *, now_s: float) -> Load | None:
         """The batch in which the oldest record was to be sent when its process died, as it was and under its id, if
-        all of it is there.
+        all of it is there; None also when it cannot be read now.
         """
         mark = _mark_of(spool, self.waiting.first)
         if mark is None:
             return None
-        spool.marks.remove(mark)
         count = sum(end - start for start, end in mark.runs)
-        self.read(spool, end, count)
+        if not self.read(spool, end, count, now_s=now_s):
+            return None
+        spool.marks.remove(mark)
         if self.waiting.records < count or self.waiting.first != mark.runs[0][0]:
             return None
         records, ordinals = self.waiting.take(BatchLimits(records=count, bytes=1 << 62))

@@ -28,8 +28,8 @@ def replay(
 ) -> SinkCounts:
     """Send every spool of the sink that no living process holds, in order, each record once; what came of it.
 
-    Ends early when the sink fails as often as `limits.retry` allows: what is left stays where it is. `sent` is
-    told how many records are done with. The sink stays open.
+    Ends early when the sink, or reading, fails as often as `limits.retry` allows: what is left stays where it
+    is. `sent` is told how many records are done with. The sink stays open.
     """
     limits = limits or DeliveryLimits()
     metrics, prefix = LogMetrics(), os.urandom(8).hex()
@@ -42,13 +42,18 @@ def replay(
     )
     adoption = Adoption(store, meter, tell=tell, clock=clock)
     with own_work():
-        while sender.failures < limits.retry.attempts_max:
+        unread = 0
+        while max(sender.failures, unread) < limits.retry.attempts_max:
             adoption.look(prefix=prefix)
             if adoption.lane is None:
                 break
-            load = adoption.lane.next_load(sink.limits, now_s=clock.monotonic_s(), hurry=True)
-            if load is not None:
+            now_s = clock.monotonic_s()
+            if adoption.lane.next_load(sink.limits, now_s=now_s, hurry=True) is not None:
+                unread = 0
                 clock.sleep(sender.try_first(adoption.lane))
+            elif not adoption.lane.backlog.is_empty:
+                unread += 1
+                clock.sleep(adoption.lane.backlog.due_in_s(sink.limits, now_s) or 0.0)
     counts = metrics.snapshot().sinks[sink.name]
     adoption.leave()
     dead.close()

@@ -58,11 +58,15 @@ Damaged = Callable[[Path, Gap | Frame], object]
 
 
 def read_contents(disk: Disk, folder: Path, *, damaged: Damaged = lambda _path, _item: None) -> Contents:
-    """Read all files of a spool through, once, streaming; `damaged` is told what is not whole."""
+    """Read all files of a spool through, once, streaming; `damaged` is told what is not whole.
+
+    DiskError when a file cannot be read now (too many open files, say), FormatError when it is a newer release's
+    or nobody's: nothing is known of it then, so nothing may be removed.
+    """
     found = Contents()
     for name in part_names(disk, folder):
         part = Part(folder / name, 0, 0)
-        for item in items_of(disk, part.path):
+        for item in read_journal(disk, part.path):
             if isinstance(item, Gap):
                 damaged(part.path, item)
             else:
@@ -81,8 +85,10 @@ def read_stored(
     start: int = 0,
     damaged: Damaged = lambda _path, _item: None,
 ) -> Iterator[Stored]:
-    """The unsettled records of a file from ordinal `start` on, in order, a frame at a time."""
-    for item in items_of(disk, part.path):
+    """The unsettled records of a file from ordinal `start` on, in order, a frame at a time. DiskError when it
+    cannot be read now; a file that is gone, or no journal any more, is one gap.
+    """
+    for item in _items_of(disk, part.path):
         if isinstance(item, Gap):
             damaged(part.path, item)
         elif item.kind in frames.RECORD_KINDS:
@@ -106,13 +112,14 @@ def _stored(frame: Frame, settled: Ranges, start: int) -> list[Stored]:
     ]
 
 
-def items_of(disk: Disk, path: Path) -> Iterator[Frame | Gap]:
-    """What a file holds; one that is no journal at all, or cannot be read, is one gap."""
+def _items_of(disk: Disk, path: Path) -> Iterator[Frame | Gap]:
     try:
         yield from read_journal(disk, path)
-    except (FormatError, DiskError) as error:
-        with suppress(DiskError):
-            yield Gap(0, disk.size(path), str(error))
+    except FormatError as error:
+        yield Gap(0, disk.size(path), str(error))
+    except DiskError:
+        if disk.exists(path):
+            raise
 
 
 def _take_note(found: Contents, part: Part, item: Frame) -> None:

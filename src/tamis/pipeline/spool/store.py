@@ -6,7 +6,7 @@ from pathlib import Path
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.disk.base import Disk
 from tamis.disk.real import RealDisk
-from tamis.errors import DiskError
+from tamis.errors import DiskError, FormatError
 from tamis.pipeline.limits import SpoolLimits
 from tamis.pipeline.spool.place import (
     DEAD_LETTERS,
@@ -69,16 +69,25 @@ class SpoolStore:
         return 0
 
     def adopt(self) -> Spool | None:
-        """One that was left with something in it; what is empty is removed on the way."""
+        """One that was left with something in it; what is empty is removed on the way. One that cannot be read is
+        left where it is: DiskError or FormatError, when there is no other.
+        """
+        trouble: DiskError | FormatError | None = None
         for lock in hold_orphans(self.disk, self.place, f"replay to {self.sink}"):
             try:
                 spool = open_spool(self.disk, lock, limits=self.limits, clock=self._clock)
+            except (DiskError, FormatError) as error:
+                lock.release()
+                trouble = trouble or error
+                continue
             except BaseException:
                 lock.release()
                 raise
             if spool.unsettled:
                 return spool
             spool.close()
+        if trouble is not None:
+            raise trouble
         return None
 
     def discard(self, spool: Spool) -> None:

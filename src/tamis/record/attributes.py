@@ -49,7 +49,8 @@ def safe_attributes(
     """Any mapping as attributes: keys as text, values as `Value`, bounded; never raises.
 
     NaN, infinities and integers of thousands of digits (in hexadecimal) become text; bytes are decoded with
-    replacement; other objects become their `str`, or a mark when that fails; cycles and depth end in a mark.
+    replacement; named tuples become mappings, so that their names are seen; other objects become their `str`, or a
+    mark when that fails; cycles and depth end in a mark.
     """
     return _safe_mapping(given, limits, _Budget(limits.items_max), depth=0)
 
@@ -65,14 +66,23 @@ def _safe_mapping(
             result[CUT_MARK] = True
             break
         budget.left -= 1
-        name = key if isinstance(key, str) else _describe(key)
+        name = key if type(key) is str else _describe(key)
         result[safe_text(name, limits.key_chars_max)] = _safe_value(value, limits, budget, depth=depth)
     return result
 
 
 def _safe_value(value: object, limits: AttributeLimits, budget: _Budget, *, depth: int) -> Value:
+    try:
+        return _value(value, limits, budget, depth=depth)
+    except (
+        Exception
+    ):  # a user's class may do anything in __class__, items, __iter__, bit_length; the rest goes on
+        return f"[{type(value).__name__} without text]"
+
+
+def _value(value: object, limits: AttributeLimits, budget: _Budget, *, depth: int) -> Value:
     if isinstance(value, str):
-        return safe_text(value, limits.text_chars_max)
+        return safe_text(value if type(value) is str else _describe(value), limits.text_chars_max)
     if isinstance(value, bool):
         return bool(value)
     if isinstance(value, int):
@@ -92,6 +102,12 @@ def _safe_container(value: object, limits: AttributeLimits, budget: _Budget, *, 
     if isinstance(value, Mapping):
         return _safe_mapping(value, limits, budget, depth=depth + 1)
     if isinstance(value, (list, tuple, set, frozenset)):
+        if (
+            isinstance(value, tuple)
+            and type(value) is not tuple
+            and (names := getattr(value, "_fields", None))
+        ):
+            return _safe_mapping(dict(zip(names, value, strict=False)), limits, budget, depth=depth + 1)
         return _safe_items(value, limits, budget, depth=depth + 1)
     return safe_text(_describe(value), limits.text_chars_max)
 
@@ -115,8 +131,9 @@ def _safe_items(
 
 
 def _describe(value: object) -> str:
+    """Exactly a `str`: of a text's subclass the text itself, of anything else what it says of itself."""
     try:
-        return str(value)
+        return str.__str__(value) if issubclass(type(value), str) else str.__str__(str(value))
     except Exception:  # a user's __str__ may do anything; the record goes on without it
         return f"[{type(value).__name__} without text]"
 

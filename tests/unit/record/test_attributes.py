@@ -1,6 +1,7 @@
 """Attributes are made safe and bounded, and found by name."""
 
 import math
+from typing import NamedTuple, NoReturn
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,3 +51,53 @@ def test_a_name_finds_dotted_keys_and_nested_objects() -> None:
 def test_anything_is_made_safe(value: object) -> None:
     """No value raises, and every text that comes out can be written as UTF-8."""
     str(safe_attributes({"x": value})).encode()
+
+
+class Lazy:
+    """Says what class it is only by doing what may fail, as lazy objects of frameworks do."""
+
+    @property  # type: ignore[misc]  # that it is no class is the point
+    def __class__(self) -> type:
+        raise RuntimeError("not now")
+
+
+class Locked(dict[str, int]):
+    """A mapping that nobody may look into."""
+
+    def items(self) -> NoReturn:
+        raise RuntimeError
+
+
+class Odd(str):
+    """A text that says other things of itself."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+
+class Login(NamedTuple):
+    user: str
+    password: str
+
+
+def test_one_bad_value_costs_nothing_but_itself() -> None:
+    """Values whose classes fail in other places than `__str__` end in a mark; a text's subclass is its text."""
+    safe = safe_attributes({"lazy": Lazy(), "in": [Locked(a=1), 2], "odd": Odd("ab"), Odd("key"): 1})
+    assert safe == {
+        "lazy": "[Lazy without text]",
+        "in": ["[Locked without text]", 2],
+        "odd": "ab",
+        "key": 1,
+    }
+    assert {type(value) for value in (*safe, safe["odd"])} == {str}
+
+
+def test_named_tuples_keep_their_names() -> None:
+    """What is redacted by name is found in them."""
+    safe = safe_attributes({"login": Login("ann", "hunter2")})
+    assert safe == {"login": {"user": "ann", "password": "hunter2"}}

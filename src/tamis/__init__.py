@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.metrics import LogMetrics
     from tamis.record.context import context
     from tamis.resilience.breaker import CircuitBreaker
+    from tamis.resilience.executor import TaskExecutor
     from tamis.version import __version__
 
 _PLACES = {
@@ -45,6 +46,7 @@ _PLACES = {
     "LoggingManager": "tamis.embed.manager",
     "LoguruSink": "tamis.embed.loguru",
     "StructlogProcessor": "tamis.embed.structlog",
+    "TaskExecutor": "tamis.resilience.executor",
     "WsgiMiddleware": "tamis.embed.wsgi",
     "__version__": "tamis.version",
     "configure": "tamis.embed.manager",
@@ -74,6 +76,7 @@ __all__ = [
     "LoggingManager",
     "LoguruSink",
     "StructlogProcessor",
+    "TaskExecutor",
     "WsgiMiddleware",
     "__version__",
     "configure",

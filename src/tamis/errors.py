@@ -29,6 +29,11 @@
     ├── LedgerError          an entry that no ledger can hold
     ├── BreakerOpenError     a circuit breaker lets nothing through: name, state, retry_after_s
     ├── CallTimeoutError     a call that a breaker let through on trial gave no answer in time: name, limit_s
+    ├── TaskError            an executor has no result of a task: executor, task
+    │   ├── TaskRejectedError    not taken, or dropped before it ran: reason
+    │   ├── TaskDeadlineError    not done by its deadline: deadline_s
+    │   ├── TaskCancelledError   whoever asked no longer wants it
+    │   └── TaskCrashedError     it took its worker with it: reason
     └── RemoteError          another server: url, status
         ├── UnreachableError     no answer from there
         └── DeniedError          it does not know the token, or the token may not do this
@@ -209,6 +214,47 @@ class CallTimeoutError(TamisError, TimeoutError):
             f"{name} gave no answer within {limit_s:g} s while its circuit breaker was half open; "
             "it is open again (half_open_call_s sets the limit)"
         )
+
+
+class TaskError(TamisError):
+    """An executor has no result of a task."""
+
+    def __init__(self, executor: str, task: str, sentence: str) -> None:
+        self.executor, self.task = executor, task
+        super().__init__(f"the task {task} of the executor {executor} {sentence}")
+
+
+class TaskRejectedError(TaskError):
+    """An executor did not take a task, or dropped it before it ran; none of it was done."""
+
+    def __init__(self, executor: str, task: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(executor, task, f"was not run: {reason}")
+
+
+class TaskDeadlineError(TaskError, TimeoutError):
+    """A task was not done `deadline_s` after it was enqueued. One that ran already may still be running."""
+
+    def __init__(self, executor: str, task: str, deadline_s: float) -> None:
+        self.deadline_s = deadline_s
+        super().__init__(
+            executor, task, f"was not done within {deadline_s:g} s; give it longer, or enqueue less before it"
+        )
+
+
+class TaskCancelledError(TaskError):
+    """Whoever asked for a task no longer wants it."""
+
+    def __init__(self, executor: str, task: str) -> None:
+        super().__init__(executor, task, "was cancelled")
+
+
+class TaskCrashedError(TaskError):
+    """A task took its worker with it; the executor goes on with another."""
+
+    def __init__(self, executor: str, task: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(executor, task, f"took its worker with it ({reason}); others go on")
 
 
 class RemoteError(TamisError):

@@ -1,0 +1,128 @@
+"""A task from both sides: `TaskHandle` for who asked, `current_task` for the function that does it."""
+
+import math
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from tamis.errors import TaskCancelledError, TaskDeadlineError
+from tamis.resilience.executor_limits import Priority
+
+T = TypeVar("T")
+
+
+class TaskHandle(Future[T], Generic[T]):
+    """What comes of a task. A `concurrent.futures.Future`, and awaitable.
+
+    `result()` returns what the function returned and raises what it raised; TaskRejectedError, TaskDeadlineError,
+    TaskCancelledError or TaskCrashedError say why there is no result. Thread-safe. Whoever awaits it and is
+    cancelled cancels the task.
+    """
+
+    def __init__(self, name: str, priority: Priority, cancel: "Callable[[TaskHandle[Any]], bool]") -> None:
+        super().__init__()
+        self.name, self.priority = name, priority
+        self._ask = cancel
+
+    def cancel(self) -> bool:
+        """True when it waited: it will not run. A task that runs is told (`current_task().stopping`), and may go
+        on; False then, and when it is done.
+        """
+        return not self.done() and self._ask(self)
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled before it was done."""
+        return self.done() and isinstance(self.exception(), TaskCancelledError)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        def call(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(wake)
+
+        self.add_done_callback(call)
+        try:
+            yield from waiter.__await__()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        return self.result()
+
+
+class TaskControl:
+    """What a running function may know of itself as a task; a long one looks at it now and then."""
+
+    def __init__(
+        self,
+        executor: str,
+        name: str,
+        *,
+        deadline_s: float = math.inf,
+        limit_s: float = math.inf,
+        now_s: Callable[[], float],
+    ) -> None:
+        self.executor, self.name = executor, name
+        self._deadline_s, self._limit_s, self._now_s = deadline_s, limit_s, now_s
+        self._stop = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nobody waits for it any more: cancelled, past its deadline, or the executor is at its end."""
+        return self._stop.is_set() or self.remaining_s() <= 0
+
+    def remaining_s(self) -> float:
+        """Seconds until its deadline; infinite without one."""
+        return self._deadline_s - self._now_s() if self._deadline_s < math.inf else math.inf
+
+    def check(self) -> None:
+        """Raise TaskCancelledError or TaskDeadlineError when nobody waits for it any more."""
+        if self._stop.is_set():
+            raise TaskCancelledError(self.executor, self.name)
+        if self.remaining_s() <= 0:
+            raise TaskDeadlineError(self.executor, self.name, self._limit_s)
+
+    def stop(self) -> None:
+        """Tell it that nobody waits for it any more."""
+        self._stop.set()
+
+
+_CURRENT: ContextVar[TaskControl | None] = ContextVar("tamis_task", default=None)
+
+
+def current_task() -> TaskControl | None:
+    """The task that this code runs in; None outside of any."""
+    return _CURRENT.get()
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A task as its executor holds it. It runs in the context (contextvars) of who enqueued it."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    handle: TaskHandle[Any]
+    control: TaskControl
+    number: int = 0
+    limit_s: float = math.inf
+    context: Context = field(default_factory=copy_context)
+
+    def __post_init__(self) -> None:
+        self.context.run(_CURRENT.set, self.control)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """What to call a task that was given no name."""
+    return getattr(function, "__qualname__", None) or type(function).__qualname__

@@ -42,15 +42,23 @@ def part_names(disk: Disk, folder: Path) -> list[str]:
 
 def create_own(disk: Disk, place: Path, purpose: str) -> FolderLock:
     """A new folder of this process in a sink's, held."""
+    failure = DiskError(f"{place}: no folder could be made and held; look who else works there")
     for _ in range(_TRIES):
         folder = place / f"{os.getpid()}-{os.urandom(4).hex()}"
-        disk.create_folder(folder)
-        with suppress(LockedError):  # another process took the empty folder for one that was left
+        try:
+            disk.create_folder(folder)
             lock = lock_folder(folder, purpose)
-            if disk.exists(folder / LOCK_NAME):
-                return lock
-            lock.release()
-    raise DiskError(f"{place}: no folder could be made and held; look who else works there")
+        except LockedError:  # another process took the empty folder for one that was left
+            continue
+        except DiskError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            failure = error  # it may have removed it already
+            continue
+        if disk.exists(folder / LOCK_NAME):
+            return lock
+        lock.release()
+    raise failure
 
 
 def folders(disk: Disk, place: Path) -> list[Path]:

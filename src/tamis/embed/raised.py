@@ -12,6 +12,8 @@ FRAMES_MAX = 100
 OUTERMOST = 10
 CHAIN_MAX = 8
 """Exceptions that one came from, and members of a group, that are kept."""
+NOTES_MAX = 20
+"""Notes of one exception that are kept."""
 
 
 def reduce_exception(error: BaseException, *, depth: int = 0) -> Raised:
@@ -29,6 +31,7 @@ def reduce_exception(error: BaseException, *, depth: int = 0) -> Raised:
         _frames(error.__traceback__),
         None if origin is None or deeper >= CHAIN_MAX else reduce_exception(origin, depth=deeper),
         _members(error, deeper),
+        _notes(error),
     )
 
 
@@ -36,6 +39,15 @@ def _members(error: BaseException, depth: int) -> tuple[Raised, ...]:
     if not isinstance(error, BaseExceptionGroup) or depth >= CHAIN_MAX:
         return ()
     return tuple(reduce_exception(member, depth=depth) for member in error.exceptions[:CHAIN_MAX])
+
+
+def _notes(error: BaseException) -> tuple[str, ...]:
+    """What `add_note` left; never raises, whatever else somebody may have put there."""
+    try:
+        notes = error.__notes__
+    except Exception:  # nearly no exception has any; a property may do anything
+        return ()
+    return tuple(map(text_of, notes[:NOTES_MAX])) if isinstance(notes, list | tuple) else ()
 
 
 def _frames(trace: TracebackType | None) -> tuple[Code, ...]:
@@ -95,6 +107,7 @@ def print_raised(raised: Raised) -> str:
         if text := linecache.getline(file, line).strip():
             lines.append(f"    {text}")
     lines.append(f"{raised.type}: {raised.message}" if raised.message else raised.type)
+    lines += raised.notes
     for member in raised.members:
         lines += ["  | " + text for text in print_raised(member).splitlines()]
     return "\n".join(lines)

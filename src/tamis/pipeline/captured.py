@@ -22,13 +22,16 @@ Code: TypeAlias = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An exception without what it holds on to; frames outermost first, `cause` what it came from."""
+    """An exception without what it holds on to; frames outermost first, `cause` what it came from, `notes` what was
+    added to it (`add_note`).
+    """
 
     type: str
     message: str
     frames: tuple[Code, ...]
     cause: "Raised | None" = None
     members: "tuple[Raised, ...]" = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +254,8 @@ def _exception(raised: Raised) -> dict[str, Value]:
         "message": safe_text(raised.message),
         "frames": [_position(code) for code in raised.frames],
     }
+    if raised.notes:
+        found["notes"] = [safe_text(note) for note in raised.notes]
     if raised.members:
         found["exceptions"] = [_exception(member) for member in raised.members]
     if raised.cause is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from unicodedata import east_asian_width
 
-from tamis.pipeline.stacktrace import CAUSE, print_frame
+from tamis.pipeline.stacktrace import CAUSE, notes_of, print_frame
 from tamis.record.attributes import Value
 from tamis.record.model import Record
 from tamis.record.severity import severity
@@ -134,6 +134,8 @@ class Console:
         kind = self._paint(clean(str(exception.get("type", "Exception"))), f"{BOLD}{_RED}")
         yield f"{kind}: {self._paint(message, _RED)}" if message else kind
         yield from (self._paint(line, _RED) for line in more)
+        for note in notes_of(exception):
+            yield from (self._paint(line, _RED) for line in clean(note).split("\n"))
         members = exception.get("exceptions")
         if isinstance(members, list) and depth < _DEPTH_MAX:
             for number, member in enumerate(members, 1):

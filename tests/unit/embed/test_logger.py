@@ -9,6 +9,7 @@ import pytest
 
 from tamis.embed.install import get_logger
 from tamis.embed.logger import Logger
+from tamis.pipeline.stacktrace import print_exception
 from tamis.record.context import context
 from tests.support.logged import WAYS, logged
 
@@ -172,6 +173,21 @@ def test_exceptions_are_reduced_to_their_frames(way: str) -> None:
     assert [frame["function"] for frame in frames][1:] == ["raise_deep"] * 4
     assert frames[0]["file"] == __file__
     assert records[0].attributes["order_id"] == 3
+
+
+def test_notes_of_exceptions_are_kept(way: str) -> None:
+    """As texts, in order; also where they are no notes at all, it does no harm."""
+    noted, odd = ValueError("bad"), ValueError("odd")
+    noted.add_note("order 7")
+    noted.add_note("second try")
+    odd.__notes__ = 3  # type: ignore[assignment]  # what somebody may do
+    with logged(way) as records:
+        get_logger("noted").error("x", exc_info=noted)
+        get_logger("noted").error("x", exc_info=odd)
+    found: Any = [record.attributes["exception"] for record in records]
+    assert found[0]["notes"] == ["order 7", "second try"]
+    assert "notes" not in found[1]
+    assert print_exception(found[0]) == "ValueError: bad\norder 7\nsecond try"
 
 
 def test_groups_of_exceptions_keep_their_members(way: str) -> None:

@@ -13,6 +13,7 @@ class Crowded(RealDisk):
     """Where another process clears away empty folders of spools, as often as `times`, as soon as they are made."""
 
     def __init__(self, times: int) -> None:
+        super().__init__()
         self.times = times
 
     def create_folder(self, path: Path) -> None:

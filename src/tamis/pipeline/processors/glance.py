@@ -34,7 +34,7 @@ _AS_NUMBERS: Final = _classes((_DIGITS, b"0"))
 _BETWEEN_DIGITS: Final = b" ./()+-"
 _AS_HEADS: Final = _classes((_DIGITS, b"0"), (_LETTERS, b"a"), (b"\\", b"\\"))
 _AS_WORDS: Final = _classes((_DIGITS + _LETTERS + b"_-", b"x"))
-_SIGNS: Final = b"@%=:.-\\"
+_SIGNS: Final = b"@%=:.-\\'<"
 _OTHERS: Final = bytes(byte for byte in range(256) if byte not in _SIGNS + _END)
 _Step: TypeAlias = tuple[bytes | None, bytes, tuple[tuple[bytes, Callable[[str], bool] | None], ...]]
 """What is made of the data (a table, and what is left out of it), and what is looked for in that; with what confirms
@@ -71,6 +71,9 @@ class Glance:
                     (b":", _has_colons),
                     (b"...", _has_dotted),
                     (b"-----", None),
+                    (b"--", _has_name),
+                    (b"'", _has_name),
+                    (b"<", _has_name),
                     (b"\\", None),
                 ),
             ),

@@ -16,7 +16,23 @@ SPREAD_DIGITS_MIN: Final = 10
 """In the whole text: what is written in groups has more."""
 DOTS_MIN: Final = 3
 COLONS_MIN: Final = 7
-NAMES: Final = ("passw", "secret", "token", "key", "pwd", "card", "auth", "passphrase")
+NAMES: Final = (
+    *(
+        "pass",
+        "secret",
+        "token",
+        "key",
+        "pwd",
+        "card",
+        "auth",
+        "cookie",
+        "sig",
+        "session",
+        "assertion",
+        "code=",
+    ),
+    *("state=", "sid=", "pw=", "curl", "identified", "credential"),
+)
 LETTERS_MIN: Final = 3
 """Shorter texts hold nothing sensitive: `::1` is the shortest that can."""
 
@@ -41,9 +57,14 @@ def look(text: str) -> int:
         hints |= RUN
     if "-----" in text:
         hints |= DASHES
-    if "=" in text or ":" in text or "earer " in text or "EARER " in text:
+    if "=" in text or ":" in text or "earer " in text or "EARER " in text or _is_marked(text):
         hints |= _named(text)
     return hints
+
+
+def _is_marked(text: str) -> bool:
+    """Whether it has another sign that a value may follow a name."""
+    return "'" in text or '"' in text or "--" in text or "<" in text or "%3" in text
 
 
 def _named(text: str) -> int:
@@ -51,4 +72,4 @@ def _named(text: str) -> int:
     for name in NAMES:
         if name in lower:
             return NAMED
-    return NAMED if "earer " in lower else 0
+    return NAMED if "earer" in lower else 0

@@ -1,0 +1,145 @@
+"""Credentials within texts: whatever quotes, brackets, escapes and languages stand around them."""
+
+import json
+import time
+
+import pytest
+
+from tamis.pipeline.chain import Chain
+from tamis.pipeline.processors.redact import redact_from
+from tamis.record.model import Record
+from tamis.settings.processors import RedactSettings
+
+SECRET = "hunter2xyz"
+IN_JSON = json.dumps({"password": f"it's {SECRET}"})
+TEXTS = [
+    f"password={SECRET}",
+    f"password = {SECRET}",
+    f"password = {SECRET} host=x",
+    f"password   =   {SECRET}",
+    f"PASSWORD:{SECRET}",
+    f"password := '{SECRET}'",
+    f"password => '{SECRET}'",
+    f"password <> '{SECRET}'",
+    f"password%3D{SECRET}&x=1",
+    f"password=a,{SECRET}",
+    f"password=a;{SECRET}",
+    f"password=a&{SECRET}",
+    f"password=a){SECRET}",
+    f"password=a}}{SECRET}",
+    f'password="it\'s {SECRET}"',
+    f"password='say \"{SECRET}\"'",
+    f"password='it\\'s {SECRET}'",
+    f'password="say \\"{SECRET}\\""',
+    f"SET password='it''s {SECRET}'",
+    f"password='unclosed {SECRET}",
+    str({"password": f"it's {SECRET}"}),
+    str({b"password": SECRET.encode()}),
+    IN_JSON,
+    json.dumps(IN_JSON),
+    json.dumps(json.dumps(IN_JSON)),
+    json.dumps({"password": [f"a]b {SECRET}"], "n": 1}),
+    json.dumps({"password": {"value": SECRET}}),
+    json.dumps({"password": {"value": [SECRET]}}, indent=2),
+    str(("password", SECRET)),
+    str([("a", "b"), (b"authorization", b"Basic " + SECRET.encode())]),
+    json.dumps([["a", 1], ["password", SECRET]]),
+    json.dumps([{"name": "password", "value": SECRET}]),
+    f"--password {SECRET}",
+    f"run --db-password '{SECRET}' --verbose",
+    str(["run", "--token", SECRET]),
+    f"<password>{SECRET}</password>",
+    f'<ns:dbPassword type="x">{SECRET}</ns:dbPassword>',
+    f"<add key='password' value='{SECRET}'/>",
+    f"ALTER USER bob WITH PASSWORD '{SECRET}'",
+    f"CREATE USER bob IDENTIFIED BY '{SECRET}'",
+    f"WHERE password LIKE '{SECRET}'",
+    str({"authorization": f"Basic {SECRET}"}),
+    str({b"authorization": f"Basic {SECRET}".encode()}),
+    f"Authorization: {SECRET}",
+    f'Authorization: Digest username="a", response="{SECRET}"'.replace('"', ""),
+    f"authorization=Bearer%20{SECRET}",
+    f"Cookie: sessionid={SECRET}; theme=dark",
+    str((b"Set-Cookie", f"session={SECRET}; Path=/".encode())),
+    f"curl -u bob:{SECRET} http://x",
+    f"https://{SECRET}@host/path",
+    f"postgres://u:pa/ss{SECRET}@host/db",
+    f"GET /?key={SECRET}&x=1",
+    f"GET /?a=1&X-Amz-Signature={SECRET}",
+    f"GET /?sig={SECRET}",
+]
+CLEAN = [
+    "password: wrong",
+    "password required",
+    "token: expected )",
+    "unexpected token: }",
+    "unexpected token 'foo' in line 3",
+    "tokens: {'input': 5, 'output': 7}",
+    '{"max_tokens": [1, 2]}',
+    "use --password to give one",
+    "GET /?code=404&state=open&key=name",
+    "the cookie: not found",
+    "https://host:8080/users/@bob",
+    "<token/> <passwords></passwords>",
+    "https://bob@host/",
+    "design = sessions",
+    "authorization: pending",
+]
+
+
+def redacted(text: str) -> str:
+    """Alone, in a batch, and in a field of a batch: all the same."""
+    alone = redact_from(RedactSettings()).text(text)
+    record = Record(timestamp=1, message=text, attributes={"note": text, "in": {"it": [text]}})
+    (batched,) = Chain([redact_from(RedactSettings())]).run([record]).records
+    assert batched.message == alone
+    assert batched.attributes == {"note": alone, "in": {"it": [alone]}}
+    return alone
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("around", ["{}", "é {} ü", "a\n{}\nb", "x {} y"])
+def test_no_form_of_a_credential_survives(text: str, around: str) -> None:
+    """Nothing of the secret is left, and looking again changes nothing."""
+    found = redacted(around.format(text))
+    assert SECRET not in found
+    assert "***REDACTED***" in found
+    assert redacted(found) == found
+
+
+@pytest.mark.parametrize("text", CLEAN)
+def test_sentences_about_credentials_are_left_alone(text: str) -> None:
+    """Error messages, counts and names of options say nothing secret."""
+    assert redacted(text) == text
+
+
+def test_what_stands_behind_a_credential_stays() -> None:
+    """The mask ends where the value ends."""
+    assert redacted("password=x user=bob") == "password=***REDACTED*** user=bob"
+    assert redacted("User(password='x', id=5)") == "User(password='***REDACTED***', id=5)"
+    assert redacted('{"password": ["x"], "n": 1}') == '{"password": ***REDACTED***, "n": 1}'
+    assert redacted("password=x,user=bob") == "password=***REDACTED***,user=bob"
+    assert redacted("Cookie: a=1; b=2\nHost: x") == "Cookie: ***REDACTED***\nHost: x"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("password=[", "password='\\", "password=a,", "(\"password\", '", "--a-", "<password>", "cookie: a=", "?key="),
+        *("authorization: ", "name=password value=", "password=(('", "password 'x", "https://a", "curl -u a:", "://a:/"),
+    ],
+)  # fmt: skip
+def test_half_credentials_take_linear_time(unit: str) -> None:
+    """Eight times the text takes about eight times as long."""
+    processor = redact_from(RedactSettings())
+
+    def cost_s(size: int) -> float:
+        text = (unit * (size // len(unit) + 1))[:size]
+        rounds = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            processor.text(text)
+            rounds.append(time.perf_counter() - begun)
+        return min(rounds)
+
+    assert cost_s(1 << 17) < 8 * 3 * max(cost_s(1 << 14), 0.002)

@@ -1,6 +1,7 @@
 """`AgentLogger`: what an agent does, step by step: tool calls, tokens, cost."""
 
 import itertools
+import math
 import threading
 import uuid
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.embed.install import get_logger
 from tamis.embed.logger import BoundLogger, Logger
+from tamis.embed.values import frozen
 from tamis.record.context import context
 
 _STEPS = 3
@@ -27,11 +29,12 @@ class AgentRun:
         self.cost = 0.0
         self._lock = threading.RLock()
 
-    def add(self, tokens: int, cost: float) -> dict[str, Any]:
-        """Add to the totals; they as fields."""
+    def add(self, tokens: object, cost: object) -> dict[str, Any]:
+        """Add to the totals; they as fields. What is no number, as models' answers may have it, adds nothing."""
+        more_tokens, more_cost = int(_number(tokens)), _number(cost)
         with self._lock:
-            self.tokens += tokens
-            self.cost += cost
+            self.tokens += more_tokens
+            self.cost += more_cost
             return {"tokens_total": self.tokens, "cost_total": round(self.cost, 9)}
 
 
@@ -74,7 +77,7 @@ class Span:
         run = self._logger.run
         duration_ms = (run.clock.monotonic_s() - self._begun_s) * 1_000
         fields = self.fields | {"duration_ms": round(duration_ms, 3), "status": "error" if error else "ok"}
-        fields |= run.add(int(fields.get("tokens") or 0), float(fields.get("cost") or 0))
+        fields |= run.add(fields.get("tokens"), fields.get("cost"))
         if error is not None:
             fields["exc_info"] = error
         log = self._logger.error if error is not None else self._logger.info
@@ -117,16 +120,21 @@ class AgentLogger(BoundLogger):
         """The next step; numbered from 1 as `step`, its name is `step_name`."""
         return self._begin("step", name, {"step": next(self.run.numbers), "step_name": name, **fields})
 
-    def tool_call(self, tool: str, /, arguments: Mapping[str, Any] | None = None, **fields: Any) -> Span:
-        """A call of a tool, with what it was given."""
-        given = {} if arguments is None else {"arguments": dict(arguments)}
+    def tool_call(self, tool: str, /, arguments: object = None, **fields: Any) -> Span:
+        """A call of a tool, with what it was given: a mapping, a list, or JSON text as models write it."""
+        given = {} if arguments is None else {"arguments": frozen(arguments)}
         return self._begin("tool call", tool, {"tool": tool, **given, **fields})
 
     def usage(
-        self, *, input_tokens: int = 0, output_tokens: int = 0, cost: float = 0.0, **fields: Any
+        self,
+        *,
+        input_tokens: int | None = 0,
+        output_tokens: int | None = 0,
+        cost: float | None = 0.0,
+        **fields: Any,
     ) -> None:
-        """What a call of a model took: one record, with the totals of the run."""
-        tokens = input_tokens + output_tokens
+        """What a call of a model took: one record, with the totals of the run. None is what nobody told."""
+        tokens = int(_number(input_tokens)) + int(_number(output_tokens))
         totals = self.run.add(tokens, cost)
         self.info(
             "%d tokens used",
@@ -142,9 +150,18 @@ class AgentLogger(BoundLogger):
 
     def _begin(self, what: str, name: str, fields: dict[str, Any]) -> Span:
         used = {key: fields.pop(key) for key in ("tokens", "cost") if key in fields}
-        totals = self.run.add(int(used.get("tokens") or 0), float(used.get("cost") or 0)) if used else {}
+        totals = self.run.add(used.get("tokens"), used.get("cost")) if used else {}
         self.info(f"{what} %s", name, stacklevel=_STEPS, **fields, **used, **totals)
         return Span(self, what, name, {**(self.bound or {}), **fields})
+
+
+def _number(value: Any) -> float:
+    """A number, also from text or a decimal one; 0 for whatever is none."""
+    try:
+        number = float(value or 0)
+    except Exception:  # logging never raises into the application
+        return 0
+    return number if math.isfinite(number) else 0
 
 
 def get_agent_logger(agent: str, /, *, run_id: str | None = None, clock: Clock = SYSTEM_CLOCK) -> AgentLogger:

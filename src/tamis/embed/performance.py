@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.embed.install import get_logger
@@ -28,13 +28,15 @@ class Performance:
 
     def __init__(
         self,
-        name: str,
+        name: str = "",
         *,
         threshold_ms: float | None = None,
         logger: Logger | None = None,
         clock: Clock = SYSTEM_CLOCK,
         **fields: Any,
     ) -> None:
+        if threshold_ms is not None and not isinstance(threshold_ms, int | float):
+            raise TypeError(f"threshold_ms must be a number of milliseconds, not {threshold_ms!r}")
         self.name, self.threshold_ms = name, threshold_ms
         self._logger = logger or get_logger("tamis.performance")
         self._clock, self._fields = clock, fields
@@ -52,7 +54,8 @@ class Performance:
         self._write(duration_ms, kind, stacklevel=self._steps)
 
     def __call__(self, function: F) -> F:
-        """The function, timed; its calls may overlap."""
+        """The function, timed; its calls may overlap. Without a name the operation is called as the function is."""
+        self.name = self.name or getattr(function, "__qualname__", "")
         wrapped: Callable[..., Any]
         if inspect.isasyncgenfunction(function):
             wrapped = self._around_async_generator(function)
@@ -123,7 +126,8 @@ class Performance:
         return timed
 
     def _write(self, duration_ms: float, kind: type[BaseException] | None, *, stacklevel: int) -> None:
-        fields = {**self._fields, "operation": self.name, "duration_ms": round(duration_ms, 3)}
+        name = self.name or "block"
+        fields = {**self._fields, "operation": name, "duration_ms": round(duration_ms, 3)}
         fields["status"] = "error" if _is_failure(kind) else "ok"
         if _is_failure(kind):
             fields["error"] = kind.__qualname__ if kind is not None else ""
@@ -132,7 +136,7 @@ class Performance:
             slow = duration_ms >= self.threshold_ms
             fields |= {"threshold_ms": self.threshold_ms, "slow": slow}
             level = logging.WARNING if slow else logging.DEBUG
-        self._logger.log(level, "%s took %.1f ms", self.name, duration_ms, stacklevel=stacklevel, **fields)
+        self._logger.log(level, "%s took %.1f ms", name, duration_ms, stacklevel=stacklevel, **fields)
 
 
 def _is_failure(kind: type[BaseException] | None) -> bool:
@@ -140,18 +144,36 @@ def _is_failure(kind: type[BaseException] | None) -> bool:
     return kind is not None and not issubclass(kind, GeneratorExit)
 
 
+@overload
+def log_performance(name: F, /) -> F: ...
+
+
+@overload
 def log_performance(
-    name: str,
+    name: str = "",
     *,
     threshold_ms: float | None = None,
     logger: Logger | None = None,
     clock: Clock = SYSTEM_CLOCK,
     **fields: Any,
-) -> Performance:
-    """Time a block (`with`) or each call of a function (`@`); see `Performance`. `fields` go into each record.
+) -> Performance: ...
+
+
+def log_performance(
+    name: str | Callable[..., Any] = "",
+    *,
+    threshold_ms: float | None = None,
+    logger: Logger | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    **fields: Any,
+) -> Performance | Callable[..., Any]:
+    """Time a block (`with`) or each call of a function (`@`, also without parentheses); see `Performance`. `fields`
+    go into each record.
 
     The record is logged by `logger`, else by the one named for the module that calls this.
     """
     if logger is None:
         logger = get_logger(sys._getframe(1).f_globals.get("__name__") or "tamis.performance")
+    if callable(name):
+        return Performance(logger=logger, clock=clock)(name)
     return Performance(name, threshold_ms=threshold_ms, logger=logger, clock=clock, **fields)

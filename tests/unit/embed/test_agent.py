@@ -1,7 +1,9 @@
 """What an agent does, as records."""
 
 import logging
+import math
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 
@@ -89,3 +91,31 @@ def test_the_position_is_that_of_the_agents_code() -> None:
     assert {record.attributes["code"]["function"] for record in records} == {  # type: ignore[index,call-overload]
         "test_the_position_is_that_of_the_agents_code"
     }
+
+
+@pytest.mark.parametrize("arguments", ['{"q": "lamp"}', ["lamp", 1], {"q": "lamp"}, {1: object}, 7])
+def test_a_tool_may_be_given_anything(arguments: object) -> None:
+    """Models write arguments as JSON text, tools take lists: nothing raises into the application, all is kept."""
+    with logged() as records, get_agent_logger("planner").tool_call("search", arguments):
+        pass
+    assert len(records) == 2
+    assert all("arguments" in record.attributes for record in records)
+
+
+def test_arguments_are_those_of_the_call() -> None:
+    """What the tool does to them afterwards changes neither record."""
+    given = {"items": [1]}
+    with logged() as records, get_agent_logger("planner").tool_call("pop", given):
+        given["items"].pop()
+    assert [record.attributes["arguments"] for record in records] == [{"items": [1]}] * 2
+
+
+def test_usage_that_is_no_number_adds_nothing() -> None:
+    """Answers of models may lack counts, or have them as text or decimals; totals stay numbers."""
+    agent = get_agent_logger("planner")
+    with logged() as records:
+        agent.usage(input_tokens=None, output_tokens=3, cost=None)
+        agent.usage(input_tokens="4", output_tokens=object(), cost=Decimal("0.5"))  # type: ignore[arg-type]  # what comes
+        agent.step("plan", tokens="many", cost=math.nan).end(tokens=2)
+    assert len(records) == 4
+    assert (agent.tokens, agent.cost) == (9, 0.5)

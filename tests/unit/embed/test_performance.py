@@ -151,3 +151,29 @@ def test_the_position_is_where_the_block_stands_or_the_function_is_called() -> N
             pass
         work()
     assert [record.attributes["code"]["file"] for record in records] == [__file__] * 2  # type: ignore[index,call-overload]
+
+
+def test_a_function_needs_no_name_for_its_operation() -> None:
+    """With or without parentheses its own name is taken; a block has none."""
+
+    @log_performance
+    def bare(number: int) -> int:
+        return number
+
+    @log_performance()
+    def called() -> int:
+        return 2
+
+    with logged() as records:
+        assert (bare(1), called()) == (1, 2)
+        with log_performance():
+            pass
+    names = [str(record.attributes["operation"]).rpartition(".")[2] for record in records]
+    assert names == ["bare", "called", "block"]
+    assert {record.logger for record in records} == {__name__}
+
+
+def test_a_threshold_that_is_no_number_is_told_at_once() -> None:
+    """Before the block, not instead of what the block raises."""
+    with pytest.raises(TypeError, match="milliseconds, not '1s'"):
+        log_performance("x", threshold_ms="1s")  # type: ignore[call-overload]  # what the test is about

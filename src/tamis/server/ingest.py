@@ -20,7 +20,15 @@ from tamis.settings import Settings
 from tamis.store.base import Appended, Store
 from tamis.telemetry.metrics import Metrics
 from tamis.wire.arrow_schema import LearnedSchemas
-from tamis.wire.base import OWN_LINE_TIMES, Decoded, DecodeOptions, FieldNames, WireLimits
+from tamis.wire.base import (
+    OWN_LINE_TIMES,
+    Decoded,
+    DecodeOptions,
+    FieldNames,
+    StreamDecoder,
+    StreamMaker,
+    WireLimits,
+)
 from tamis.wire.body import BodyDecoder
 from tamis.wire.compressed import inflate
 from tamis.wire.jsonlines_arrow import BODY_BYTES_MIN
@@ -46,6 +54,8 @@ class Body:
     key: str | None = None
     own: bool = False
     """Whether another part of Tamis made the lines (`wire.base.OWN_MEDIA_TYPE`)."""
+    stream: StreamMaker | None = None
+    """Makes what reads the body, when it is not lines."""
 
     def batch_id(self) -> str | None:
         """The store's name for what this body holds: a key belongs to its principal."""
@@ -157,7 +167,7 @@ class Ingester:
         self.gaps.note(principal, decoded.columns)
         return self._repeat(appended, digest) if appended.duplicate else answer
 
-    def _decoder(self, body: Body) -> BodyDecoder:
+    def _decoder(self, body: Body) -> StreamDecoder:
         options = DecodeOptions(
             service=body.service,
             host=body.host,
@@ -170,6 +180,8 @@ class Ingester:
             now_ns=self._clock.now_ns(),
             limits=self._own_limits if body.own else self._limits,
         )
+        if body.stream is not None:
+            return body.stream(options)
         return BodyDecoder(
             options,
             self._schemas,

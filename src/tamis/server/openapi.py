@@ -136,6 +136,39 @@ INGEST_OPERATION: dict[str, Any] = {
     },
 }
 
+_KEY_AND_ENCODING = INGEST_OPERATION["parameters"][-2:]
+_REFUSALS = {
+    **problem_answers("401"),
+    "413": {"description": "The body, or what it decompresses to, is over its limit."},
+    "415": {"description": "An unknown Content-Type or Content-Encoding."},
+    "429": {"description": _PROBLEMS["429"]},
+    "503": {"description": "Starting, stopping, or nothing more can be written; try again after `Retry-After`."},
+}
+
+
+def _protocol(summary: str, description: str, *, bodies: tuple[str, ...], answers: dict[str, str]) -> Any:
+    """What the description says of a route of somebody else's protocol."""
+    return {
+        "tags": ["write"],
+        "summary": summary,
+        "description": f"{summary} {description}",
+        "parameters": _KEY_AND_ENCODING,
+        "requestBody": {"required": True, "content": {body: {"schema": {"type": "string"}} for body in bodies}},
+        "responses": {**{code: {"description": text} for code, text in answers.items()}, **_REFUSALS},
+    }
+
+
+OTLP_OPERATION = _protocol(
+    "Take in OpenTelemetry's logs.",
+    "OTLP/HTTP in protobuf or JSON; answered in the request's content type, errors as `google.rpc.Status`. The "
+    "records' resource, scope, ids, severity and values are kept; `partialSuccess` says what was rejected, and why.",
+    bodies=("application/x-protobuf", "application/json"),
+    answers={
+        "200": "ExportLogsServiceResponse: what `partialSuccess` does not count is safe.",
+        "400": "No OTLP request, or no record of it could be stored; nothing was.",
+    },
+)
+
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document; made once."""
@@ -153,5 +186,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
         document["paths"]["/api/v1/ingest"] = {"post": INGEST_OPERATION}
+        document["paths"]["/v1/logs"] = {"post": OTLP_OPERATION}
         app.openapi_schema = document
     return app.openapi_schema

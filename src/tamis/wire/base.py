@@ -1,12 +1,13 @@
 """What every decoder takes and gives: options, columns, and what was rejected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from itertools import chain, repeat
 from typing import Any, Protocol, TypeAlias
 
 from tamis.clock import SYSTEM_CLOCK
+from tamis.errors import TooLargeError
 from tamis.record.model import Column, Columns
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -28,7 +29,8 @@ class WireLimits:
     """Lines of JSON in one body, blank ones not counted; a body with more is refused whole. Of an array, its
     elements, and the objects and lists inside them."""
     array_bytes_max: int = 1 << 26
-    """A body that is one array over many lines is held whole: up to so many bytes."""
+    """A body that is one array over many lines, or of a protocol such as OTLP, is held whole: up to so many
+    bytes."""
     record_lines_max: int = 5_000
     """Lines that a multi-line record (a stack trace) may have; the next line begins a new record."""
     record_bytes_max: int = 1 << 18
@@ -109,6 +111,43 @@ class Decoder(Protocol):
     def __call__(self, body: Bytes, options: DecodeOptions) -> Decoded:
         """Columns of the block's records, and what was rejected."""
         ...
+
+
+class StreamDecoder(Protocol):
+    """One body that comes in pieces. Raises nothing but `WireError`; not thread-safe."""
+
+    def feed(self, piece: bytes) -> None:
+        """The next piece."""
+        ...
+
+    def finish(self) -> Decoded:
+        """The body has ended: all of it."""
+        ...
+
+
+StreamMaker: TypeAlias = Callable[[DecodeOptions], StreamDecoder]
+
+
+class WholeBody:
+    """Reads a body that can only be decoded whole, up to `WireLimits.array_bytes_max`; TooLargeError beyond."""
+
+    def __init__(self, decode: Decoder, options: DecodeOptions) -> None:
+        self._decode, self._options = decode, options
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> None:
+        """The next piece."""
+        self._size += len(piece)
+        if self._size > self._options.limits.array_bytes_max:
+            raise TooLargeError("array_bytes_max", self._options.limits.array_bytes_max)
+        self._pieces.append(piece)
+
+    def finish(self) -> Decoded:
+        """The body has ended: all of it."""
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        return self._decode(body, self._options)
 
 
 class Rejections:

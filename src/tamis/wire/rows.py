@@ -72,7 +72,7 @@ class RowReader:
     def columns(self, rows: Sequence[Row], texts: Callable[[int], str] | None = None) -> Columns:
         """Columns of the rows. `texts` gives a row's own line, for a message where there is none."""
         batch = Batch(len(rows), self._known, self._names_max)
-        groups = _groups(rows)
+        groups = group_rows(rows)
         if len(groups) <= GROUPS_MAX or not self._all_at_once(batch, rows):
             for signature, index in groups:
                 group = rows if index is None else [rows[at] for at in index]
@@ -166,7 +166,7 @@ class RowReader:
             return
         left = [_conflicts(value, raw, at) for at, value in enumerate(objects)]
         inner = [_without(value, kept) for value, kept in zip(objects, left, strict=True)]
-        for signature, places in _groups(inner):
+        for signature, places in group_rows(inner):
             rows = inner if places is None else [inner[at] for at in places]
             where = index if places is None else [at if index is None else index[at] for at in places]
             for name in signature:
@@ -284,7 +284,7 @@ def _put(table: dict[str, list[Any]], length: int, name: str, *, index: Index, v
             column[at] = value
 
 
-def _groups(rows: Sequence[Row]) -> list[tuple[tuple[str, ...], Index]]:
+def group_rows(rows: Sequence[Row]) -> list[tuple[tuple[str, ...], Index]]:
     """Rows with the same keys in the same order, as (keys, places)."""
     signatures = list(map(tuple, rows))
     distinct = set(signatures)

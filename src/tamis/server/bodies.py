@@ -1,0 +1,85 @@
+"""Bodies of records: read within their limits, and taken in."""
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.requests import ClientDisconnect, Request
+
+from tamis.errors import TooLargeError
+from tamis.server.answers import Ingested
+from tamis.server.auth import Principal
+from tamis.server.ingest import KEY_CHARS_MAX, Body
+from tamis.server.limits import BodyClaim
+from tamis.server.problems import ParameterError, ProblemError
+from tamis.server.service import Service
+from tamis.wire.base import NO_FIELDS, FieldNames, StreamMaker
+from tamis.wire.compressed import ENCODINGS
+
+
+async def take_in(
+    request: Request,
+    service: Service,
+    *,
+    service_name: str | None = None,
+    host: str | None = None,
+    fields: FieldNames = NO_FIELDS,
+    own: bool = False,
+    stream: StreamMaker | None = None,
+) -> Ingested:
+    """Read a request's body and store what it holds; see `Ingester.take`. `stream` makes what reads it, when it
+    is not lines; the other names are those of `Body`."""
+    opened = service.ready()
+    encoding, key = _encoding(request.headers), _key(request.headers)
+    principal: Principal = request.scope["tamis.principal"]
+    with service.bodies.enter() as claim:
+        pieces = await _read(request, service, claim)
+        body = Body(pieces, encoding, service_name, host, fields, principal.name, key, own, stream)
+        loop = asyncio.get_running_loop()
+        taking = loop.run_in_executor(service.writes, opened.ingester.take, body, claim)
+        return await asyncio.shield(taking)
+
+
+async def _read(request: Request, service: Service, claim: BodyClaim) -> list[bytes]:
+    """The body in the pieces in which it came, within its limits of size, memory and patience."""
+    limits = service.settings.server
+    _check_length(request.headers.get("content-length"), limits.body_bytes_max)
+    loop = asyncio.get_running_loop()
+    pieces: list[bytes] = []
+    try:
+        async with asyncio.timeout(limits.body_timeout_s) as patience:
+            async for piece in request.stream():
+                claim.grow(len(piece))
+                if claim.held > limits.body_bytes_max:
+                    service.metrics.add("tamis_limits_met_total", 1, "server.body_bytes_max")
+                    raise TooLargeError("server.body_bytes_max", limits.body_bytes_max)
+                pieces.append(piece)
+                patience.reschedule(loop.time() + limits.body_timeout_s)
+    except TimeoutError:
+        raise ProblemError(408, f"No byte of the body came for {limits.body_timeout_s:g} s.") from None
+    except ClientDisconnect:
+        raise ProblemError(400, "The connection ended before the body did; nothing was stored.") from None
+    return pieces
+
+
+def _check_length(text: str | None, bytes_max: int) -> None:
+    if text is not None and text.isdigit() and int(text) > bytes_max:
+        raise TooLargeError("server.body_bytes_max", bytes_max)
+
+
+def _encoding(headers: Mapping[str, str]) -> str:
+    name = headers.get("content-encoding", "").strip().lower()
+    name = {"identity": "", "x-gzip": "gzip"}.get(name, name)
+    if name and name not in ENCODINGS:
+        raise ProblemError(
+            415, f"Content-Encoding {name[:100]!r} is not known here; use {', '.join(ENCODINGS)} or none."
+        )
+    return name
+
+
+def _key(headers: Mapping[str, str]) -> str | None:
+    key = headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= KEY_CHARS_MAX:
+        raise ParameterError("Idempotency-Key", key, f"1 to {KEY_CHARS_MAX} characters")
+    return key

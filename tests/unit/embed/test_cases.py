@@ -240,10 +240,10 @@ def test_case_5_signal_handlers_that_log_block_nobody(way: str) -> None:
         log.warning("signal %d", mine)
 
     before = signal.signal(signal.SIGALRM, handle)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
     number = 0
     try:
         with logged(way) as records:
+            signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
             while handled < 500:
                 number += 1
                 log.info("work %d", number, items=[number])

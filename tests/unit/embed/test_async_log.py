@@ -136,6 +136,18 @@ def test_a_handler_that_hangs_holds_up_nobody(log: logging.Logger) -> None:
     until(lambda: len(target.seen) + len(fallback.seen) == handler.stats().sent)
 
 
+def test_the_fallback_takes_what_waits_though_nothing_more_is_logged(log: logging.Logger) -> None:
+    """A handler that hangs just after the last record leaves nothing lying but what it has in hand."""
+    target, fallback = Recorder(), Recorder()
+    target.gate.clear()
+    log.addHandler(handler := AsyncLogHandler(target, fallback, timeout_s=0.05, exit_s=0.1, batch_min=4))
+    for number in range(50):
+        log.info("%d", number)
+    until(lambda: len(fallback.seen) >= 50 - handler.stats().batch_size)
+    target.gate.set()
+    until(lambda: len(target.seen) + len(fallback.seen) == 50 == handler.stats().sent)
+
+
 def test_a_full_queue_drops_the_mildest_first_and_counts(log: logging.Logger) -> None:
     """WARNING and above find room longer; the caller never waits."""
     target = Recorder()

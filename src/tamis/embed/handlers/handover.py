@@ -110,7 +110,7 @@ class Handover:
             self.drain(self._clock.monotonic_s() + self._limits.timeout_s)
         elif len(queue) == self._batch or record.levelno >= logging.ERROR:
             self._worker.wake()
-        if self._find_fallback is not None and len(queue) >= self._batch and self._is_stuck():
+        if self._find_fallback is not None and not self.is_stopped:
             self._rescue.ensure()
 
     def stop(self) -> None:
@@ -205,7 +205,7 @@ class Handover:
             self._counts.failed += not took
 
     def _rescue_turn(self) -> float:
-        """While the wrapped handler hangs, the fallback takes what waits."""
+        """While the wrapped handler hangs, the fallback takes what waits; also when nobody logs any more."""
         while self._is_stuck():
             batch = self._pop(1)
             if not batch:
@@ -213,7 +213,7 @@ class Handover:
             self._fall_back(batch[0].ready())
             with self._counting:
                 self._counts.in_hand -= 1
-        return _WAIT_S
+        return max(self._limits.timeout_s / 4, _WAIT_S)
 
     def give_up(self) -> None:
         """At the end, with a wrapped handler that hangs."""

@@ -104,13 +104,13 @@ class Dispatcher:
             return all(waited)
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Deliver what there is, starting no thread, and let sinks go; whether all arrived in time. The rest stands
-        in the spool where a sink has one, else it is dropped and counted. What is logged later is still
-        written, by its caller. Idempotent.
+        """Deliver what there is, starting no thread, and let sinks go; whether all arrived in time. The rest stands in
+        the spool, or is dropped and counted. What is logged later is written by its caller. Idempotent.
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
         self._closed, self._asking_level = True, _ALWAYS
         self._worker.stop()
+        self._door.close()
         with own_work():
             drained = self._drain(deadline_s, final=True, start=False)
             for delivery in self.deliveries:

@@ -1,5 +1,6 @@
 """The door of the queue: who may come in when it is full, and who waits."""
 
+import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -31,7 +32,13 @@ class Door:
         self.limits = limits
         self._queue, self._presses, self._clock = queue, presses, clock
         self._large: deque[int] = deque()
-        self._gave_up = False
+        self._gave_up = self._is_closed = False
+        self._waiting: set[int] = set()
+        """The threads that wait, each of which adds and takes away itself."""
+
+    def close(self) -> None:
+        """Nobody waits any more: there is no worker that would come round."""
+        self._is_closed = True
 
     def admit(self, captured: Captured) -> bool:
         """Whether the record may be put into the queue now; waits when the policy says so."""
@@ -67,10 +74,21 @@ class Door:
 
     def _wait(self, level: int, size: int) -> bool:
         """Until there is room and no sink presses; whether there is room at the end. Who waited in vain waits
-        for everybody: nobody does again before the worker came round.
+        for everybody: nobody does again before the worker came round. A signal's handler that logs in the middle of
+        a wait does not wait too, else each signal would nest in the last one's.
         """
+        thread = threading.get_ident()
+        if thread in self._waiting:
+            return self._fits(level, size)
+        self._waiting.add(thread)
+        try:
+            return self._wait_for_room(level, size)
+        finally:
+            self._waiting.discard(thread)
+
+    def _wait_for_room(self, level: int, size: int) -> bool:
         deadline_s = self._clock.monotonic_s() + self.limits.block_s
-        while not self._gave_up and self._clock.monotonic_s() < deadline_s:
+        while not self._gave_up and not self._is_closed and self._clock.monotonic_s() < deadline_s:
             if self._fits(level, size) and not self._presses():
                 return True
             self._clock.sleep(_POLL_S)

@@ -86,15 +86,15 @@ class Pump:
         """
         at_once = self._at_once
         most = self._restraint.most(self.deliveries, self.bytes_each) if queue else ANY
-        taken = self._take(min(at_once, most))
+        taken = self._take(min(at_once, most), whole=most < ANY)
         if queue and taken == at_once:
             self._at_once = min(at_once * 2, _AT_ONCE_MAX)
         elif taken < at_once // 4:
             self._at_once = max(at_once // 2, _AT_ONCE_MIN)
         return taken
 
-    def _take(self, at_most: int) -> int:
-        """The same for so many."""
+    def _take(self, at_most: int, *, whole: bool = False) -> int:
+        """The same for so many. `whole`: sinks keep all of it, though it may be larger than was thought."""
         if self._is_forgetting:
             self._is_forgetting = False
             self._chain.forget()
@@ -108,7 +108,7 @@ class Pump:
             self._metrics.pass_on(Passed([], dropped=Counter({FAILED: len(taken)})), 0)
             raise
         self._metrics.name_loggers(taken)
-        self._hand_out(passed, level=level)
+        self._hand_out(passed, level=level, whole=whole)
         return len(taken)
 
     def due(self) -> None:
@@ -142,7 +142,7 @@ class Pump:
                 attributes={"process": origin.process, "process_id": origin.process_id},
             )
 
-    def _hand_out(self, passed: Passed, *, level: int) -> None:
+    def _hand_out(self, passed: Passed, *, level: int, whole: bool = False) -> None:
         """Number the records and give them to each delivery."""
         records = passed.records
         if not records:
@@ -159,12 +159,12 @@ class Pump:
         self.bytes_each = max(size / len(records), self.bytes_each * _FORGETS)
         self._metrics.pass_on(passed, size)
         for delivery in self.deliveries:
-            self._offer(delivery, parcels)
+            self._offer(delivery, parcels, whole=whole)
 
-    def _offer(self, delivery: Delivery, parcels: list[Parcel]) -> None:
+    def _offer(self, delivery: Delivery, parcels: list[Parcel], *, whole: bool) -> None:
         for parcel in parcels:
             try:
-                delivery.offer(parcel, start=self.may_start)
+                delivery.offer(parcel, start=self.may_start, whole=whole)
             except Exception as error:  # one sink's trouble is not another's
                 delivery.lose(parcel, FAILED)
                 self._metrics.fail()

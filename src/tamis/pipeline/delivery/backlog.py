@@ -71,12 +71,12 @@ class Backlog:
         with self._lock:
             return not (self._tail.records or self._older.waiting.records or self._is_behind())
 
-    def add(self, parcel: Parcel, *, sync: bool = False) -> int:
+    def add(self, parcel: Parcel, *, sync: bool = False, whole: bool = False) -> int:
         """Keep a parcel, in the spool where there is one, and in memory, or parts of it; how many records."""
         with self._lock:
             first = self._store(parcel, sync=sync)
             if first == NOWHERE:
-                return self._keep_in_memory(parcel)
+                return self._keep_in_memory(parcel, whole=whole)
             self.meter.offer(spooled=len(parcel.records))
             if self._tail_from is not None:
                 fill = fill_of(self._tail, self.limits, records=len(parcel.records), size=parcel.bytes)
@@ -118,11 +118,11 @@ class Backlog:
         self._tail.clear()
         self._tail_from = None
 
-    def _keep_in_memory(self, parcel: Parcel) -> int:
+    def _keep_in_memory(self, parcel: Parcel, *, whole: bool) -> int:
         if not self.is_private and self._tail.records and not self._has_room(parcel):
             self._forget_tail()  # the spool has all of it
         self.is_private = True
-        kept = choose(parcel, self._tail, self.limits)
+        kept = parcel.records if whole else choose(parcel, self._tail, self.limits)
         dropped = len(parcel.records) - len(kept)
         self.meter.offer(queued=len(kept), dropped=Counter({OVERFLOW: dropped}) if dropped else None)
         if dropped:

@@ -108,13 +108,14 @@ class Delivery:
         if not self._worker.is_alive:
             self.drain(deadline_s)
 
-    def offer(self, parcel: Parcel, *, start: bool = True) -> None:
-        """Take records over; what cannot be kept is dropped and counted. With `durable`, what has no spool is sent
-        before this returns, if the sink takes it. `start` says whether the thread may be started.
+    def offer(self, parcel: Parcel, *, start: bool = True, whole: bool = False) -> None:
+        """Take records over; what cannot be kept is dropped and counted, unless it is to be kept `whole`. With
+        `durable`, what has no spool is sent before this returns, if the sink takes it. `start` says whether the
+        thread may be started.
         """
         with self._counting:
             self._came += len(parcel.records)
-        kept = self._own.backlog.add(parcel, sync=self.queue.durable == "disk")
+        kept = self._own.backlog.add(parcel, sync=self.queue.durable == "disk", whole=whole)
         if kept < len(parcel.records):
             self._gone(len(parcel.records) - kept)
         if self._closed:

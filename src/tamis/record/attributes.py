@@ -101,6 +101,11 @@ def _safe_container(value: object, limits: AttributeLimits, budget: _Budget, *, 
         return DEEP_MARK
     if isinstance(value, Mapping):
         return _safe_mapping(value, limits, budget, depth=depth + 1)
+    names = getattr(type(value), "_fields", None)
+    if (
+        isinstance(value, tuple) and isinstance(names, tuple) and len(names) == len(value)
+    ):  # what is named says more
+        return _safe_mapping(dict(zip(names, value, strict=True)), limits, budget, depth=depth + 1)
     if isinstance(value, (list, tuple, set, frozenset)):
         if (
             isinstance(value, tuple)

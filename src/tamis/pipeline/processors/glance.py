@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from tamis.pipeline.processors.patterns import card
+from tamis.pipeline.processors.patterns.fold import FIRST_BYTES
 from tamis.pipeline.processors.patterns.hints import COLONS_MIN, NAMES
 from tamis.pipeline.processors.patterns.iban import LENGTHS
 from tamis.pipeline.processors.patterns.phone import PHONE
@@ -80,7 +81,7 @@ class Glance:
             (_AS_NUMBERS, _BETWEEN_DIGITS, ((b"0" * 7, _has_number),)),
             (_AS_HEADS, b"", ((b"!aa00", _has_head),)),
             (_AS_WORDS, b"", ((b"x" * 16, self._has_key),)),
-            (None, b"", ((b"earer ", None), (b"EARER ", None))),
+            (None, b"", ((b"earer ", None), (b"EARER ", None), *((first, None) for first in FIRST_BYTES))),
         )
 
     def places(self, records: Sequence[Record]) -> Sequence[int]:

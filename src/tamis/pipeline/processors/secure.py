@@ -19,9 +19,9 @@ CACHE_ENTRIES_MAX: Final = 8_192
 CACHED_CHARS_MAX: Final = 160
 _DEPTH_MAX: Final = 64
 _KEPT: Final = ("process_id",)
-_PLAIN, _NAMED, _COUNTED, _DIRTY = 0, 1, 2, 3
+_PLAIN, _NAMED, _COUNTED, _DIRTY, _DIRTY_NAMED = 0, 1, 2, 3, 4
 """What is known of a name: nothing, its value is sensitive, so it is unless it is a number, it holds something
-sensitive itself."""
+sensitive itself, that and its value is sensitive."""
 
 
 class Secure:
@@ -66,20 +66,22 @@ class Secure:
     def _mapping(self, given: dict[str, Value], replace: Replace, *, depth: int) -> dict[str, Value]:
         known, clean = self._known, self._clean
         changed: dict[str, Value] | None = None
+        is_pair = depth > 0 and "value" in given and self._says_so(given.get("name") or given.get("key"))
         for name, value in given.items():
             is_known = known.get(name)
             if not is_known:
                 if is_known is None:
                     is_known = self._learn(name)
                 kind = type(value)
-                if is_known == _PLAIN and (
-                    kind is float
-                    or kind is bool
-                    or (kind is int and -card.NUMBER_MIN < value < card.NUMBER_MIN)  # type: ignore[operator]  # an int
+                if is_pair and name == "value":
+                    is_known = _NAMED
+                elif is_known == _PLAIN and (
+                    kind is bool
+                    or ((kind is int or kind is float) and -card.NUMBER_MIN < value < card.NUMBER_MIN)  # type: ignore[operator]  # a number
                     or (kind is str and value in clean)
                 ):
                     continue
-            found_name = name if is_known != _DIRTY else self.detector.replace(name, replace)
+            found_name = name if is_known < _DIRTY else self.detector.replace(name, replace)
             found = self._value(value, is_known, replace, depth=depth)
             if found is not value or found_name is not name:
                 changed = changed if changed is not None else dict(given)
@@ -90,7 +92,7 @@ class Secure:
         return given if changed is None else changed
 
     def _value(self, value: Value, known: int, replace: Replace, *, depth: int) -> Value:
-        if known in (_NAMED, _COUNTED):
+        if known in (_NAMED, _COUNTED, _DIRTY_NAMED):
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             return value if known == _COUNTED and is_number else self._named(value, replace)
         return self._plain(value, replace, depth=depth)
@@ -105,14 +107,35 @@ class Secure:
         return self._number(value, replace)
 
     def _items(self, given: list[Value], replace: Replace, *, depth: int) -> list[Value]:
-        found = [self._plain(value, replace, depth=depth) for value in given]
-        return found if any(new is not old for new, old in zip(found, given, strict=True)) else given
+        """The items, and of `["password", "x"]` within a list, or `"--password", "x"`, the second as what it is."""
+        found: list[Value] = []
+        is_option = False
+        for value in given:
+            if is_option:
+                found.append(self._named(value, replace))
+            elif type(value) is list and len(value) == 2 and self._says_so(value[0]):
+                found.append([value[0], self._named(value[1], replace)])
+            else:
+                found.append(self._plain(value, replace, depth=depth))
+            is_option = type(value) is str and value[:1] == "-" and "=" not in value and self._says_so(value)
+        changed = any(
+            new is not old and (type(new) is not list or new != old)
+            for new, old in zip(found, given, strict=True)
+        )
+        return found if changed else given
+
+    def _says_so(self, name: Value | None) -> bool:
+        """Whether a text is the name of something sensitive."""
+        if type(name) is not str or len(name) > CACHED_CHARS_MAX:
+            return False
+        known = self._known.get(name)
+        return (self._learn(name) if known is None else known) == _NAMED
 
     def _number(self, value: Value, replace: Replace) -> Value:
         """A whole number that is a card's."""
-        if type(value) is int and card.NUMBER_MIN <= value < card.NUMBER_MAX:
-            text = str(value)
-            found = self.text(text, replace) if card.is_card(text) else text
+        if (type(value) is int or type(value) is float) and card.NUMBER_MIN <= value < card.NUMBER_MAX:
+            text = str(int(value))
+            found = self.text(text, replace) if int(value) == value and card.is_card(text) else text
             return value if found is text else found
         return value
 
@@ -126,9 +149,10 @@ class Secure:
         return value if self.detector.is_secured(text) else replace(NAME_KIND, NAME_MASK, text)
 
     def _learn(self, name: str) -> int:
+        is_dirty = self.detector.may_hold(name) and self.detector.kinds(name)
         if self.names.has(name):
-            known = _COUNTED if self.names.may_count(name) else _NAMED
-        elif self.detector.may_hold(name) and self.detector.kinds(name):
+            known = _DIRTY_NAMED if is_dirty else _COUNTED if self.names.may_count(name) else _NAMED
+        elif is_dirty:
             known = _DIRTY
         else:
             known = _PLAIN

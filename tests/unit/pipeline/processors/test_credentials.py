@@ -2,11 +2,14 @@
 
 import json
 import time
+from collections import namedtuple
+from typing import Any
 
 import pytest
 
 from tamis.pipeline.chain import Chain
 from tamis.pipeline.processors.redact import redact_from
+from tamis.record.attributes import safe_attributes
 from tamis.record.model import Record
 from tamis.settings.processors import RedactSettings
 
@@ -143,3 +146,82 @@ def test_half_credentials_take_linear_time(unit: str) -> None:
         return min(rounds)
 
     assert cost_s(1 << 17) < 8 * 3 * max(cost_s(1 << 14), 0.002)
+
+
+def attributes_of(**given: Any) -> dict[str, Any]:
+    """Redacted alone and in a batch."""
+    record = Record(timestamp=1, message="m", attributes=safe_attributes(given))
+    alone = redact_from(RedactSettings()).process(record)
+    assert Chain([redact_from(RedactSettings())]).run([record]).records == [alone]
+    assert redact_from(RedactSettings()).process(alone) == alone
+    return alone.attributes
+
+
+Login = namedtuple("Login", "user password")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"Authorization": SECRET},
+        {"Set-Cookie": f"a={SECRET}"},
+        {"passwd": SECRET, "pwd": SECRET, "private_key": SECRET, "accessKey": SECRET, "cvv": SECRET},
+        {"api/key": SECRET, "api:key": SECRET, "ｐａｓｓｗｏｒｄ": SECRET, "pass\u200bword": SECRET},
+        {f"password={SECRET}": 1},
+        {f"password={SECRET}": SECRET},
+        [("password", SECRET), (b"authorization", b"Basic " + SECRET.encode())],
+        [{"name": "password", "value": SECRET}],
+        {"key": "client-secret", "value": [SECRET]},
+        ["run", "--db-password", SECRET, "x"],
+        Login("bob", SECRET),
+        [Login("bob", SECRET)],
+    ],
+)
+def test_values_are_known_by_what_stands_beside_them(value: Any) -> None:
+    """Headers, pairs, names beside values, options, fields of named tuples."""
+    found = str(attributes_of(field=value))
+    assert SECRET not in found
+    assert "***REDACTED***" in found
+
+
+def test_words_beside_each_other_are_no_pairs() -> None:
+    """A list of two words on its own, and numbers of tokens."""
+    given = {"fields": ["password", "email"], "usage": [["tokens", 5]], "rows": [["a", "b"]]}
+    assert attributes_of(**given) == given
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "４１１１１１１１１１１１１１１１",
+        "4111\u00a01111\u00a01111\u00a01111",
+        "4111\u20111111\u20111111\u20111111",
+        "4111–1111–1111–1111",
+        "4111\u200b1111\u200b1111\u200b1111",
+        "4111%201111%201111%201111",
+        "4111  1111  1111  1111",
+        "card4111111111111111",
+        "4111111111111111,12/27,123",
+        "[5,4111111111111111,7]",
+        "bob＠example.com",
+        "ｐａｓｓｗｏｒｄ=4111",
+    ],
+)
+def test_secrets_are_found_however_they_are_written(text: str) -> None:
+    """In wide letters, between other spaces and hyphens, in tables."""
+    found = redacted(f"got {text}")
+    assert "***" in found
+    assert "1111" not in found
+    assert "bob" not in found
+
+
+@pytest.mark.parametrize("number", [4111111111111111, 4111111111111111.0])
+def test_numbers_that_are_cards_are_masked_as_fractions_too(number: float) -> None:
+    """What a table's library makes of a column of cards."""
+    assert attributes_of(pan=number) == {"pan": "***CARD***"}
+
+
+def test_uuids_are_no_accounts() -> None:
+    """Even where the check digits are right."""
+    for text in ("f658a939-602e-ba96-d795-1d96d0ba304b", "ba70961a-e9e7-12c0-e595-ac2165594b48"):
+        assert redacted(text) == text

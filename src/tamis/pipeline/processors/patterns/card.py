@@ -8,7 +8,9 @@ from tamis.pipeline.processors.patterns.base import DIGITS, Pattern, Span, begin
 
 KIND: Final = "card"
 _CARD: Final = re.compile(
-    r"[2-68](?:\d{12,18}(?!\d)|\d{3}([ .-]|[ ]-[ ])\d{4}\1\d{4}\1\d{1,7}(?!\d)|\d{3}[ -]\d{6}[ -]\d{4,5}(?!\d))",
+    r"[2-68](?:\d{12,18}(?!\d)"
+    r"|\d{3}([ .\t/+-]|[ ]-[ ]|[ ]{2}|%20|%2[Dd])\d{4}\1\d{4}\1\d{1,7}(?!\d)"
+    r"|\d{3}[ -]\d{6}[ -]\d{4,5}(?!\d))",
     re.ASCII,
 )
 _ISSUERS: Final = re.compile(
@@ -23,6 +25,10 @@ _ISSUERS: Final = re.compile(
     r"|220[0-4]\d{12,15}",  # Mir
     re.ASCII,
 )
+_NAME_BEFORE: Final = re.compile(
+    r"(?<![A-Za-z])(?:card|creditcard|cc|pan|visa|amex|mastercard|number|nr|no)$", re.IGNORECASE
+)
+_NAME_CHARS: Final = 12
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 NUMBER_MIN: Final = 10**12
 NUMBER_MAX: Final = 10**19
@@ -33,24 +39,26 @@ def find(text: str) -> Iterator[Span]:
     for match in _CARD.finditer(text):
         start, end = match.span()
         if (
-            begins_word(text, start)
+            (begins_word(text, start) or _NAME_BEFORE.search(text[max(start - _NAME_CHARS, 0) : start]))
             and ends_word(text, end)
             and not _goes_on(text, start, end)
-            and is_card("".join(filter(str.isdigit, match[0])))
+            and is_card("".join(filter(str.isdigit, match[0].replace(match[1] or " ", ""))))
         ):
             yield start, end
 
 
 def _goes_on(text: str, start: int, end: int) -> bool:
     """Whether it is a part of a number with a fraction, or below zero, or of a name such as
-    `blk_4162832865986721185` (cards with more than 16 digits are rare, such names are not)."""
+    `blk_4162832865986721185` (cards with more than 16 digits are rare, such names are not). A fraction stands behind
+    a point: commas stand between the columns of a table.
+    """
     if text[start - 1 : start] == "_" and end - start > 16 and text[start:end].isdigit():
         return True
     if text[start - 1 : start] == "-" and not text[max(start - 2, 0) : start - 1].isalnum():
         return True
-    return (
-        text[start - 1 : start] in (".", ",") and text[start - 2 : start - 1].isdigit() and start > 1
-    ) or (text[end : end + 1] in (".", ",") and text[end + 1 : end + 2].isdigit())
+    return (text[start - 1 : start] == "." and text[start - 2 : start - 1].isdigit() and start > 1) or (
+        text[end : end + 1] == "." and text[end + 1 : end + 2].isdigit()
+    )
 
 
 def is_card(digits: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from tamis.keys.envelope import TEXT_ENVELOPE, TEXT_PREFIX
 from tamis.pipeline.processors.patterns.base import Pattern, Span
+from tamis.pipeline.processors.patterns.fold import folded
 from tamis.pipeline.processors.patterns.hints import LETTERS_MIN, look
 
 _Found: TypeAlias = tuple[int, int, Pattern]
@@ -59,12 +60,13 @@ class Detector:
         if not hints and not self.has_own:
             return []
         secured = _secured_spans(text)
+        read = folded(text)
         taken: list[_Found] = []
         for pattern in self.patterns:
             if not pattern.hint or hints & pattern.hint:
                 spans = sorted(
                     (start, end)
-                    for start, end in pattern.find(text)
+                    for start, end in pattern.find(read if pattern.hint else text)
                     if text[start:end] not in self._masks and not _cuts(secured, start, end)
                 )
                 taken = _merged(taken, spans, pattern) if spans else taken

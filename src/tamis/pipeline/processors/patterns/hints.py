@@ -3,6 +3,7 @@
 from typing import Final
 
 from tamis.pipeline.processors.patterns.base import AT, COLONS, DASHES, DIGITS, DOTS, NAMED, RUN
+from tamis.pipeline.processors.patterns.fold import folded
 
 _BYTES: Final = bytes(range(256))
 _NO_DIGITS: Final = bytes(byte for byte in _BYTES if not 48 <= byte <= 57)
@@ -42,6 +43,8 @@ def look(text: str) -> int:
 
     What takes the time in a clean text: 0.4 µs for 60 characters, where one search for all patterns takes 16.
     """
+    if not text.isascii():
+        text = folded(text)
     data = text.encode("utf-8", "surrogatepass")
     hints = 0
     if "@" in text or "%40" in text:

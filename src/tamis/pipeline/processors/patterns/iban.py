@@ -121,7 +121,7 @@ def find(text: str) -> Iterator[Span]:
 
 def _read(text: str, start: int, length: int) -> int | None:
     """Where the account that begins at `start` ends; None when there is none."""
-    at, characters = start, ""
+    at, characters, breaks = start, "", 0
     while len(characters) < length:
         match = _BODY.match(text, at)
         if match is None:
@@ -129,8 +129,10 @@ def _read(text: str, start: int, length: int) -> int | None:
         at = match.end()
         if match[0] not in " -":
             characters += match[0]
-        elif len(characters) % 4:
-            return None
+        elif len(characters) != 4 * (breaks + 1) or (match[0] == "-" and text[start - 1 : start] == "-"):
+            return None  # uneven groups, or hyphens before them, are those of a UUID
+        else:
+            breaks += 1
     if not ends_word(text, at) or not is_iban(characters):
         return None
     return at

@@ -117,7 +117,7 @@ def test_a_durable_application_loses_nothing(tmp_path: Path, server: Server) -> 
     for name, said in told.items():
         numbers = of(found, name)
         assert numbers == list(range(len(numbers)))
-        assert len(numbers) >= said[-1][0] > 50
+        assert len(numbers) >= said[-1][0] > 0
 
 
 def test_both_are_killed_again_and_again(tmp_path: Path, server: Server) -> None:

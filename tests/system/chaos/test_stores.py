@@ -61,7 +61,7 @@ def back_after(server: FaultyServer, seconds: float, *, clear: bool = False) -> 
 
 
 def assert_arrived(app: Application, found: list[Arrival], last: dict[str, Any]) -> None:
-    assert not any(sink["dropped"] for sink in last["sinks"].values()), last
+    assert [sink["dropped"] for sink in last["sinks"].values() if sink["dropped"]] == [], app.said()
     assert_all_once(found, keys_of(app.name, last["logged"]))
     assert_in_order(found)
 

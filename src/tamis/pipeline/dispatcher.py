@@ -62,7 +62,7 @@ class Dispatcher:
         """Everything that belongs to one process."""
         self._queue: deque[Captured] = deque()
         self._door = Door(self.limits, self._queue, presses=self._presses, clock=self._clock)
-        self._alone, self._closed = Alone(self._clock), False
+        self._alone, self._ending, self._closed = Alone(self._clock), Alone(self._clock), False
         self._open_records = min(OPEN_RECORDS, self.limits.records_max // 2)
         self._asking_level = _ALWAYS  # the first record starts the worker
         self._due_s = 0.0
@@ -111,14 +111,7 @@ class Dispatcher:
         self._closed, self._asking_level = True, _ALWAYS
         self._worker.stop()
         self._door.close()
-        with own_work():
-            drained = self._drain(deadline_s, final=True, start=False)
-            for delivery in self.deliveries:
-                delivery.hurry()
-            closed = [delivery.close(deadline_s) for delivery in self.deliveries]
-        if self._queue:  # logged by finalizers while we were at it
-            self._write_now()
-        return drained and all(closed)
+        return self._end(deadline_s)
 
     def swap(
         self,
@@ -178,23 +171,49 @@ class Dispatcher:
     def _after_put(self) -> None:
         """The worker's start, an error, a durable record, or one that came after the end: done at once."""
         if self._closed:
-            self._write_now()
+            self._end(self._clock.monotonic_s() + _LAST_S)
         elif self.limits.durable != "off":
             self._worker.ensure()
             with own_work():
                 self._drain(self._clock.monotonic_s() + max(self.limits.block_s, _LAST_S))
         elif self._worker.ensure():
             self._asking_level = _URGENT
+            if self._closed:  # meanwhile: what comes now has no worker any more
+                self._asking_level = _ALWAYS
             self._worker.wake()
-        else:  # the interpreter is ending and nobody closed us
+        else:  # the interpreter is ending and nobody closed us, or there are too many threads
             self._write_now()
 
+    def _end(self, deadline_s: float) -> bool:
+        """Deliver all there is and let sinks go; whether all arrived in time. One thread at a time: whoever logs
+        meanwhile leaves the record to it, and cuts nobody's time short.
+        """
+        with own_work(), self._ending.hold(deadline_s) as is_mine:
+            if not is_mine:
+                return False
+            drained = self._drain(deadline_s, final=True, start=False)
+            done = self._let_go(deadline_s) and drained
+            last_s = max(deadline_s, self._clock.monotonic_s() + _LAST_S)
+            while self._queue and self._clock.monotonic_s() < last_s:  # logged while we were at it
+                drained = self._drain(last_s, start=False)
+                done = self._let_go(last_s) and drained and done
+        return done
+
+    def _let_go(self, deadline_s: float) -> bool:
+        """Close the deliveries, those first whose records stand nowhere else; whether all was delivered."""
+        for delivery in self.deliveries:
+            delivery.hurry()
+        in_order = sorted(self.deliveries, key=lambda delivery: delivery.sink.spooled)
+        closed = [delivery.close(deadline_s) for delivery in in_order]
+        return all(closed)
+
     def _write_now(self) -> None:
+        """Deliver on this thread: no other can be started."""
         deadline_s = self._clock.monotonic_s() + _LAST_S
         with own_work():
             self._drain(deadline_s, start=False)
             for delivery in self.deliveries:
-                delivery.close(deadline_s)
+                delivery.drain(deadline_s)
 
     def _presses(self) -> bool:
         return any(delivery.is_full for delivery in self.deliveries)
@@ -224,6 +243,8 @@ class Dispatcher:
                 self._due_s = now_s + _DUE_INTERVAL_S
                 self._pump.due()
         self._open_records = self._door.open_records(self._pump.bytes_each)
+        if self._closed:  # while we were at it: what we handed out is nobody else's to deliver
+            self._end(self._clock.monotonic_s() + _LAST_S)
         return 0.0 if taken and self._queue else TICK_S
 
     def _turn_failed(self, error: BaseException) -> None:

@@ -280,7 +280,7 @@ def test_close_starts_no_thread_and_delivers_on_the_callers() -> None:
         pipe.put(captured(n=n))
     before = threading.active_count()
     assert pipe.dispatcher.close(5)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert all(numbers(one) == list(range(500)) for one in sink)
     assert all(one.closed for one in sink)
 

@@ -172,17 +172,18 @@ class Backlog:
         """Between two batches: make ready what takes time."""
         self._note(Spool.prepare)
 
-    def close(self) -> int:
-        """Let the spool go; how many records stood in memory alone, and are gone."""
+    def close(self) -> tuple[int, int]:
+        """Let the spool go; how many records stood in memory alone, and are gone, and how many stand in the spool."""
         with self._lock:
             lost = sum(len(self._tail.lot(place).records) for place in self._tail.lots_nowhere())
-            if self._spool is not None:
-                self._spool.close()
-            self._spool = None
+            spool, self._spool = self._spool, None
+            spooled = 0 if spool is None else spool.unsettled
+            if spool is not None:
+                spool.close()
             self._tail.clear()
             self._older.clear()
             self._tail_from, self.is_private = 0, False
-            return lost
+            return lost, spooled
 
     def abandon(self) -> None:
         """In a forked child: all of it is the parent's."""

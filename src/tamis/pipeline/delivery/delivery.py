@@ -74,7 +74,8 @@ class Delivery:
         """Everything that belongs to one process."""
         self._alone, self._counting = Alone(self._clock), threading.Lock()
         self._hurry_to = self._came = self._went = 0
-        self._closed = False
+        self._closed = self._is_leaving = False
+        self._lost = 0
         self.meter = meter = self._metrics.attach(self.sink.name)
         tell, clock = self._diagnostics.tell, self._clock
         backlog = Backlog(
@@ -151,7 +152,9 @@ class Delivery:
         return True
 
     def drain(self, deadline_s: float, *, patient: bool = True) -> bool:
-        """Send what waits on this thread; whether nothing is left. Not `patient`: ends at the first trouble."""
+        """Send what waits on this thread, one load at least; whether nothing is left. Not `patient`: ends at the first
+        trouble.
+        """
         if self._alone.is_mine:
             return False
         with own_work():
@@ -160,10 +163,10 @@ class Delivery:
                     if not is_mine:
                         return False
                     wait_s = self._step(hurry=True, own_only=True)
-                if wait_s > 0:
-                    if wait_s > deadline_s - self._clock.monotonic_s() or not patient:
-                        return self._went >= self._came
-                    self._clock.sleep(min(wait_s, _POLL_S * 5))
+                left_s = deadline_s - self._clock.monotonic_s()
+                if left_s <= wait_s or (wait_s > 0 and not patient):
+                    return self._went >= self._came
+                self._clock.sleep(min(wait_s, _POLL_S * 5))
         return True
 
     def detach(self) -> None:
@@ -178,17 +181,15 @@ class Delivery:
         self.drain(deadline_s)
         self._closed = True
         self._worker.stop()
-        with self._alone.hold(max(deadline_s, self._clock.monotonic_s() + _POLL_S)):
-            lost = self._lanes.leave()
-            with self._counting:
-                self._went = self._came
-        if lost:
-            sentence = f"{lost:,} records could not be delivered to {self.sink.name} at the end"
+        lost_before, self._is_leaving = self._lost, True
+        with self._alone.hold(max(deadline_s, self._clock.monotonic_s() + _POLL_S)) as is_mine:
+            if is_mine:
+                self._leave()
+        if self._is_leaving and not self._lanes.is_safe:
+            sentence = f"{self.sink.name} has not answered in time at the end, records wait for it in memory"
             self._diagnostics.tell(f"closed {self.sink.name}", sentence)
-        if self._dead is not None:
-            self._dead.close()
-        self._close_sink()
-        return not lost
+            return False
+        return self._lost == lost_before
 
     def health(self) -> DeliveryHealth:
         """How it is; never waits."""
@@ -222,7 +223,24 @@ class Delivery:
         if self._reopen:
             self._reopen = False
             self._close_sink()
-        return self._lanes.step(hurry=hurry, own_only=own_only)
+        try:
+            return self._lanes.step(hurry=hurry, own_only=own_only)
+        finally:
+            if self._is_leaving:  # `close` could not wait for the answer
+                self._leave()
+
+    def _leave(self) -> None:
+        """Let everything go. For who has `_alone`: a batch under way must not be counted twice."""
+        self._is_leaving = False
+        lost, spooled = self._lanes.leave()
+        self._lost += lost
+        self._gone(lost + spooled)
+        if lost:
+            sentence = f"{lost:,} records could not be delivered to {self.sink.name} at the end"
+            self._diagnostics.tell(f"closed {self.sink.name}", sentence)
+        if self._dead is not None:
+            self._dead.close()
+        self._close_sink()
 
     def _finished(self, lane: Lane, records: int) -> None:
         if lane is self._own:

@@ -62,17 +62,20 @@ class Lanes:
                 return lane
         return None
 
-    def leave(self) -> int:
-        """What is not sent stands in the spool, or is gone; how many records are gone."""
+    def leave(self) -> tuple[int, int]:
+        """What is not sent stands in the spool, or is gone; how many records of our own are gone, and how many stand
+        there.
+        """
         own = self._own
-        lost = sum(len(load.records) - load.spooled for load in own.begun)
+        begun = sum(len(load.records) - load.spooled for load in own.begun)
         own.begun.clear()
-        lost += own.backlog.close()
+        lost, spooled = own.backlog.close()
+        lost += begun
         if lost:
             self._sender.meter.drop(CLOSED, queued=lost)
         if self._adoption is not None:
             self._adoption.leave()
-        return lost
+        return lost, spooled
 
     def abandon(self) -> None:
         """In a forked child: all of it is the parent's."""

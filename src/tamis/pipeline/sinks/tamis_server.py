@@ -137,7 +137,8 @@ class TamisSink:
         if status in (401, 403):
             said = "does not know" if status == 401 else "does not let in"
             return (
-                f"the server {said} the token ({self._token_from}); `tamis users reset-admin` makes a new one"
+                f"the server {said} the token ({self._token_from}); it told one when it first started, "
+                "`tamis users reset-admin` makes a new one"
             )
         if status == 415 and self._encoding == "zstd":
             self._encoding, self._compress = "gzip", gzipped

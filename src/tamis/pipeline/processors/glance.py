@@ -8,7 +8,7 @@ import msgspec
 
 from tamis.pipeline.processors.patterns import card
 from tamis.pipeline.processors.patterns.fold import FIRST_BYTES
-from tamis.pipeline.processors.patterns.hints import COLONS_MIN, NAMES
+from tamis.pipeline.processors.patterns.hints import COLONS_MIN, has_name
 from tamis.pipeline.processors.patterns.iban import LENGTHS
 from tamis.pipeline.processors.patterns.phone import PHONE
 from tamis.pipeline.processors.patterns.secret import PREFIXES
@@ -35,7 +35,7 @@ _AS_NUMBERS: Final = _classes((_DIGITS, b"0"))
 _BETWEEN_DIGITS: Final = b" ./()+-"
 _AS_HEADS: Final = _classes((_DIGITS, b"0"), (_LETTERS, b"a"), (b"\\", b"\\"))
 _AS_WORDS: Final = _classes((_DIGITS + _LETTERS + b"_-", b"x"))
-_SIGNS: Final = b"@%=:.-\\'<"
+_SIGNS: Final = b"@%=:.-\\'"
 _OTHERS: Final = bytes(byte for byte in range(256) if byte not in _SIGNS + _END)
 _Step: TypeAlias = tuple[bytes | None, bytes, tuple[tuple[bytes, Callable[[str], bool] | None], ...]]
 """What is made of the data (a table, and what is left out of it), and what is looked for in that; with what confirms
@@ -68,20 +68,29 @@ class Glance:
                 (
                     (b"@", None),
                     (b"%", None),
-                    (b"=", _has_name),
+                    (b"=", has_name),
                     (b":", _has_colons),
                     (b"...", _has_dotted),
                     (b"-----", None),
-                    (b"--", _has_name),
-                    (b"'", _has_name),
-                    (b"<", _has_name),
+                    (b"--", has_name),
+                    (b"'", has_name),
                     (b"\\", None),
                 ),
             ),
             (_AS_NUMBERS, _BETWEEN_DIGITS, ((b"0" * 7, _has_number),)),
             (_AS_HEADS, b"", ((b"!aa00", _has_head),)),
             (_AS_WORDS, b"", ((b"x" * 16, self._has_key),)),
-            (None, b"", ((b"earer ", None), (b"EARER ", None), *((first, None) for first in FIRST_BYTES))),
+            (
+                None,
+                b"",
+                (
+                    (b"</", has_name),
+                    (b"]]>", has_name),
+                    (b"earer ", None),
+                    (b"EARER ", None),
+                    *((first, None) for first in FIRST_BYTES),
+                ),
+            ),
         )
 
     def places(self, records: Sequence[Record]) -> Sequence[int]:
@@ -198,15 +207,9 @@ def _has_dotted(text: str) -> bool:
 
 def _has_colons(text: str) -> bool:
     """An address of version 6, or the name of something secret."""
-    return "::" in text or text.count(":") >= COLONS_MIN or _has_name(text)
+    return "::" in text or text.count(":") >= COLONS_MIN or has_name(text)
 
 
 def _has_head(text: str) -> bool:
     """Whether it has a country's letters before the check digits of an account."""
     return any(head.upper() in LENGTHS for head in _HEAD.findall(text))
-
-
-def _has_name(text: str) -> bool:
-    """Whether it has the name of something secret in it."""
-    lower = text.lower()
-    return "earer " in lower or any(name in lower for name in NAMES)

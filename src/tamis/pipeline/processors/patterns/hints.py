@@ -17,23 +17,20 @@ SPREAD_DIGITS_MIN: Final = 10
 """In the whole text: what is written in groups has more."""
 DOTS_MIN: Final = 3
 COLONS_MIN: Final = 7
-NAMES: Final = (
-    *(
-        "pass",
-        "secret",
-        "token",
-        "key",
-        "pwd",
-        "card",
-        "auth",
-        "cookie",
-        "sig",
-        "session",
-        "assertion",
-        "code=",
-    ),
-    *("state=", "sid=", "pw=", "curl", "identified", "credential"),
+_NAMES: Final = (
+    "pass",
+    "secret",
+    "token",
+    "key",
+    "auth",
+    "card",
+    "pwd",
+    "earer",
+    "cookie",
+    "curl",
+    "identified",
 )
+_NAMES_IN_URLS: Final = ("sig", "code=", "state=", "sid=", "session", "pw=", "assertion", "credential")
 LETTERS_MIN: Final = 3
 """Shorter texts hold nothing sensitive: `::1` is the shortest that can."""
 
@@ -61,7 +58,7 @@ def look(text: str) -> int:
     if "-----" in text:
         hints |= DASHES
     if "=" in text or ":" in text or "earer " in text or "EARER " in text or _is_marked(text):
-        hints |= _named(text)
+        hints |= NAMED if has_name(text) else 0
     return hints
 
 
@@ -70,9 +67,14 @@ def _is_marked(text: str) -> bool:
     return "'" in text or '"' in text or "--" in text or "<" in text or "%3" in text
 
 
-def _named(text: str) -> int:
+def has_name(text: str) -> bool:
+    """Whether it has the name of something secret in it."""
     lower = text.lower()
-    for name in NAMES:
+    for name in _NAMES:
         if name in lower:
-            return NAMED
-    return NAMED if "earer" in lower else 0
+            return True
+    if "=" in lower and ("?" in lower or "&" in lower or ";" in lower):
+        for name in _NAMES_IN_URLS:
+            if name in lower:
+                return True
+    return False

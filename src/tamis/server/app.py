@@ -28,6 +28,7 @@ from tamis.server.problems import ProblemError, answer_error
 from tamis.server.routes.export import add_export_routes
 from tamis.server.routes.health import health_routes
 from tamis.server.routes.ingest import ingest_routes
+from tamis.server.routes.loki import loki_routes
 from tamis.server.routes.losses import add_losses_route
 from tamis.server.routes.otlp import otlp_routes
 from tamis.server.routes.pages import load_assets, page_routes
@@ -117,7 +118,9 @@ def create_app(
     add_search_routes(app.router)
     add_export_routes(app.router)
     add_losses_route(app.router)
-    app.router.routes.extend([*ingest_routes(), *otlp_routes(), *health_routes(), *page_routes()])
+    app.router.routes.extend(
+        [*ingest_routes(), *otlp_routes(), *loki_routes(), *health_routes(), *page_routes()]
+    )
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _wrong_method)
     hosts = frozenset(map(str.lower, settings.server.hosts)) if is_loopback(settings.server.host) else None

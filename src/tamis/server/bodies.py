@@ -25,11 +25,12 @@ async def take_in(
     fields: FieldNames = NO_FIELDS,
     own: bool = False,
     stream: StreamMaker | None = None,
+    inner: str = "",
 ) -> Ingested:
     """Read a request's body and store what it holds; see `Ingester.take`. `stream` makes what reads it, when it
-    is not lines; the other names are those of `Body`."""
+    is not lines; `inner` is an encoding that it undoes by itself; the other names are those of `Body`."""
     opened = service.ready()
-    encoding, key = _encoding(request.headers), _key(request.headers)
+    encoding, key = _encoding(request.headers, inner), _key(request.headers)
     principal: Principal = request.scope["tamis.principal"]
     with service.bodies.enter() as claim:
         pieces = await _read(request, service, claim)
@@ -66,9 +67,9 @@ def _check_length(text: str | None, bytes_max: int) -> None:
         raise TooLargeError("server.body_bytes_max", bytes_max)
 
 
-def _encoding(headers: Mapping[str, str]) -> str:
+def _encoding(headers: Mapping[str, str], inner: str) -> str:
     name = headers.get("content-encoding", "").strip().lower()
-    name = {"identity": "", "x-gzip": "gzip"}.get(name, name)
+    name = {"identity": "", "x-gzip": "gzip", inner: ""}.get(name, name)
     if name and name not in ENCODINGS:
         raise ProblemError(
             415, f"Content-Encoding {name[:100]!r} is not known here; use {', '.join(ENCODINGS)} or none."

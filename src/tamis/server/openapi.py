@@ -142,7 +142,9 @@ _REFUSALS = {
     "413": {"description": "The body, or what it decompresses to, is over its limit."},
     "415": {"description": "An unknown Content-Type or Content-Encoding."},
     "429": {"description": _PROBLEMS["429"]},
-    "503": {"description": "Starting, stopping, or nothing more can be written; try again after `Retry-After`."},
+    "503": {
+        "description": "Starting, stopping, or nothing more can be written; try again after `Retry-After`."
+    },
 }
 
 
@@ -153,7 +155,10 @@ def _protocol(summary: str, description: str, *, bodies: tuple[str, ...], answer
         "summary": summary,
         "description": f"{summary} {description}",
         "parameters": _KEY_AND_ENCODING,
-        "requestBody": {"required": True, "content": {body: {"schema": {"type": "string"}} for body in bodies}},
+        "requestBody": {
+            "required": True,
+            "content": {body: {"schema": {"type": "string"}} for body in bodies},
+        },
         "responses": {**{code: {"description": text} for code, text in answers.items()}, **_REFUSALS},
     }
 
@@ -166,6 +171,16 @@ OTLP_OPERATION = _protocol(
     answers={
         "200": "ExportLogsServiceResponse: what `partialSuccess` does not count is safe.",
         "400": "No OTLP request, or no record of it could be stored; nothing was.",
+    },
+)
+
+LOKI_OPERATION = _protocol(
+    "Take in a push to Loki.",
+    "JSON, or protobuf packed by snappy. Labels and structured metadata become fields and attributes.",
+    bodies=("application/json", "application/x-protobuf"),
+    answers={
+        "204": "Everything is stored, safely.",
+        "400": "No push, and nothing was stored; or `rejected` says which entries were not, and why.",
     },
 )
 
@@ -187,5 +202,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
         document["security"] = [{"token": []}]
         document["paths"]["/api/v1/ingest"] = {"post": INGEST_OPERATION}
         document["paths"]["/v1/logs"] = {"post": OTLP_OPERATION}
+        document["paths"]["/loki/api/v1/push"] = {"post": LOKI_OPERATION}
         app.openapi_schema = document
     return app.openapi_schema

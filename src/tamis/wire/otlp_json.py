@@ -1,6 +1,5 @@
 """OTLP in JSON: requests read, answers written (opentelemetry-proto 1.x; protobuf's JSON mapping, ids in hex)."""
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +10,13 @@ from tamis.errors import WireError
 from tamis.record.attributes import DEEP_MARK, DEFAULT_LIMITS
 from tamis.record.severity import severity
 from tamis.wire.base import Bytes, Decoded, DecodeOptions
-from tamis.wire.jsonlines import read_lenient
+from tamis.wire.jsonbody import read_document, rough_size
 from tamis.wire.otlp import Attributes, Collector, LogRecord, Scope, bounded, scope_of
 
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _INT_DIGITS_MAX = 40
 _MALFORMED = (WireError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 _SEVERITY_NAME = "SEVERITY_NUMBER_"
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,36 +25,23 @@ def decode_json(body: Bytes, options: DecodeOptions) -> Decoded:
 
     A record that has something of a wrong type is rejected alone. TooLargeError when there are too many.
     """
-    request = _object(_read(bytes(body)), "the request")
+    request = read_document(bytes(body), "an OTLP request")
     collector = Collector(options)
     for resource_logs in _objects(request, "resourceLogs", "resource_logs"):
         resource = _object(resource_logs.get("resource"), "resource")
         schema = _text(_either(resource_logs, "schemaUrl", "schema_url"))
         attributes = _around(resource)
-        around = _size(attributes)
+        around = rough_size(attributes)
         for scope_logs in _objects(resource_logs, "scopeLogs", "scope_logs"):
             scope = _object(scope_logs.get("scope"), "scope")
             schemas = (schema, _text(_either(scope_logs, "schemaUrl", "schema_url")))
-            collector.begin(_scope(attributes, scope, schemas), around + _size(scope))
+            collector.begin(_scope(attributes, scope, schemas), around + rough_size(scope))
             records = _either(scope_logs, "logRecords", "log_records") or []
             if not isinstance(records, list):
                 raise WireError("logRecords is not a list")
             for record in records:
                 _add(record, collector)
     return collector.finish()
-
-
-def _read(body: bytes) -> Any:
-    try:
-        return _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        return read_lenient(body.decode("utf-8", "replace"))
-    except RecursionError:
-        raise WireError("not an OTLP request: nested too deeply") from None
-    except ValueError as error:
-        raise WireError(f"not an OTLP request: not JSON: {error}") from None
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:
@@ -92,31 +77,14 @@ def _scope(resource: Attributes, scope: dict[str, Any], schemas: tuple[str, str]
     return scope_of(resource, name, version, attributes=_around(scope), schemas=schemas)
 
 
-def _size(value: Any) -> int:
-    return len(json.dumps(value, separators=(",", ":")))
-
-
 def _add(record: Any, collector: Collector) -> None:
-    """One record; its size is measured only when it could be over the limit."""
-    if not collector.admit(_rough_size(record, 0)):
+    """One record, stored or rejected."""
+    if not collector.admit(rough_size(record)):
         return
     try:
         collector.add(_record(record))
     except _MALFORMED as error:
         collector.reject(f"the record is not OTLP: {error}"[:200])
-
-
-def _rough_size(value: Any, depth: int) -> int:
-    """About how many bytes a value took."""
-    if isinstance(value, str):
-        return len(value) + 2
-    if depth > 3 * DEFAULT_LIMITS.depth_max:
-        return 8
-    if isinstance(value, dict):
-        return 2 + sum(len(key) + 4 + _rough_size(one, depth + 1) for key, one in value.items())
-    if isinstance(value, list):
-        return 2 + sum(1 + _rough_size(one, depth + 1) for one in value)
-    return 4
 
 
 def _record(given: dict[str, Any]) -> LogRecord:

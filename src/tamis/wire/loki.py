@@ -1,0 +1,219 @@
+"""Loki's push, in JSON and in protobuf packed by snappy (grafana/loki, pkg/push/push.proto)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tamis.errors import TooLargeError, WireError
+from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
+from tamis.wire.joined import Parts
+from tamis.wire.jsonbody import read_document, rough_size
+from tamis.wire.protobuf import messages_in, read_fields, signed
+from tamis.wire.rows import Row, RowReader
+from tamis.wire.snappy import unpack
+
+BLOCK_RECORDS, BLOCK_BYTES = 10_000, 1 << 22
+"""So many entries, or bytes of them, are held as Python objects at a time."""
+EXPANDED_BYTES_MAX = 1 << 28
+"""What one push may become, when each entry has a copy of its labels."""
+RESERVED = frozenset({"timestamp", "message"})
+WHAT = "a push to Loki"
+_NS = 1_000_000_000
+_LABEL = re.compile(r'\s*([A-Za-z_][\w.:-]*)\s*=\s*("(?:[^"\\]|\\.)*"|`[^`]*`)\s*(?:,|$)', re.DOTALL)
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[0-7]{3}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
+_LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_MALFORMED = (WireError, ValueError, TypeError)
+Labels = Mapping[str, Any]
+
+
+def decode_json(body: Bytes, options: DecodeOptions) -> Decoded:
+    """The entries of a push in JSON. WireError when it is none: nothing of it is kept then.
+
+    An entry that is broken is rejected alone; its line is its place in the push. TooLargeError: too many.
+    """
+    entries = _Entries(options)
+    for stream in _list(read_document(bytes(body), WHAT), "streams"):
+        if not isinstance(stream, dict) or not isinstance(stream.get("stream") or {}, dict):
+            raise WireError(f"not {WHAT}: a stream, and its labels, are objects")
+        labels = _labels(stream.get("stream") or {})
+        around = rough_size(labels)
+        for value in _list(stream, "values"):
+            if entries.admit(around + rough_size(value)):
+                try:
+                    entries.add(labels, *_json_entry(value))
+                except _MALFORMED as error:
+                    entries.reject(str(error)[:200])
+    return entries.finish()
+
+
+def decode_protobuf(body: Bytes, options: DecodeOptions) -> Decoded:
+    """The entries of a PushRequest, packed by snappy; else as `decode_json`."""
+    entries = _Entries(options)
+    for stream in messages_in(unpack(bytes(body), options.limits.array_bytes_max), 1):
+        text, packed = b"", []
+        for number, value in read_fields(stream):
+            if number in (1, 2) and isinstance(value, int):
+                raise WireError(f"not {WHAT}: a number stands where a text should")
+            if number == 1:
+                text = value  # type: ignore[assignment]  # no int: above
+            elif number == 2:
+                packed.append(value)
+        labels = _labels(read_labels(text.decode("utf-8", "replace")))
+        for entry in packed:
+            if entries.admit(len(text) + len(entry)):  # type: ignore[arg-type]  # no int: above
+                try:
+                    entries.add(labels, *_packed_entry(entry))  # type: ignore[arg-type]  # no int: above
+                except _MALFORMED as error:
+                    entries.reject(str(error)[:200])
+    return entries.finish()
+
+
+def read_labels(text: str) -> dict[str, str]:
+    """The labels of ``{job="x", path="/a \\"b\\""}``; WireError."""
+    inner = text.strip()
+    if not (inner.startswith("{") and inner.endswith("}")):
+        raise WireError(f"not {WHAT}: the labels {text[:100]!r} do not stand in braces")
+    inner, at = inner[1:-1].strip(), 0
+    labels: dict[str, str] = {}
+    while at < len(inner):
+        found = _LABEL.match(inner, at)
+        if found is None:
+            raise WireError(f"not {WHAT}: no label at {inner[at : at + 50]!r}")
+        name, quoted = found.groups()
+        labels[name] = quoted[1:-1] if quoted[0] == "`" or "\\" not in quoted else _unquoted(quoted[1:-1])
+        at = found.end()
+    return labels
+
+
+def _unquoted(text: str) -> str:
+    """Go's escapes made characters."""
+    return _ESCAPE.sub(_character, text).encode("utf-8", "replace").decode()
+
+
+def _character(found: re.Match[str]) -> str:
+    text = found[1]
+    if len(text) == 1:
+        return _LETTERS.get(text, text)
+    code = int(text, 8) if text[0] not in "xuU" else int(text[1:], 16)
+    return chr(code) if code < 0x110000 else "\ufffd"
+
+
+def _list(owner: dict[str, Any], name: str) -> list[Any]:
+    found = owner.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise WireError(f"not {WHAT}: {name} is not a list")
+    return found
+
+
+def _labels(given: Labels) -> Labels:
+    """Labels under names that are not those of the entry itself."""
+    if RESERVED.isdisjoint(given):
+        return given
+    return {f"stream.{name}" if name in RESERVED else name: value for name, value in given.items()}
+
+
+def _json_entry(value: Any) -> tuple[int, str, Labels]:
+    if not isinstance(value, list) or not 2 <= len(value) <= 3:
+        raise WireError("an entry is a list: time, line, and perhaps structured metadata")
+    stamp, line, *rest = value
+    if isinstance(stamp, bool) or not isinstance(stamp, str | int) or len(str(stamp)) > 25:
+        raise WireError("an entry's time is a text of nanoseconds")
+    if not isinstance(line, str):
+        raise WireError(f"an entry's line is a text, not {type(line).__name__}")
+    metadata = (rest[0] if rest else None) or {}
+    if not isinstance(metadata, dict):
+        raise WireError("an entry's structured metadata is an object")
+    return int(stamp), line, metadata
+
+
+def _packed_entry(entry: bytes) -> tuple[int, str, Labels]:
+    stamp, line = 0, ""
+    metadata: dict[str, Any] = {}
+    for number, value in read_fields(entry):
+        if number > 3:
+            continue
+        if isinstance(value, int):
+            raise WireError("an entry's fields are texts and messages")
+        if number == 1:
+            stamp = _packed_time(value)
+        elif number == 2:
+            line = value.decode("utf-8", "replace")
+        elif number == 3:
+            name, text = _packed_pair(value)
+            metadata[name] = text
+    return stamp, line, metadata
+
+
+def _packed_time(message: bytes) -> int:
+    held = dict(read_fields(message))
+    seconds, nanos = held.get(1, 0), held.get(2, 0)
+    if not isinstance(seconds, int) or not isinstance(nanos, int):
+        raise WireError("an entry's time has fields of other types")
+    return signed(seconds) * _NS + signed(nanos)
+
+
+def _packed_pair(message: bytes) -> tuple[str, str]:
+    held = dict(read_fields(message))
+    name, text = held.get(1, b""), held.get(2, b"")
+    if isinstance(name, int) or isinstance(text, int):
+        raise WireError("structured metadata are texts")
+    return name.decode("utf-8", "replace"), text.decode("utf-8", "replace")
+
+
+class _Entries:
+    """Puts the entries of one push together. Not thread-safe."""
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._options = options
+        self._rejections = Rejections(options.limits.rejections_listed_max)
+        self._reader = RowReader(options)
+        self._parts = Parts()
+        self._rows: list[Row] = []
+        self._received = self._bytes = self._bytes_before = 0
+
+    def admit(self, size: int) -> bool:
+        """Count one more entry, of so many bytes; False when it is over its limit, and rejected."""
+        limits = self._options.limits
+        self._received += 1
+        if self._received > limits.lines_max:
+            raise TooLargeError("ingest.lines_max", limits.lines_max)
+        if self._bytes > BLOCK_BYTES or len(self._rows) >= BLOCK_RECORDS:
+            self._flush()
+        if size > limits.line_bytes_max:
+            self.reject(f"over line_bytes_max = {limits.line_bytes_max:,}: {size:,} bytes with its labels")
+            return False
+        self._bytes += size
+        if self._bytes_before + self._bytes > EXPANDED_BYTES_MAX:
+            raise TooLargeError("loki_expanded_bytes_max", EXPANDED_BYTES_MAX)
+        return True
+
+    def add(self, labels: Labels, stamp: int, line: str, metadata: Labels) -> None:
+        """The entry that was admitted. Its metadata come before labels of the same name, which are kept too."""
+        row = dict(labels)
+        if metadata:
+            metadata = _labels(metadata)
+            shared = {name: row.pop(name) for name in row.keys() & metadata.keys()}
+            row.update({f"stream.{name}": value for name, value in shared.items() if value != metadata[name]})
+            row.update(metadata)
+        row["timestamp"], row["message"] = stamp, line
+        self._rows.append(row)
+
+    def reject(self, reason: str) -> None:
+        """The entry that was admitted cannot be kept."""
+        self._rejections.add(self._received, reason)
+
+    def finish(self) -> Decoded:
+        """All that came."""
+        self._flush()
+        found = self._rejections.result(self._parts.join())
+        return replace(found, rest_count=self._reader.rest_count + self._parts.rest_count)
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._reader.expect(len(self._rows))
+            self._parts.add(self._reader.columns(self._rows))
+        self._bytes_before += self._bytes
+        self._rows, self._bytes = [], 0

@@ -236,8 +236,8 @@ class Dispatcher:
                 return TICK_S
             self._pump.may_start = True
             taken = self._pump.take(self._queue)
-            if not self._queue:
-                self._door.emptied()
+            if taken or not self._queue:
+                self._door.took()
             now_s = self._clock.monotonic_s()
             if now_s >= self._due_s:
                 self._due_s = now_s + _DUE_INTERVAL_S

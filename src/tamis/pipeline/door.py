@@ -5,14 +5,15 @@ from collections import deque
 from collections.abc import Callable
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.pipeline.captured import FIELDS, LEVEL, MESSAGE, Captured
+from tamis.pipeline.captured import LEVEL, MESSAGE, Captured, fields_of
 from tamis.pipeline.limits import KEPT_BELOW, QueueLimits, share_of
 
 OPEN_RECORDS = 512
 """While fewer wait nobody is asked anything, whatever the records' size."""
 LARGE_BYTES = 16 << 10
 """Records from this size on are measured one by one; others count as a part of the bound on records."""
-_POLL_S = 0.002
+_POLL_S, _POLL_MAX_S = 0.002, 0.05
+"""Who waits looks so often, more seldom as more do: they and the worker share the processor."""
 
 
 class Door:
@@ -33,6 +34,7 @@ class Door:
         self._queue, self._presses, self._clock = queue, presses, clock
         self._large: deque[int] = deque()
         self._gave_up = self._is_closed = False
+        self._rounds = 0
         self._waiting: set[int] = set()
         """The threads that wait, each of which adds and takes away itself."""
 
@@ -45,7 +47,7 @@ class Door:
         level = captured[LEVEL]
         size = _size(captured)
         fits = self._fits(level, size)
-        if self.limits.overflow != "drop" and not self._gave_up and not (fits and not self._presses()):
+        if self.limits.overflow != "drop" and not self._gave_up and not self._is_open(fits=fits):
             fits = self._wait(level, size)
         if fits and size >= LARGE_BYTES:
             self._large.append(size)
@@ -59,11 +61,17 @@ class Door:
         most = min(limits.records_max * KEPT_BELOW[0][1], limits.bytes_max / 4 / max(bytes_each, 1.0))
         return int(min(max(most, OPEN_RECORDS), limits.records_max * KEPT_BELOW[0][1]))
 
-    def emptied(self) -> None:
-        """The worker has taken everything: who waits from now on may hope again."""
-        self._large.clear()
+    def took(self) -> None:
+        """The worker has taken some: who waits from now on may hope again."""
+        if not self._queue:
+            self._large.clear()
         if not self._presses():
+            self._rounds += 1
             self._gave_up = False
+
+    def _is_open(self, *, fits: bool) -> bool:
+        """Whether a record goes straight in. Not while others wait: who logs most would take all the room from them."""
+        return fits and not self._waiting and not self._presses()
 
     def _fits(self, level: int, size: int) -> bool:
         share = share_of(level)
@@ -73,9 +81,9 @@ class Door:
         return waiting + size <= self.limits.bytes_max * share or not self._queue
 
     def _wait(self, level: int, size: int) -> bool:
-        """Until there is room and no sink presses; whether there is room at the end. Who waited in vain waits
-        for everybody: nobody does again before the worker came round. A signal's handler that logs in the middle of
-        a wait does not wait too, else each signal would nest in the last one's.
+        """Until there is room and no sink presses; whether there is room at the end. Who waited in vain while the
+        worker took nothing waits for everybody: nobody does again before it came round. A signal's handler that logs
+        in the middle of a wait does not wait too, else each signal would nest in the last one's.
         """
         thread = threading.get_ident()
         if thread in self._waiting:
@@ -87,19 +95,20 @@ class Door:
             self._waiting.discard(thread)
 
     def _wait_for_room(self, level: int, size: int) -> bool:
-        deadline_s = self._clock.monotonic_s() + self.limits.block_s
+        deadline_s, rounds = self._clock.monotonic_s() + self.limits.block_s, self._rounds
         while not self._gave_up and not self._is_closed and self._clock.monotonic_s() < deadline_s:
+            self._clock.sleep(min(_POLL_S * len(self._waiting), _POLL_MAX_S))
             if self._fits(level, size) and not self._presses():
                 return True
-            self._clock.sleep(_POLL_S)
-        self._gave_up = True
+        if self._rounds == rounds:
+            self._gave_up = True
         return self._fits(level, size)
 
 
 def _size(captured: Captured) -> int:
     """About the bytes of what is long in a record."""
     size = len(captured[MESSAGE])
-    fields = captured[FIELDS]
+    fields = fields_of(captured)
     if fields:
         size += sum(len(value) for value in fields.values() if type(value) is str)
     return size

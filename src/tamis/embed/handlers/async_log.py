@@ -7,6 +7,7 @@ from tamis.embed.exit import at_child_exit, at_exit
 from tamis.embed.handlers.handover import AsyncStats, Handover, HandoverLimits
 from tamis.embed.handlers.wrapped import find_wrapped
 from tamis.embed.outlet import tell_lost
+from tamis.errors import ConfigError
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.own import is_own, own_work
 
@@ -19,7 +20,7 @@ class AsyncLogHandler(logging.Handler):
     or has not come back for `timeout_s`, records go to `fallback`. At `capacity` records the mildest are dropped
     first, and counted. It drains at exit, for as long as `exit_s`, and starts anew in forked children. Nothing it
     does raises into the application. In `dictConfig`, `handler` and `fallback` are `cfg://handlers.<name>` or
-    stand there whole.
+    stand there whole. ConfigError names an argument that is wrong.
     """
 
     def __init__(
@@ -34,6 +35,9 @@ class AsyncLogHandler(logging.Handler):
         exit_s: float = 5.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        _check(
+            capacity=capacity, batch_min=batch_min, batch_max=batch_max, timeout_s=timeout_s, exit_s=exit_s
+        )
         find = find_wrapped(handler)
         find_fallback = find_wrapped(fallback) if fallback is not None else None
         super().__init__()
@@ -93,3 +97,19 @@ class AsyncLogHandler(logging.Handler):
         """In the child: what waits is the parent's."""
         self._handover.after_fork()
         at_child_exit(self)
+
+
+_WHOLE = ("capacity", "batch_min", "batch_max")
+
+
+def _check(**given: float) -> None:
+    for name, value in given.items():
+        kinds = int if name in _WHOLE else int | float
+        least = 1 if name in _WHOLE else 0
+        if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
+            what = "a whole number from 1 on" if name in _WHOLE else "seconds, 0 or more"
+            raise ConfigError(name, value, "argument of AsyncLogHandler", f"must be {what}")
+    if given["batch_max"] < given["batch_min"]:
+        raise ConfigError(
+            "batch_max", given["batch_max"], "argument of AsyncLogHandler", "must be no less than batch_min"
+        )

@@ -49,6 +49,11 @@ class ElasticsearchHandler(PipelineHandler):
 
 def sink_url(url: str, index: str, *, user: str, password: str, options: dict[str, str]) -> str:
     """The sink's URL of these parts; ConfigError where the URL and a part say the same thing."""
+    for name, value in {"url": url, "index": index, "user": user, "password": password}.items():
+        if not isinstance(value, str):
+            raise ConfigError(
+                name, f"a {type(value).__name__}", "argument of ElasticsearchHandler", "must be text"
+            )
     scheme, separator, rest = url.partition("://")
     if not separator:
         raise _wrong(url, f"must be a URL such as http://127.0.0.1:9200, or {FAMILIES[0]}+http://…")

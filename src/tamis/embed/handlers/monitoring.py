@@ -13,6 +13,7 @@ from tamis.embed.outlet import DIAGNOSTICS, tell_lost
 from tamis.embed.raised import exception_of
 from tamis.embed.spans import follow_spans, forget_spans
 from tamis.embed.values import text_of
+from tamis.errors import ConfigError
 from tamis.pipeline.captured import level_name
 from tamis.pipeline.own import is_own
 from tamis.pipeline.processors.redact import redact_from
@@ -40,7 +41,7 @@ class AdvancedMonitoringHandler(logging.Handler):
     the logger `tamis.monitoring` with `alert: latency`, at most one for an operation in `cooldown_s`.
 
     Without the OpenTelemetry packages (extra `otel`) it says so once; latencies are watched all the same. It takes
-    no lock and raises nothing into the application.
+    no lock and raises nothing into the application. ConfigError names an argument that is wrong.
     """
 
     def __init__(
@@ -54,6 +55,11 @@ class AdvancedMonitoringHandler(logging.Handler):
         meter_provider: Any = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        for name, value in {"latency_threshold_ms": latency_threshold_ms, "cooldown_s": cooldown_s}.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise ConfigError(
+                    name, value, "argument of AdvancedMonitoringHandler", "must be a number from 0 on"
+                )
         settings = load_settings()
         super().__init__(level)
         self.service = origin_of(service or settings.log.service).service or ""

@@ -119,13 +119,14 @@ def _created(url: str, path: Path, options: dict[str, str]) -> FileSink:
         limits,
         encode=partial(encode_lines, names=parsed("format", "tamis", NAMES_BY_FORMAT.__getitem__)),
         shared=parsed("shared", SHARED, parse_bool),
-        mode=parsed("mode", FILE_MODE, _parse_mode),
+        mode=parsed("mode", FILE_MODE, parse_mode),
     )
 
 
-def _parse_mode(text: str) -> int:
+def parse_mode(given: object) -> int:
+    """A file's mode: a number, or text in octal. ValueError for anything else."""
     try:
-        mode = int(text, 8)
+        mode = given if type(given) is int else int(str(given), 8)
     except ValueError:
         mode = -1
     if not 0 <= mode <= 0o777:

@@ -150,6 +150,24 @@ def test_a_record_that_breaks_its_sink_is_found_and_put_aside(tmp_path: Path) ->
     pipe.dispatcher.close(1)
 
 
+def test_a_sink_that_returns_no_outcome_is_at_fault() -> None:
+    """A sink that forgets to say what became of a batch gets it as often as one that fails, and no more."""
+    sink = Gathering("silent")
+    tries: list[Batch] = []
+
+    def send(batch: Batch, /, *, timeout_s: float) -> None:
+        tries.append(batch)
+
+    sink.send = send  # type: ignore[assignment, method-assign]  # what a sink must not do
+    pipe = Pipe(sink)
+    put(pipe, 0, 1)
+    until(lambda: pipe.metrics.snapshot().sinks["silent"].dead_lettered)
+    assert len(tries) == pipe.limits.retry.attempts_max
+    assert "Outcome" in pipe.dispatcher.deliveries[0].health().last_error
+    assert pipe.dispatcher.close(5)
+    pipe.check_sum(1)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_away_for_longer_than_the_queue_holds_and_back(tmp_path: Path, seed: int) -> None:
     """Everything arrives once, in order, although memory holds a hundredth of it; the spool is empty then."""

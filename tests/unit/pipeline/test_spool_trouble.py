@@ -1,7 +1,9 @@
 """Spools where the system says no: too many open files, a newer release's file, a sync that fails, a full quota."""
 
 import errno
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,10 @@ def numbers(sink: Gathering) -> list[object]:
 def files(folder: Path) -> list[Path]:
     places = (folder / "spool").glob("*")
     return [file for place in places for one in folders(RealDisk(), place) for file in one.glob("*.journal")]
+
+
+def counts(pipe: Pipe, sink: Gathering) -> Any:
+    return pipe.metrics.snapshot().sinks[sink.name]
 
 
 def leave(folder: Path, records: int) -> Gathering:
@@ -124,3 +130,51 @@ def test_what_cannot_be_read_back_now_is_read_later(tmp_path: Path) -> None:
     pipe.check_sum(1_010)
     assert pipe.metrics.snapshot().sinks[sink.name].dropped == {}
     assert pipe.dispatcher.close(5)
+
+
+def test_what_could_not_be_synced_is_sent_once(tmp_path: Path) -> None:
+    """With `durable="disk"` a sync fails: the records go to another file, and neither this process nor the next
+    sends one twice.
+    """
+    sink = far()
+    sink.away = True
+    pipe = Pipe(sink, folder=tmp_path, queue=QueueLimits(durable="disk"))
+    put(pipe, 0, 5)
+    store = pipe.dispatcher.deliveries[0].store
+    spool = pipe.dispatcher.deliveries[0]._own.backlog.spool
+    assert store is not None
+    assert spool is not None
+    assert spool._journal is not None
+
+    def refuse() -> None:
+        raise DiskError("the device failed")
+
+    spool._journal._file.sync = refuse  # type: ignore[method-assign]  # the device of this one file
+    put(pipe, 5, 10)
+    pipe.check_sum(10)
+    assert counts(pipe, sink).spooled == 10
+    pipe.dispatcher.close(1)
+    heir = far()
+    assert replay(heir, store, limits=QUICK).delivered == 10
+    assert numbers(heir) == list(range(10))
+    assert files(tmp_path) == []
+
+
+def test_processes_share_one_quota(tmp_path: Path) -> None:
+    """Three processes fill their spools for a sink that is away: together they hold about what one may."""
+    limits = replace(SMALL_SPOOL, bytes_max=400_000)
+    pipes = []
+    for _ in range(3):
+        sink = far()
+        sink.away = True
+        pipes.append(Pipe(sink, folder=tmp_path, spool=limits))
+    for start in range(0, 1_500, 100):
+        for pipe in pipes:
+            for n in range(start, start + 100):
+                pipe.put(captured(n=n, text="x" * 200))
+            until(lambda pipe=pipe: not pipe.metrics.snapshot().queued)  # type: ignore[misc]
+    held = sum(file.stat().st_size for file in files(tmp_path))
+    assert 300_000 < held < 480_000
+    for pipe in pipes:
+        pipe.check_sum(1_500)
+        pipe.dispatcher.close(0.1)

@@ -93,7 +93,7 @@ class Sender:
         lane.tries += 1
         timeout_s = min(self.limits.timeout_s, permit.limit_s or self.limits.timeout_s)
         try:
-            outcome = self.sink.send(load.batch, timeout_s=timeout_s)
+            outcome = _outcome_of(self.sink.send(load.batch, timeout_s=timeout_s))
         except BatchTooLargeError as error:
             permit.success()
             self._halve(lane, load, error.reason)
@@ -212,3 +212,10 @@ class Sender:
 
     def _failed(self, text: str) -> None:
         self.last_error = text[:_ERROR_CHARS_MAX]
+
+
+def _outcome_of(answer: object) -> Outcome:
+    """What a sink returned, which may be anybody's."""
+    if not isinstance(answer, Outcome):
+        raise TypeError(f"send must return an Outcome (DELIVERED when all is well), not {answer!r:.50}")
+    return answer

@@ -91,3 +91,10 @@ def size_of(disk: Disk, folder: Path) -> int:
         for name in part_names(disk, folder):
             total += disk.size(folder / name)
     return total
+
+
+def others_bytes(disk: Disk, place: Path, own: Path | None) -> int:
+    """Bytes of the files of processes in a sink's folder, but for our own."""
+    with suppress(DiskError):
+        return sum(size_of(disk, folder) for folder in folders(disk, place) if folder != own)
+    return 0

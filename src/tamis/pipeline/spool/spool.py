@@ -17,11 +17,13 @@ from tamis.pipeline.limits import SpoolLimits
 from tamis.pipeline.parcel import Parcel
 from tamis.pipeline.spool import frames
 from tamis.pipeline.spool.contents import Contents, Part, Stored, read_contents, read_stored
-from tamis.pipeline.spool.place import part_name, part_names, remove_folder, size_of
+from tamis.pipeline.spool.place import others_bytes, part_name, part_names, remove_folder, size_of
 from tamis.pipeline.spool.quarantine import Quarantine
 from tamis.pipeline.spool.ranges import Ranges, runs_of
 
 _SPACE_CHECK_BYTES = 256 << 10
+_LOOK_BYTES = 1 << 20
+"""After so much was offered, another look at what other processes hold."""
 
 
 class Spool:
@@ -54,6 +56,7 @@ class Spool:
         self._spare: Journal | None = None
         self._sealed_bytes = 0
         self._unchecked_bytes = _SPACE_CHECK_BYTES
+        self._unseen_bytes = 0
 
     @property
     def folder(self) -> Path:
@@ -77,9 +80,22 @@ class Spool:
         self._require_room(len(head) + parcel.bytes)
         self._write(parcel.form, [head, parcel.payload])
         self.next_ordinal = self._parts[-1].end = first + count
-        if sync and self._journal is not None:
-            self._journal.sync()
+        if sync:
+            self._sync(first)
         return first
+
+    def _sync(self, first: int) -> None:
+        """Make the records from ordinal `first` on safe. What the disk may not have is settled: whoever appended it
+        has it still, and appends it again.
+        """
+        assert self._journal is not None
+        try:
+            self._journal.sync()
+        except DiskError:
+            self.seal()
+            with suppress(DiskError):
+                self.settle(range(first, self.next_ordinal))
+            raise
 
     def mark(self, batch_id: str, ordinals: Sequence[int]) -> None:
         """A batch is about to be sent: should we die, it is sent again as it was, under its id."""
@@ -103,9 +119,9 @@ class Spool:
     def seal(self) -> None:
         """End the present file, so that it can be read as a whole; the next `append` begins another."""
         if self._journal is not None:
-            self._sealed_bytes += self._journal.size
-            self._journal.abandon()
-            self._journal = None
+            journal, self._journal = self._journal, None
+            self._sealed_bytes += journal.size
+            journal.abandon()
 
     def prepare(self) -> None:
         """Make the next file ready before it is needed: that takes some syncs, which no record should wait for."""
@@ -167,6 +183,7 @@ class Spool:
         return Journal.create_journal(self._disk, self._lock.path / part_name(self._part_number))
 
     def _require_room(self, size: int) -> None:
+        self._look_at_others(size)
         used = self.size + self.others_bytes
         if used + size > self.limits.bytes_max:
             raise NoSpaceError(str(self.folder), size, max(self.limits.bytes_max - used, 0))
@@ -174,6 +191,13 @@ class Spool:
         if self._unchecked_bytes >= _SPACE_CHECK_BYTES:
             require_space(self._disk, self.folder, size, self.limits.reserve_bytes)
             self._unchecked_bytes = 0
+
+    def _look_at_others(self, size: int) -> None:
+        """Other processes fill the same quota, all at once when the sink is away: look again now and then."""
+        self._unseen_bytes += size
+        if self._unseen_bytes >= min(_LOOK_BYTES, self.limits.bytes_max // 64):
+            self._unseen_bytes = 0
+            self.others_bytes = others_bytes(self._disk, self.folder.parent, self.folder)
 
     def _remove_settled(self) -> None:
         while self._parts:

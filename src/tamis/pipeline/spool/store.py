@@ -1,6 +1,5 @@
 """The spools of one sink: this process's own, those that others left, and its dead letters."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -12,10 +11,9 @@ from tamis.pipeline.spool.place import (
     DEAD_LETTERS,
     SPOOL,
     create_own,
-    folders,
     hold_orphans,
+    others_bytes,
     sink_key,
-    size_of,
 )
 from tamis.pipeline.spool.spool import Spool, new_begin, open_spool
 
@@ -60,13 +58,7 @@ class SpoolStore:
 
     def others_bytes(self, own: Spool | None) -> int:
         """What stands in the sink's folder beside our own spool."""
-        with suppress(DiskError):
-            return sum(
-                size_of(self.disk, folder)
-                for folder in folders(self.disk, self.place)
-                if own is None or folder != own.folder
-            )
-        return 0
+        return others_bytes(self.disk, self.place, None if own is None else own.folder)
 
     def adopt(self) -> Spool | None:
         """One that was left with something in it; what is empty is removed on the way. One that cannot be read is

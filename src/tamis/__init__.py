@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tamis.cache.multilevel import MultiLevelCache
     from tamis.embed.agent import AgentLogger, get_agent_logger
     from tamis.embed.asgi import AsgiMiddleware
     from tamis.embed.config import LoggingConfig
@@ -45,6 +46,7 @@ _PLACES = {
     "LoggingConfig": "tamis.embed.config",
     "LoggingManager": "tamis.embed.manager",
     "LoguruSink": "tamis.embed.loguru",
+    "MultiLevelCache": "tamis.cache.multilevel",
     "StructlogProcessor": "tamis.embed.structlog",
     "TaskExecutor": "tamis.resilience.executor",
     "WsgiMiddleware": "tamis.embed.wsgi",
@@ -75,6 +77,7 @@ __all__ = [
     "LoggingConfig",
     "LoggingManager",
     "LoguruSink",
+    "MultiLevelCache",
     "StructlogProcessor",
     "TaskExecutor",
     "WsgiMiddleware",

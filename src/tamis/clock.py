@@ -42,3 +42,6 @@ SYSTEM_CLOCK = SystemClock()
 
 now_ns = time.time_ns
 """The machine's clock without a step between, for the path of every record; what tests hold still takes a Clock."""
+
+monotonic_s = time.monotonic
+"""The same for the machine's monotonic clock: `SYSTEM_CLOCK.monotonic_s` with no step between."""

@@ -1,0 +1,240 @@
+"""One computation for many who wait: threads, tasks of asyncio, or both."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from typing import Any
+
+from tamis.cache.flights import Flight, Flights, running_task
+from tamis.cache.limits import CacheLimits
+from tamis.cache.lower import LowerLevels
+from tamis.cache.memory import Entry, MemoryLevel
+
+Refresher = Callable[[Callable[[], None]], object]
+"""Runs a computation in the background, or raises: `executor.enqueue_task`, say."""
+
+
+@dataclass(slots=True)
+class ComputingCounts:
+    """What was computed since the start."""
+
+    computations: int = 0
+    errors: int = 0
+    """Those of the computations that raised."""
+    shared: int = 0
+    """Callers who got the result of another's computation."""
+    alone: int = 0
+    """Computations beside one that was under way: it took too long, or would have waited for itself."""
+    refreshes: int = 0
+    """Entries computed anew before their time was over."""
+    refresh_errors: int = 0
+    promotions: int = 0
+    """Entries that came up from a slower level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to compute, and how to keep it."""
+
+    key: str
+    compute: Callable[[], Any]
+    ttl_s: float | None
+    tags: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Computing:
+    """The parts of a cache, and what goes on between them."""
+
+    memory: MemoryLevel
+    lower: LowerLevels
+    limits: CacheLimits
+    refresher: Refresher | None
+    flights: Flights = field(default_factory=Flights)
+    counts: ComputingCounts = field(default_factory=ComputingCounts)
+    _background: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    def memory_ttl_s(self, value: object, ttl_s: float | None) -> float:
+        """How long the memory level keeps a value for which somebody says so, or nobody (None)."""
+        wanted_s = self.memory.ttl_s if ttl_s is None else ttl_s
+        return min(wanted_s, self.limits.negative_ttl_s) if value is None else wanted_s
+
+    def promote(self, flight: Flight) -> Entry | None:
+        """Bring an entry up from the slower levels, if there is one."""
+        found = self.lower.read(flight.key)
+        if found is None or found.ttl_left_s <= 0:
+            return None
+        ttl_s = min(found.ttl_left_s, self.memory_ttl_s(found.value, None))
+        self.counts.promotions += 1
+        with self.flights.lock:
+            if not flight.spoilt:
+                self.memory.write(flight.key, found.value, ttl_s=ttl_s, tags=found.tags)
+        return (found.value, 0.0, 0, found.tags, ttl_s)
+
+    def compute(self, wanted: Wanted) -> Any:
+        """The result of a computation, this one's or another's, by threads."""
+        while True:
+            flight, leads = self.flights.join(wanted.key, wanted.tags)
+            if leads:
+                return self._lead(flight, wanted)
+            if flight.would_wait_for_itself():
+                return self._lead_alone(wanted)
+            try:
+                value = flight.future.result(self.limits.wait_s)
+            except CancelledError:
+                if flight.future.cancelled():
+                    continue
+                raise
+            except TimeoutError:
+                if flight.future.done():
+                    raise
+                return self._lead_alone(wanted)
+            self.counts.shared += 1
+            return value
+
+    async def acompute(self, wanted: Wanted) -> Any:
+        """The same by tasks of asyncio; `wanted.compute` is a coroutine function."""
+        while True:
+            flight, leads = self.flights.join(wanted.key, wanted.tags)
+            if leads:
+                return await self._alead(flight, wanted)
+            if flight.would_wait_for_itself():
+                return await self._alead_alone(wanted)
+            try:
+                waiter = asyncio.shield(asyncio.wrap_future(flight.future))
+                value = await asyncio.wait_for(waiter, self.limits.wait_s)
+            except asyncio.CancelledError:
+                task = running_task()
+                if flight.future.cancelled() and (task is None or not task.cancelling()):
+                    continue
+                raise
+            except TimeoutError:
+                if flight.future.done():
+                    raise
+                return await self._alead_alone(wanted)
+            self.counts.shared += 1
+            return value
+
+    def refresh(self, wanted: Wanted) -> None:
+        """Compute it anew, here or in the background, unless somebody does already. Nothing is raised."""
+        flight, leads = self.flights.join(wanted.key, wanted.tags)
+        if not leads:
+            return
+        if self.refresher is None:
+            self._refresh_now(flight, wanted)
+            return
+        try:
+            handle = self.refresher(lambda: self._refresh_now(flight, wanted))
+        except Exception:  # the edge: what is there is good still
+            self._not_refreshed(flight)
+            return
+        on_done = getattr(handle, "add_done_callback", None)
+        if on_done is not None:  # it may have been dropped, and never run
+            on_done(lambda _: self.flights.end(flight))
+
+    def arefresh(self, wanted: Wanted) -> None:
+        """The same in a task of its own on this loop."""
+        flight, leads = self.flights.join(wanted.key, wanted.tags)
+        if leads:
+            task = asyncio.get_running_loop().create_task(self._arefresh_now(flight, wanted))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+            task.add_done_callback(lambda _: self.flights.end(flight))
+
+    def _lead_alone(self, wanted: Wanted) -> Any:
+        self.counts.alone += 1
+        return self._lead(self.flights.alone(wanted.key, wanted.tags), wanted)
+
+    async def _alead_alone(self, wanted: Wanted) -> Any:
+        self.counts.alone += 1
+        return await self._alead(self.flights.alone(wanted.key, wanted.tags), wanted)
+
+    def _lead(self, flight: Flight, wanted: Wanted, *, anew: bool = False) -> Any:
+        with self._told(flight):
+            entry = None if anew else self.memory.peek(wanted.key)
+            if entry is None and self.lower.levels and not anew:
+                entry = self.promote(flight)
+            if entry is None:
+                value = self._counted(wanted.compute)
+                self._keep(flight, wanted, value)
+            else:
+                value = entry[0]
+            flight.future.set_result(value)
+        return value
+
+    async def _alead(self, flight: Flight, wanted: Wanted, *, anew: bool = False) -> Any:
+        with self._told(flight):
+            entry = None if anew else self.memory.peek(wanted.key)
+            if entry is None and self.lower.levels and not anew:
+                entry = await asyncio.to_thread(self.promote, flight)
+            if entry is None:
+                self.counts.computations += 1
+                try:
+                    value = await wanted.compute()
+                except Exception:
+                    self.counts.errors += 1
+                    raise
+                if self.lower.levels:
+                    await asyncio.to_thread(self._keep, flight, wanted, value)
+                else:
+                    self._keep(flight, wanted, value)
+            else:
+                value = entry[0]
+            flight.future.set_result(value)
+        return value
+
+    @contextlib.contextmanager
+    def _told(self, flight: Flight) -> Any:
+        """Whatever happens in the block, who waits hears of it: an error, or (cancelled) that another may lead."""
+        try:
+            yield
+        except Exception as error:
+            flight.future.set_exception(error)
+            raise
+        finally:
+            self.flights.end(flight)
+
+    def _counted(self, compute: Callable[[], Any]) -> Any:
+        self.counts.computations += 1
+        try:
+            return compute()
+        except Exception:
+            self.counts.errors += 1
+            raise
+
+    def _keep(self, flight: Flight, wanted: Wanted, value: Any) -> None:
+        ttl_s = self.memory_ttl_s(value, wanted.ttl_s)
+        if self.lower.levels and not flight.spoilt:
+            lower_s = ttl_s if value is None else wanted.ttl_s
+            self.lower.write(wanted.key, value, ttl_s=lower_s, tags=wanted.tags)
+        with self.flights.lock:
+            if not flight.spoilt:
+                self.memory.write(wanted.key, value, ttl_s=ttl_s, tags=wanted.tags)
+                return
+        self.lower.remove(wanted.key)
+
+    def _refresh_now(self, flight: Flight, wanted: Wanted) -> None:
+        flight.thread, flight.loop_task = threading.get_ident(), running_task()
+        try:
+            self._lead(flight, wanted, anew=True)
+        except Exception:  # the edge: what is there is good still; whoever joined the computation hears of it
+            self._not_refreshed(flight)
+        else:
+            self.counts.refreshes += 1
+
+    async def _arefresh_now(self, flight: Flight, wanted: Wanted) -> None:
+        flight.thread, flight.loop_task = threading.get_ident(), running_task()
+        try:
+            await self._alead(flight, wanted, anew=True)
+        except Exception:  # the edge: as in _refresh_now
+            self._not_refreshed(flight)
+        else:
+            self.counts.refreshes += 1
+
+    def _not_refreshed(self, flight: Flight) -> None:
+        self.counts.refresh_errors += 1
+        self.memory.postpone(flight.key)
+        self.flights.end(flight)

@@ -1,0 +1,81 @@
+"""Computations under way: who leads, who waits, and which of them came too late to be kept."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+
+class Flight:
+    """One computation, or one look at slower levels, for a key. `spoilt` says that the key was written, deleted or
+    invalidated meanwhile: who waits gets the result, nobody keeps it.
+    """
+
+    __slots__ = ("future", "key", "loop_task", "spoilt", "tags", "thread")
+
+    def __init__(self, key: str, tags: tuple[str, ...]) -> None:
+        self.key, self.tags, self.spoilt = key, tags, False
+        self.thread, self.loop_task = threading.get_ident(), running_task()
+        self.future: Future[Any] = Future()
+
+    def would_wait_for_itself(self) -> bool:
+        """Whether to wait for it would be to wait for ever: it needs this thread, or this very task, to go on."""
+        task = running_task()
+        if task is not None and self.loop_task is not None:
+            return self.loop_task is task
+        return self.thread == threading.get_ident()
+
+
+class Flights:
+    """All flights of a cache. `lock` also guards what is kept of them: see `MultiLevelCache`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._led: dict[str, Flight] = {}
+        self._all: set[Flight] = set()
+
+    def join(self, key: str, tags: tuple[str, ...]) -> tuple[Flight, bool]:
+        """The flight for a key, and whether the caller leads it: then it calls `end` whatever happens."""
+        with self.lock:
+            flight = self._led.get(key)
+            if flight is not None:
+                return flight, False
+            flight = self._led[key] = Flight(key, tags)
+            self._all.add(flight)
+            return flight, True
+
+    def alone(self, key: str, tags: tuple[str, ...] = ()) -> Flight:
+        """A flight that nobody else joins."""
+        flight = Flight(key, tags)
+        with self.lock:
+            self._all.add(flight)
+        return flight
+
+    def end(self, flight: Flight) -> None:
+        """It is over; who waits and has no result leads another."""
+        with self.lock:
+            self._all.discard(flight)
+            if self._led.get(flight.key) is flight:
+                del self._led[flight.key]
+        if not flight.future.done():
+            flight.future.cancel()
+
+    def spoil(self, is_meant: Callable[[Flight], bool]) -> None:
+        """What these flights bring is old already; who comes from now on does not join them."""
+        if not self._all:
+            return
+        with self.lock:
+            for flight in self._all:
+                if is_meant(flight):
+                    flight.spoilt = True
+                    if self._led.get(flight.key) is flight:
+                        del self._led[flight.key]
+
+
+def running_task() -> "asyncio.Task[Any] | None":
+    """The asyncio task that runs on this thread now."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

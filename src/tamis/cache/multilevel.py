@@ -1,0 +1,243 @@
+"""`MultiLevelCache`: what was computed once is not computed again, by anyone who asks meanwhile or soon after."""
+
+import os
+import weakref
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from tamis.cache.base import CacheLevel
+from tamis.cache.computing import Computing, Refresher, Wanted
+from tamis.cache.flights import Flight, Flights
+from tamis.cache.limits import CacheLimits, MemoryLimits, is_duration
+from tamis.cache.lower import LowerLevels
+from tamis.cache.memory import MemoryLevel
+from tamis.cache.sizes import size_of
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.resilience.machine import BreakerState
+
+T = TypeVar("T")
+
+
+class MultiLevelCache:
+    """Values under keys (text), each for a time: in memory, and in the slower `levels` below it. Thread-safe.
+
+    None means that there is nothing: it is kept too, for `limits.negative_ttl_s` at most. Values in memory are not
+    copied; nobody should change them. After `delete`, an invalidation or `clear` returned, nobody is given what was
+    there before, and no computation that had begun before is kept. A slower level that fails is skipped. `refresher`
+    runs what is computed before its time is over in the background (`executor.enqueue_task`); without one, whoever
+    asks computes, while others get what is there. `size` says how many bytes a value takes.
+    """
+
+    def __init__(
+        self,
+        memory: MemoryLimits | None = None,
+        limits: CacheLimits | None = None,
+        *,
+        levels: Sequence[CacheLevel] = (),
+        refresher: Refresher | None = None,
+        size: Callable[[Any], int] = size_of,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.limits = limits or CacheLimits()
+        self._memory = MemoryLevel(memory, size=size, refresh_share=self.limits.refresh_share, clock=clock)
+        self._find = self._memory.find
+        self._lower = LowerLevels(levels, clock)
+        self._has_lower = bool(self._lower.levels)
+        self._computing = Computing(self._memory, self._lower, self.limits, refresher)
+        self._flights = self._computing.flights
+        _ALIVE.add(self)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """What is kept, or `default`: also where it is kept that there is nothing."""
+        entry = self._find(key)
+        if entry is None and self._has_lower:
+            flight = self._flights.alone(key)
+            try:
+                entry = self._computing.promote(flight)
+            finally:
+                self._flights.end(flight)
+        if entry is None or entry[0] is None:
+            return default
+        return entry[0]
+
+    def set(self, key: str, value: Any, *, ttl_s: float | None = None, tags: Iterable[str] = ()) -> bool:
+        """Keep it, for each level's own time where none is given; False when it is too large for the memory."""
+        wanted = _wanted(key, _nothing, ttl_s, tags)
+        memory_s = self._computing.memory_ttl_s(value, ttl_s)
+        self._flights.spoil(lambda flight: flight.key == key)
+        if self._has_lower:
+            self._lower.write(key, value, ttl_s=memory_s if value is None else ttl_s, tags=wanted.tags)
+        with self._flights.lock:
+            self._flights.spoil(lambda flight: flight.key == key)
+            return self._memory.write(key, value, ttl_s=memory_s, tags=wanted.tags)
+
+    def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], T],
+        *,
+        ttl_s: float | None = None,
+        tags: Iterable[str] = (),
+    ) -> T:
+        """What is kept, else what `compute()` returns, kept from then on. Of many who ask at once one computes; what
+        it raises reaches all of them, and is not kept.
+        """
+        entry = self._find(key)
+        if entry is None:
+            return self._computing.compute(_wanted(key, compute, ttl_s, tags))  # type: ignore[no-any-return]  # T
+        if self._memory.is_due(entry):
+            self._computing.refresh(_wanted(key, compute, ttl_s, tags))
+            entry = self._memory.peek(key) or entry
+        return entry[0]  # type: ignore[no-any-return]  # T, if all who use the key agree
+
+    async def aget_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], Awaitable[T]],
+        *,
+        ttl_s: float | None = None,
+        tags: Iterable[str] = (),
+    ) -> T:
+        """The same for coroutines. One that is cancelled leaves its computation to another who waits; what is
+        computed before its time is over is so in a task of its own.
+        """
+        entry = self._find(key)
+        if entry is None:
+            return await self._computing.acompute(_wanted(key, compute, ttl_s, tags))  # type: ignore[no-any-return]  # T
+        if self._memory.is_due(entry):
+            self._computing.arefresh(_wanted(key, compute, ttl_s, tags))
+        return entry[0]  # type: ignore[no-any-return]  # T, if all who use the key agree
+
+    def delete(self, key: str) -> bool:
+        """Whether it was kept anywhere; it is not any more."""
+        found = self._remove(
+            lambda flight: flight.key == key,
+            lambda level: int(level.remove(key)),
+            lambda: int(self._lower.remove(key)),
+        )
+        return found > 0
+
+    def invalidate_prefix(self, prefix: str) -> int:
+        """Delete all whose key begins so; how many there were, in the level that had the most."""
+        return self._remove(
+            lambda flight: flight.key.startswith(prefix),
+            lambda level: level.remove_prefix(prefix),
+            lambda: self._lower.remove_prefix(prefix),
+        )
+
+    def invalidate_tag(self, tag: str) -> int:
+        """Delete all that were set with this tag; how many there were, in the level that had the most."""
+        # What comes up from a slower level has tags that are not known before: such are all meant.
+        return self._remove(
+            lambda flight: tag in flight.tags or self._has_lower,
+            lambda level: level.remove_tag(tag),
+            lambda: self._lower.remove_tag(tag),
+        )
+
+    def clear(self) -> int:
+        """Delete everything; how many there were, in the level that had the most."""
+        return self._remove(lambda _: True, lambda level: level.clear(), self._lower.clear)
+
+    def warm_up(
+        self,
+        entries: Mapping[str, Any] | Iterable[tuple[str, Any]],
+        *,
+        ttl_s: float | None = None,
+        tags: Iterable[str] = (),
+    ) -> int:
+        """Set those entries whose key is not kept in memory, until it is full; how many were set. What is in use is
+        neither replaced nor driven out.
+        """
+        pairs: Iterable[tuple[str, Any]] = entries.items() if isinstance(entries, Mapping) else entries
+        kept, found = tuple(tags), 0
+        for key, value in pairs:
+            if self._memory.is_full:
+                break
+            if self._memory.peek(key) is None and self.set(key, value, ttl_s=ttl_s, tags=kept):
+                found += 1
+        return found
+
+    def health_check(self) -> dict[str, Any]:
+        """`status` ("healthy", or "degraded" when a level fails), and for each of `levels` whether it is `ok`, its
+        `error`, and for slower ones the `breaker`'s state.
+        """
+        levels: dict[str, dict[str, Any]] = {self._memory.name: {"ok": True, "error": None}}
+        for level in self._lower.levels:
+            state = self._lower.breakers[level.name].state
+            try:
+                level.check()
+                error = None
+            except Exception as raised:  # the edge: what is wrong is the answer
+                error = f"{type(raised).__name__}: {raised}"
+            is_ok = error is None and state in (BreakerState.CLOSED, BreakerState.HALF_OPEN)
+            levels[level.name] = {"ok": is_ok, "error": error, "breaker": state.value}
+        is_healthy = all(level["ok"] for level in levels.values())
+        return {"status": "healthy" if is_healthy else "degraded", "levels": levels}
+
+    def get_comprehensive_stats(self) -> dict[str, Any]:
+        """Counts of each of `levels` (with `entries`, `bytes`, `hit_rate`), and what was `computed`; in JSON."""
+        levels: dict[str, dict[str, Any]] = {}
+        for level in (self._memory, *self._lower.levels):
+            try:
+                found = level.statistics()
+            except Exception as raised:  # the edge: a level that is away has no counts
+                levels[level.name] = {"error": f"{type(raised).__name__}: {raised}"}
+                continue
+            reads = found.counts.hits + found.counts.misses
+            rate = found.counts.hits / reads if reads else None
+            levels[level.name] = {
+                "entries": found.entries,
+                "bytes": found.bytes,
+                "hit_rate": rate,
+                **asdict(found.counts),
+            }
+        for name, errors in self._lower.errors.items():
+            levels[name]["errors"] = errors
+        return {"levels": levels, "computed": asdict(self._computing.counts)}
+
+    def close(self) -> None:
+        """Let go of everything, the levels included."""
+        self._memory.close()
+        self._lower.close()
+
+    def _remove(
+        self,
+        is_meant: Callable[[Flight], bool],
+        from_memory: Callable[[MemoryLevel], int],
+        from_lower: Callable[[], int],
+    ) -> int:
+        # Twice: a flight that began before the slower levels let go may have read there what was to go.
+        self._flights.spoil(is_meant)
+        found = from_lower() if self._has_lower else 0
+        with self._flights.lock:
+            self._flights.spoil(is_meant)
+            return max(found, from_memory(self._memory))
+
+    def _after_fork(self) -> None:
+        self._memory.after_fork()
+        self._flights = self._computing.flights = Flights()
+
+
+def _nothing() -> None:
+    return None
+
+
+def _wanted(key: str, compute: Callable[[], Any], ttl_s: float | None, tags: Iterable[str]) -> Wanted:
+    if ttl_s is not None and not is_duration(ttl_s):
+        raise ValueError(f"ttl_s = {ttl_s!r}: must be seconds over 0, or None for the level's own time")
+    if isinstance(tags, str):
+        raise TypeError(f"tags = {tags!r}: give a tuple of texts, not one text")
+    return Wanted(key, compute, ttl_s, tags if isinstance(tags, tuple) else tuple(tags))
+
+
+_ALIVE: "weakref.WeakSet[MultiLevelCache]" = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for cache in list(_ALIVE):
+        cache._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -32,6 +32,7 @@ class Application:
     process: "subprocess.Popen[str]"
     stderr: Path
     trouble_allowed: tuple[str, ...] = ()
+    _early: list[str] = field(default_factory=list)
     _said: "queue.SimpleQueue[str]" = field(default_factory=queue.SimpleQueue)
 
     def __post_init__(self) -> None:
@@ -50,13 +51,18 @@ class Application:
         self.process.stdin.write(json.dumps({"do": do, **how}) + "\n")
         self.process.stdin.flush()
 
+    def stream(self, **how: Any) -> None:
+        """Have it log until it is killed; returns when it does."""
+        self.tell("stream", **how)
+        self._early.append(self._said.get(timeout=ANSWER_S))
+
     def answer(self, timeout_s: float = ANSWER_S) -> dict[str, Any]:
         """What came of it; fails with all threads' stacks when nothing does."""
         try:
             line = self._said.get(timeout=timeout_s)
         except queue.Empty:
             self.process.send_signal(signal.SIGUSR1)
-            time.sleep(0.5)  # for the stacks to be written
+            wait_for(lambda: "most recent call first" in self.said(), POLL_S * 40)
             raise AssertionError(f"{self.name} is stuck:\n{self.said()}") from None
         assert line, f"{self.name} ended with {self.process.wait(10)}:\n{self.said()}"
         answer: dict[str, Any] = json.loads(line)
@@ -100,7 +106,7 @@ class Application:
         self.process.kill()
         self.process.wait(ANSWER_S)
         self._reader.join(ANSWER_S)
-        lines = []
+        lines = [line.split() for line in self._early]
         while line := self._said.get():
             lines.append(line.split())
         self.check()

@@ -147,7 +147,7 @@ class Storm:
         while self._is_blowing():
             name = f"mortal{number}"
             with application(self.folder, name, *self.sinks(name), durable="process") as app:
-                app.tell("stream", pause_s=0.01)
+                app.stream(pause_s=0.01)
                 time.sleep(chance.uniform(*LIFE_S))
                 said = app.kill()
                 self.told[name] = said[-1][0] if said else 0

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.pipeline.captured import LEVEL, MESSAGE, Captured, fields_of
+from tamis.pipeline.captured import FIELDS, LEVEL, MESSAGE, Captured
 from tamis.pipeline.limits import KEPT_BELOW, QueueLimits, share_of
 
 OPEN_RECORDS = 512
@@ -108,7 +108,7 @@ class Door:
 def _size(captured: Captured) -> int:
     """About the bytes of what is long in a record."""
     size = len(captured[MESSAGE])
-    fields = fields_of(captured)
+    fields = captured[FIELDS]
     if fields:
         size += sum(len(value) for value in fields.values() if type(value) is str)
     return size

@@ -6,7 +6,7 @@ level, putting attributes together) waits for the worker.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final, TypeAlias, cast
@@ -109,8 +109,19 @@ _PLAIN_NAMES: set[str] = set()
 _PLAIN_NAMES_MAX = 4_096
 
 
-def to_record(captured: Captured, origin: Origin) -> Record:
-    """The record of what was captured; never raises. Its `attributes` are new and nobody else's.
+def to_records(taken: Sequence[Captured], origin: Origin) -> list[Record]:
+    """The record of each, in order."""
+    starts: _Starts = {}
+    return [to_record(captured, origin, starts) for captured in taken]
+
+
+_Starts: TypeAlias = dict[object, dict[str, Value]]
+"""By thread: the attributes that every record of it has."""
+
+
+def to_record(captured: Captured, origin: Origin, starts: _Starts | None = None) -> Record:
+    """The record of what was captured; never raises. Its `attributes` are new and nobody else's. `starts` is kept
+    from one record of a batch to the next.
 
     Fields of the record hide bound ones, those the context's; None takes a field away. A text field
     `correlation_id`, `trace_id` or `span_id` is the record's own id. Where a user's field has a name that the
@@ -118,10 +129,12 @@ def to_record(captured: Captured, origin: Origin) -> Record:
     `field.<name>`; `thread`, `code` and `stack` are the user's, and ours are found as `log.<name>` then.
     """
     stamp, number, logger, message, arguments, fields, bound, thread, context, code, more = captured
-    attributes: dict[str, Value] = {"process_id": origin.process_id, "process": origin.process}
-    if thread is not None:
-        name = thread if isinstance(thread, str) else thread.name
-        attributes["thread"] = name if name.isascii() else safe_text(name)
+    start = None if starts is None else starts.get(thread)
+    if start is None:
+        start = _start(thread, origin)
+        if starts is not None:
+            starts[thread] = start
+    attributes = start.copy()
     if arguments:
         try:
             message = message % arguments
@@ -149,6 +162,14 @@ def to_record(captured: Captured, origin: Origin) -> Record:
         correlation_id=ids[0],
         attributes=attributes,
     )
+
+
+def _start(thread: Thread | str | None, origin: Origin) -> dict[str, Value]:
+    attributes: dict[str, Value] = {"process_id": origin.process_id, "process": origin.process}
+    if thread is not None:
+        name = thread if isinstance(thread, str) else thread.name
+        attributes["thread"] = name if name.isascii() else safe_text(name)
+    return attributes
 
 
 def level_name(number: int) -> str:
@@ -190,6 +211,9 @@ def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: _I
     """Put fields to the attributes; the ids when a field changed them."""
     if len(fields) > _FIELDS_MAX:
         fields = safe_attributes(cast("Mapping[object, object]", fields))
+    if _PLAIN_NAMES.issuperset(fields) and _are_plain(fields.values()):
+        attributes.update(fields)
+        return None
     changed = None
     for name, value in fields.items():
         kind = type(value)
@@ -203,6 +227,21 @@ def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: _I
         else:
             changed = _add_unusual(attributes, name, _safe(value), changed or ids) or changed
     return changed
+
+
+def _are_plain(values: Iterable[Any]) -> bool:
+    """Whether all are short texts in ASCII, or numbers, and are attributes as they are."""
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            if not value.isascii() or len(value) > _TEXT_CHARS_MAX:
+                return False
+        elif kind is float:
+            if value - value != 0:
+                return False
+        elif kind is not int and kind is not bool:
+            return False
+    return True
 
 
 def _safe(value: Any) -> Value | None:

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.base import Processor
-from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record
+from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record, to_records
 from tamis.pipeline.chain import FAILED, Chain, Passed
 from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.limits import QueueLimits
@@ -122,7 +122,7 @@ class Pump:
     def _to_records(self, taken: list[Captured]) -> list[Record]:
         origin = self._origin
         try:
-            return [to_record(captured, origin) for captured in taken]
+            return to_records(taken, origin)
         except Exception:  # one of them is broken: the others go on
             return [self._to_record(captured) for captured in taken]
 

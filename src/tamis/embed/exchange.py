@@ -16,20 +16,18 @@ _LEVELS = ("level", "code_level", "sinks", "exit_s", "sigterm")
 
 def exchange(dispatcher: Dispatcher, before: LoggingConfig, after: LoggingConfig) -> bool:
     """Bring a dispatcher from one configuration to another, in place; False, and nothing done, when it takes another
-    dispatcher (queues, spool or service differ).
+    dispatcher: queues, spool or service differ, or this one cannot be held up in time.
 
     Each record meets the old steps and sinks or the new ones, wholly. A sink that is in both goes on; others
     deliver what they have first. ConfigError leaves everything as it was.
     """
     if not _is_same_frame(before, after):
         return False
-    processors, deliveries = None, None
+    processors = _processors(dispatcher, after) if _chain(before) != _chain(after) else None
+    deliveries = None
     if before.sinks != after.sinks or before.settings.alert != after.settings.alert:
         deliveries = _deliveries(dispatcher, before, after)
-    if _chain(before) != _chain(after):
-        processors = _processors(dispatcher, after)
-    dispatcher.swap(processors=processors, deliveries=deliveries, timeout_s=after.log.exit_s)
-    return True
+    return dispatcher.swap(processors=processors, deliveries=deliveries, timeout_s=after.log.exit_s)
 
 
 def _is_same_frame(before: LoggingConfig, after: LoggingConfig) -> bool:
@@ -52,23 +50,22 @@ def _processors(dispatcher: Dispatcher, config: LoggingConfig) -> Sequence[Proce
 
 def _deliveries(dispatcher: Dispatcher, before: LoggingConfig, after: LoggingConfig) -> Sequence[Delivery]:
     there = {delivery.sink.name: delivery for delivery in dispatcher.deliveries}
-    found = []
+    kept: dict[str, Delivery] = {}
+    new: list[Sink] = []
     for item in after.sinks:
         (sink,) = create_sinks(after.settings, [item])
-        kept = there.get(sink.name) if item in before.sinks else None
-        if kept is None:
-            kept = _delivery(dispatcher, after, sink)
-        if kept not in found:
-            found.append(kept)
-    return [*found, *_alerts(dispatcher, before, after)]
-
-
-def _alerts(dispatcher: Dispatcher, before: LoggingConfig, after: LoggingConfig) -> Sequence[Delivery]:
-    """The watch for alerts goes on with what it knows, unless what it watches for, or whom it tells, is new."""
+        if item in before.sinks and sink.name in there:
+            kept[sink.name] = there[sink.name]
+        new.append(sink)
     if before.settings.alert == after.settings.alert:
-        return [delivery for delivery in dispatcher.deliveries if delivery.sink.name.startswith(ALERTS)]
-    made = create_alerts(after.settings, dispatcher.origin, diagnostics=dispatcher.diagnostics)
-    return [_delivery(dispatcher, after, sink) for sink in made]
+        # The watch for alerts goes on with what it knows.
+        kept |= {name: delivery for name, delivery in there.items() if name.startswith(ALERTS)}
+        new += [delivery.sink for name, delivery in kept.items() if name.startswith(ALERTS)]
+    else:
+        new += create_alerts(after.settings, dispatcher.origin, diagnostics=dispatcher.diagnostics)
+    # From the first delivery on a sink is counted: whatever may be wrong was found before.
+    sinks = {sink.name: sink for sink in reversed(new)}
+    return [kept.get(name) or _delivery(dispatcher, after, sinks[name]) for name in reversed(sinks)]
 
 
 def _delivery(dispatcher: Dispatcher, config: LoggingConfig, sink: Sink) -> Delivery:

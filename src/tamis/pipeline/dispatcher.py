@@ -121,23 +121,27 @@ class Dispatcher:
         timeout_s: float = 5.0,
     ) -> bool:
         """Put other processors or deliveries in place, between two records: each record meets the old ones or the
-        new ones, wholly. Deliveries that are in both go on; the others deliver what they have, as in `close`.
+        new ones, wholly. Deliveries that are in both go on; the others deliver what they have, as in `close`. Whether
+        it was done: False, and nothing changed, when the worker cannot be held up in time.
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
         with own_work(), self._alone.hold(deadline_s) as is_mine:
+            old = self.deliveries
             if not is_mine:
+                for delivery in set(deliveries or ()).difference(old):
+                    delivery.detach()
                 return False
             if processors is not None:
                 self._pump.use(processors)
-            old = self.deliveries
             if deliveries is not None:
                 self._pump.deliveries = tuple(deliveries)
             gone = [delivery for delivery in old if delivery not in self.deliveries]
             for delivery in gone:
                 delivery.detach()
         with own_work():
-            closed = [delivery.close(deadline_s) for delivery in gone]
-        return all(closed)
+            for delivery in gone:
+                delivery.close(deadline_s)
+        return True
 
     def health(self) -> Health:
         """How it is; never waits."""

@@ -169,13 +169,15 @@ class LogMetrics:
             elif meter.after is not None:
                 meter.before = _less(meter.before, _less(meter.after, self._shared()))
                 meter.after = None
+            meter.attached += 1
         return meter
 
     def detach(self, name: str) -> None:
-        """The sink is given nothing more; what it has is still counted."""
+        """The sink is given nothing more, unless it was attached once more; what it has is still counted."""
         with self._lock:
             meter = self._sinks[name]
-            if meter.after is None:
+            meter.attached = max(meter.attached - 1, 0)
+            if meter.after is None and not meter.attached:
                 meter.after = self._shared()
 
     def snapshot(self) -> LogCounts:
@@ -281,6 +283,7 @@ class SinkMeter:
         self.name = name
         self.before: _Shared = (_Totals(), Counter())
         self.after: _Shared | None = None
+        self.attached = 0
         self._lock = lock
         self.offered = self.queued = self.spooled = self.adopted = 0
         self.delivered = self.dead_lettered = 0

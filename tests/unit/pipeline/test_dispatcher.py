@@ -364,6 +364,42 @@ def test_a_sink_that_comes_back_goes_on_counting() -> None:
     pipe.dispatcher.close(1)
 
 
+def test_a_sink_in_place_of_one_with_its_name_goes_on_counting() -> None:
+    """A sink is replaced by another of the same name: the counts of both are one, and add up."""
+    one, two = Gathering("same"), Gathering("same")
+    pipe = Pipe(one)
+    pipe.put(captured())
+    assert pipe.dispatcher.swap(deliveries=[pipe.delivery(two)], timeout_s=5)
+    pipe.put(captured())
+    assert pipe.dispatcher.flush(5)
+    pipe.check_sum(2)
+    assert pipe.metrics.snapshot().sinks["same"].sent == 2
+    assert len(one.records) == len(two.records) == 1
+    pipe.dispatcher.close(1)
+
+
+def test_a_change_that_cannot_be_made_in_time_changes_nothing() -> None:
+    """While a processor is stuck nothing can be put in place: `swap` says so, and the old sink goes on alone."""
+    entered, gate = threading.Event(), threading.Event()
+
+    def stick(record: Record) -> Record:
+        entered.set()
+        gate.wait(10)
+        return record
+
+    one, two = Gathering("one"), Gathering("two")
+    pipe = Pipe(one, processors=[Step(stick)])
+    pipe.put(captured())
+    assert entered.wait(10)
+    assert not pipe.dispatcher.swap(deliveries=[pipe.delivery(two)], timeout_s=0.05)
+    gate.set()
+    assert pipe.dispatcher.flush(5)
+    assert len(one.records) == 1
+    assert pipe.metrics.snapshot().sinks["two"].sent == 0
+    pipe.check_sum(1)
+    pipe.dispatcher.close(1)
+
+
 def unruly(rng: random.Random) -> Answer:
     """A sink's answers: mostly yes, sometimes busy, broken, or in part."""
 

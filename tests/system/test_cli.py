@@ -264,6 +264,14 @@ def test_a_wrong_token_is_told(server: Server, tmp_path: Path) -> None:
     assert done.code == 0, done.err
 
 
+def test_check_config_looks_at_what_settings_name(tmp_path: Path) -> None:
+    """A sink or pattern that an application could not use is named with its source, before the application fails."""
+    for name, value in (("TAMIS_LOG_SINKS", "ftp://x"), ("TAMIS_REDACT_PATTERNS", "((")):
+        done = tamis("check-config", home=tmp_path, **{name: value})
+        assert (done.code, done.out) == (2, "")
+        assert f"environment {name}" in done.err
+
+
 def test_verify_finds_damage(tmp_path: Path) -> None:
     """A whole folder is whole (exit 0); one with a flipped byte is not (exit 1), and the file is named."""
     tamis("ingest", "-", "--data", "data", home=tmp_path, given="one\ntwo\n")

@@ -7,6 +7,7 @@ import msgspec
 from tamis.cli.options import Flag
 from tamis.cli.show.tables import print_table
 from tamis.cli.terminal import print_json, warn
+from tamis.pipeline.build import check_settings
 from tamis.settings import load_settings
 
 
@@ -28,6 +29,7 @@ def check_config(
         As JSON.
     """
     settings = load_settings(toml_path=config)
+    check_settings(settings)
     rows = [row for row in settings.resolved() if not changed or row.source != "default"]
     warn(settings.warnings)
     if json:

@@ -40,7 +40,9 @@ class LoggingConfig:
     ) -> None:
         given = {"sinks": sinks, "processors": tuple(processors), "toml_path": toml_path, "environ": environ}
         objects, names = _split_sinks(sinks)
-        arguments = {_key_of(name, value): value for name, value in settings.items() if value is not None}
+        arguments = {
+            _key_of(name, value): _plain(name, value) for name, value in settings.items() if value is not None
+        }
         if names is not None:
             arguments["log.sinks"] = names
         path = Path(toml_path) if toml_path is not None else None
@@ -82,6 +84,13 @@ def _split_sinks(
     return (None, names) if len(names) == len(items) else (items, None)
 
 
+def _plain(name: str, value: object) -> object:
+    """`durable=True` is the usual one of its values, False none."""
+    if name == "durable" and isinstance(value, bool):
+        return "process" if value else "off"
+    return value
+
+
 def _key_of(name: str, value: object) -> str:
     """The key of a setting given as an argument."""
     keys = [f"log.{name}", *(f"{part}.{name.removeprefix(f'{part}_')}" for part in PIPELINE_PARTS)]
@@ -92,4 +101,8 @@ def _key_of(name: str, value: object) -> str:
     known = sorted(
         key.removeprefix("log.").replace(".", "_") for key in TABLE if key.split(".")[0] in PIPELINE_PARTS
     )
-    raise ConfigError(name, value, "argument", f"no such setting; there are {', '.join(known)}")
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, 1)
+    hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+    raise ConfigError(name, value, "argument", f"no such setting{hint}")

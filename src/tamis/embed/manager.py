@@ -11,6 +11,7 @@ from tamis.embed.exit import at_child_exit, at_exit, at_sigterm
 from tamis.embed.install import give_back, install, uninstall
 from tamis.embed.origin import origin_of
 from tamis.embed.outlet import DIAGNOSTICS, OUTLET
+from tamis.errors import ConfigError
 from tamis.pipeline.base import Processor, Sink
 from tamis.pipeline.build import build_dispatcher
 from tamis.pipeline.captured import Captured, Origin
@@ -188,6 +189,8 @@ def configure(
     `settings` are those of `LoggingConfig`, which also says what wins. ConfigError names what is wrong, and then
     everything stays as it was.
     """
+    if config is not None and not isinstance(config, LoggingConfig):
+        raise ConfigError("config", config, "argument", "is no LoggingConfig; a name is given as service=…")
     if config is None:
         config = LoggingConfig(
             service=service, sinks=sinks, level=level, processors=processors, toml_path=toml_path, **settings

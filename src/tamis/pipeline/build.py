@@ -1,11 +1,13 @@
 """From settings to a dispatcher: which sinks, which processors, with which limits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.errors import ConfigError
 from tamis.pipeline.base import Processor, Sink
 from tamis.pipeline.captured import Origin
 from tamis.pipeline.delivery.delivery import Delivery
@@ -102,10 +104,39 @@ def spool_store(spool: SpoolSettings, sink: Sink, *, clock: Clock = SYSTEM_CLOCK
 def create_sinks(settings: Settings, sinks: Iterable[str | Sink]) -> Sequence[Sink]:
     """Sinks by name, by URL, or as they are; of two with one name the first."""
     found: dict[str, Sink] = {}
-    for item in sinks:
-        sink = item if not isinstance(item, str) else _module("sinks").create_sink(item, settings)
-        found.setdefault(sink.name, sink)
+    with _named_sources(settings):
+        for item in sinks:
+            sink = _module("sinks").create_sink(item, settings) if isinstance(item, str) else _as_sink(item)
+            found.setdefault(sink.name, sink)
     return list(found.values())
+
+
+def _as_sink(given: Sink) -> Sink:
+    missing = [name for name in ("name", "limits", "spooled", "send", "close") if not hasattr(given, name)]
+    if missing:
+        reason = f"is no name or URL of a sink, and no sink: it has no {', '.join(missing)}"
+        raise ConfigError("log.sinks", type(given).__name__, "argument", reason)
+    return given
+
+
+@contextmanager
+def _named_sources(settings: Settings) -> Iterator[None]:
+    """What is wrong is told with where it was said: parts that read a value know only what is wrong with it."""
+    try:
+        yield
+    except ConfigError as error:
+        source = settings.sources.get(error.key)
+        if source is None:
+            raise
+        raise ConfigError(error.key, error.value, source, error.reason) from None
+
+
+def check_settings(settings: Settings) -> None:
+    """ConfigError when sinks, alerts or patterns that settings name cannot be made; nothing is opened."""
+    create_sinks(settings, settings.log.sinks)
+    create_alerts(settings, Origin(None, None, 0, ""), diagnostics=Diagnostics())
+    with _named_sources(settings):
+        _module("processors.patterns.own").own_patterns(settings.redact.patterns)
 
 
 def create_alerts(
@@ -114,12 +145,15 @@ def create_alerts(
     """The sink that watches for alerts, when settings name a channel to tell."""
     if not settings.alert.channels:
         return ()
-    return (_module("alerts.build").create_alerts(settings, origin, diagnostics=diagnostics, clock=clock),)
+    with _named_sources(settings):
+        made = _module("alerts.build").create_alerts(settings, origin, diagnostics=diagnostics, clock=clock)
+    return (made,)
 
 
 def create_processors(settings: Settings, diagnostics: Diagnostics) -> Sequence[Processor]:
     """The steps that settings ask for, in order."""
-    made: Sequence[Processor] = _module("processors").create_processors(settings, diagnostics)
+    with _named_sources(settings):
+        made: Sequence[Processor] = _module("processors").create_processors(settings, diagnostics)
     return made
 
 

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from tamis.embed.config import LoggingConfig
+from tamis.embed.manager import configure
 from tamis.errors import ConfigError
+from tamis.pipeline.build import build_dispatcher
+from tamis.pipeline.captured import Origin
 
 
 def test_the_first_source_that_speaks_wins(tmp_path: Path) -> None:
@@ -74,3 +77,42 @@ def test_a_change_keeps_what_it_does_not_name() -> None:
     assert (other.log.service, other.log.level, config.log.level) == ("shop", 10, 40)
     with pytest.raises(AttributeError, match="immutable"):
         config.settings = other.settings
+
+
+def test_durable_may_be_said_by_yes_or_no() -> None:
+    """True is what a killed process cannot take back."""
+    assert LoggingConfig(durable=True, environ={}).log.durable == "process"
+    assert LoggingConfig(durable=False, environ={"TAMIS_LOG_DURABLE": "disk"}).log.durable == "off"
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "words"),
+    [
+        ({}, {"TAMIS_LOG_SINKS": "ftp://x"}, ["log.sinks", "ftp://x", "environment TAMIS_LOG_SINKS"]),
+        ({"sinks": ["file:x?rotate=1"]}, {}, ["log.sinks", "rotate", "argument"]),
+        ({"redact_patterns": ["(("]}, {}, ["redact.patterns", "'(('", "argument"]),
+        ({"alert_channels": ["ftp://x"]}, {}, ["alert.channels", "argument"]),
+        ({"sinks": [7]}, {}, ["log.sinks", "int", "argument", "send"]),
+    ],
+)
+def test_what_cannot_be_made_is_told_with_its_source(
+    given: dict[str, object], environ: dict[str, str], words: list[str]
+) -> None:
+    """Also where a part of the pipeline finds out, which knows nothing of sources."""
+    config = LoggingConfig(**{"environ": environ, **given})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError) as caught:
+        build_dispatcher(config.settings, config.sinks, (), Origin("shop", None, 1, "p"))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_name_alone_is_no_configuration() -> None:
+    """`configure("shop")` says how it is meant."""
+    with pytest.raises(ConfigError, match="service="):
+        configure("shop")  # type: ignore[arg-type]  # what the test is about
+
+
+def test_a_wrong_name_is_told_with_the_one_that_was_meant() -> None:
+    """Instead of all there are."""
+    with pytest.raises(ConfigError, match="did you mean level"):
+        LoggingConfig(levl="INFO", environ={})

@@ -38,6 +38,21 @@ def test_a_record_is_a_line_for_people() -> None:
     assert "\x1b[31mERROR" in line_of(RECORD, colour=True)
 
 
+def test_what_the_pipeline_adds_stands_last() -> None:
+    """Who reads at night sees what the author wrote before process, thread and code."""
+    added = {
+        "process_id": 7,
+        "process": "0123abcd",
+        "thread": "MainThread",
+        "code": {"line": 3},
+        "sequence": 1,
+    }
+    line = line_of({"message": "paid", "attributes": {**added, "order": 42}})
+    assert line.endswith(
+        'paid  order=42 thread=MainThread code={"line":3} process=0123abcd process_id=7 sequence=1'
+    )
+
+
 def test_a_log_line_cannot_drive_the_terminal() -> None:
     """Escapes, bells and carriage returns in messages, services and attributes are shown, not sent."""
     evil = {

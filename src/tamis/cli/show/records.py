@@ -25,6 +25,9 @@ _LEVELS = {
 _BESIDE = ("logger", "trace_id", "span_id", "correlation_id")
 """Core fields that stand among the attributes in a line for people."""
 
+_LAST = ("thread", "code", "process", "process_id", "sequence")
+"""What Tamis's own pipeline adds to each record: it stands behind what its author wrote."""
+
 
 def line_of(record: dict[str, Any], *, colour: bool = False) -> str:
     """One record as a line (more when its message has more)."""
@@ -42,7 +45,9 @@ def line_of(record: dict[str, Any], *, colour: bool = False) -> str:
 
 def _beside(record: dict[str, Any]) -> Iterable[tuple[str, Any]]:
     yield from ((name, record[name]) for name in _BESIDE if record.get(name) is not None)
-    yield from (record.get("attributes") or {}).items()
+    attributes = record.get("attributes") or {}
+    yield from ((name, value) for name, value in attributes.items() if name not in _LAST)
+    yield from ((name, attributes[name]) for name in _LAST if name in attributes)
 
 
 def _paint(text: str, style: str, *, colour: bool) -> str:

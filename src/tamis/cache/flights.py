@@ -28,12 +28,12 @@ class Flight:
 
 
 class Flights:
-    """All flights of a cache. `lock` also guards what is kept of them: see `MultiLevelCache`."""
+    """All flights of a cache, those under way in `any`. `lock` also guards that no spoilt one is kept."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._led: dict[str, Flight] = {}
-        self._all: set[Flight] = set()
+        self.any: set[Flight] = set()
 
     def join(self, key: str, tags: tuple[str, ...]) -> tuple[Flight, bool]:
         """The flight for a key, and whether the caller leads it: then it calls `end` whatever happens."""
@@ -42,20 +42,20 @@ class Flights:
             if flight is not None:
                 return flight, False
             flight = self._led[key] = Flight(key, tags)
-            self._all.add(flight)
+            self.any.add(flight)
             return flight, True
 
     def alone(self, key: str, tags: tuple[str, ...] = ()) -> Flight:
         """A flight that nobody else joins."""
         flight = Flight(key, tags)
         with self.lock:
-            self._all.add(flight)
+            self.any.add(flight)
         return flight
 
     def end(self, flight: Flight) -> None:
         """It is over; who waits and has no result leads another."""
         with self.lock:
-            self._all.discard(flight)
+            self.any.discard(flight)
             if self._led.get(flight.key) is flight:
                 del self._led[flight.key]
         if not flight.future.done():
@@ -63,10 +63,10 @@ class Flights:
 
     def spoil(self, is_meant: Callable[[Flight], bool]) -> None:
         """What these flights bring is old already; who comes from now on does not join them."""
-        if not self._all:
+        if not self.any:
             return
         with self.lock:
-            for flight in self._all:
+            for flight in self.any:
                 if is_meant(flight):
                     flight.spoilt = True
                     if self._led.get(flight.key) is flight:

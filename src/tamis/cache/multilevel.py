@@ -63,6 +63,8 @@ class MultiLevelCache:
 
     def set(self, key: str, value: Any, *, ttl_s: float | None = None, tags: Iterable[str] = ()) -> bool:
         """Keep it, for each level's own time where none is given; False when it is too large for the memory."""
+        if ttl_s is None and value is not None and not (self._has_lower or tags or self._flights.any):
+            return self._memory.write(key, value, ttl_s=self._memory.ttl_s)
         wanted = _wanted(key, _nothing, ttl_s, tags)
         memory_s = self._computing.memory_ttl_s(value, ttl_s)
         self._flights.spoil(lambda flight: flight.key == key)

@@ -102,7 +102,7 @@ class AgentLogger(BoundLogger):
         super().__init__(logger, bound)
         object.__setattr__(self, "run", run)
 
-    def bind(self, **fields: Any) -> "AgentLogger":
+    def bind(self, /, **fields: Any) -> "AgentLogger":
         """The same run, with more bound fields."""
         return AgentLogger(self, super().bind(**fields).bound or {}, self.run)
 

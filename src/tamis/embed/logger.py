@@ -1,6 +1,7 @@
 """`Logger`: a standard logger that captures one tuple, and takes the standard way whenever anybody else listens."""
 
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ class Logger(logging.Logger):
     _is_patched = False
     _cache: dict[int, bool]
 
-    def bind(self, **fields: Any) -> "Logger":
+    def bind(self, /, **fields: Any) -> "Logger":
         """A logger of the same name, level and handlers whose records also carry `fields`; None takes one away."""
         return BoundLogger(self, {**(self.bound or {}), **frozen_fields(fields)})
 
@@ -57,6 +58,12 @@ class Logger(logging.Logger):
 
     def warning(self, msg: object = _ABSENT, /, *args: object, **fields: Any) -> None:
         """Log at WARNING; see `debug`."""
+        if self.isEnabledFor(30):
+            self._take(30, msg, args, fields)
+
+    def warn(self, msg: object = _ABSENT, /, *args: object, **fields: Any) -> None:
+        """Deprecated, as in standard `logging`: `warning`."""
+        warnings.warn("the 'warn' method is deprecated, use 'warning'", DeprecationWarning, stacklevel=2)
         if self.isEnabledFor(30):
             self._take(30, msg, args, fields)
 
@@ -137,7 +144,7 @@ class Logger(logging.Logger):
         self, level: int, msg: object, args: tuple[object, ...], fields: dict[str, Any]
     ) -> None:
         """Capture with the keywords that `logging` knows."""
-        options = {name: fields.pop(name) for name in _SPECIAL & fields.keys()}
+        options = _usable({name: fields.pop(name) for name in _SPECIAL & fields.keys()})
         if "msg" in options and msg is _ABSENT:
             msg = options["msg"]
         elif "msg" in options:
@@ -197,6 +204,16 @@ class Logger(logging.Logger):
             stack_info=bool(options.get("stack_info")),
             stacklevel=options.get("stacklevel", 1) + steps + 1,
         )
+
+
+def _usable(options: dict[str, Any]) -> dict[str, Any]:
+    """What was given for keywords that `logging` knows, where it can be used; what cannot costs no record."""
+    extra = options.get("extra")
+    if extra is not None and not isinstance(extra, Mapping):
+        options["extra"] = {"extra": extra}
+    if not isinstance(options.get("stacklevel", 1), int):
+        del options["stacklevel"]
+    return options
 
 
 class BoundLogger(Logger):

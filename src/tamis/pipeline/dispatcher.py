@@ -24,7 +24,7 @@ TICK_S = 0.02
 """How long a record waits for the worker at most, when that has nothing else to do."""
 OVERFLOW = "overflow"
 _DUE_INTERVAL_S = 0.25
-_URGENT = 40
+_URGENT, _TOLD = 40, 30
 _ALWAYS = -(1 << 31)
 _LAST_S = 1.0
 """How long a caller works for the record it logs after `close`."""
@@ -89,7 +89,10 @@ class Dispatcher:
         if in_finalizer():
             self._queue.append(captured)  # whoever collected the garbage must not wait at the door
             return
-        self.diagnostics.tell_captured(captured[LEVEL], captured[LOGGER], captured[MESSAGE])
+        message = captured[MESSAGE]
+        if captured[LEVEL] >= _TOLD:
+            message = _masked(message)
+        self.diagnostics.tell_captured(captured[LEVEL], captured[LOGGER], message)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Deliver what was logged before this call; whether all of it arrived or was dead-lettered in time.
@@ -255,3 +258,11 @@ class Dispatcher:
         self.metrics.fail(restarted=not isinstance(error, Exception) or not self._worker.is_alive)
         sentence = f"the dispatcher failed with {type(error).__name__} and goes on: {error}"
         self.diagnostics.tell("dispatcher", sentence)
+
+
+def _masked(message: str) -> str:
+    """What is told on standard error passed no processors."""
+    from tamis.pipeline.processors.redact import redact_from
+    from tamis.settings.processors import RedactSettings
+
+    return redact_from(RedactSettings()).text(message)

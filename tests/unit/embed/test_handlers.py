@@ -2,13 +2,17 @@
 
 import logging
 import logging.config
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from tamis.embed.handlers.async_log import AsyncLogHandler
 from tamis.embed.handlers.base import PipelineHandler
+from tamis.embed.handlers.encryption import EncryptionHandler
 from tamis.embed.handlers.forward import HandlerSink, python_level, to_log_record
 from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, Outcome
+from tamis.pipeline.own import own_work
 from tamis.record.model import Record
 
 
@@ -138,3 +142,45 @@ def test_levels_have_numbers(level: str | None, number: int) -> None:
     """The standard scale's."""
     assert python_level(level) == number
     assert to_log_record(Record(timestamp=1, level=level)).levelno == number
+
+
+@pytest.mark.parametrize("way", ["async", "forward", "both", "fallback"])
+def test_handlers_of_ours_wrap_each_other(
+    log: logging.Logger, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every record comes through, redacted, and none is taken for one that our own work logged."""
+    chain: list[Any] = [PipelineHandler([sink := ListSink()])]
+    wraps: dict[str, list[Callable[[logging.Handler], logging.Handler]]] = {
+        "async": [AsyncLogHandler],
+        "forward": [lambda last: EncryptionHandler(last, mode="mask")],
+        "both": [AsyncLogHandler, lambda last: EncryptionHandler(last, mode="mask"), AsyncLogHandler],
+        "fallback": [lambda last: AsyncLogHandler(Broken(), last)],
+    }
+    for wrap in wraps[way]:
+        chain.append(wrap(chain[-1]))
+    log.addHandler(chain[-1])
+    for number in range(3):
+        log.error("n%d password=hunter2", number)
+    for handler in reversed(chain):
+        handler.close()
+    assert [record.message for record in sink.records] == [f"n{n} password=***REDACTED***" for n in range(3)]
+    assert "hunter2" not in capsys.readouterr().err
+
+
+class Broken(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError("broken")
+
+
+def test_what_our_own_work_logs_is_told_without_secrets(
+    log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A library that a sink uses may log whole URLs; it is not taken, or each delivery would make the next."""
+    log.addHandler(handler := PipelineHandler([sink := ListSink()]))
+    with own_work():
+        log.error("sent to https://u:hunter2@host with token=hunter2")
+    handler.close()
+    told = capsys.readouterr().err
+    assert sink.records == []
+    assert "sent to https://u:" in told
+    assert "hunter2" not in told

@@ -4,12 +4,13 @@ import logging
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.embed.exit import at_child_exit, at_exit
+from tamis.embed.handlers.handed import was_logged_within
 from tamis.embed.handlers.handover import AsyncStats, Handover, HandoverLimits
 from tamis.embed.handlers.wrapped import find_wrapped
 from tamis.embed.outlet import tell_lost
 from tamis.errors import ConfigError
 from tamis.pipeline.fork import watch_forks
-from tamis.pipeline.own import is_own, own_work
+from tamis.pipeline.own import own_work
 
 
 class AsyncLogHandler(logging.Handler):
@@ -63,7 +64,7 @@ class AsyncLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take the record; it goes to the wrapped handler on its thread."""
         try:
-            if not is_own():  # what the wrapped handler itself logs, while it works
+            if not was_logged_within(record):  # what the wrapped handler itself logs, while it works
                 self._handover.put(record)
         except Exception as error:  # logging never raises into the application
             tell_lost(record.name, error)

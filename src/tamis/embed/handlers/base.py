@@ -7,13 +7,14 @@ from typing import Any
 from tamis.embed.config import LoggingConfig
 from tamis.embed.exit import at_child_exit, at_exit
 from tamis.embed.handlers.capturing import CapturingHandler
+from tamis.embed.handlers.handed import was_logged_within
+from tamis.embed.log_record import capture_log_record
 from tamis.embed.origin import origin_of
 from tamis.pipeline.base import Processor, Sink
 from tamis.pipeline.build import build_dispatcher
 from tamis.pipeline.captured import Captured
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.metrics import LogMetrics
-from tamis.pipeline.own import is_own
 
 
 class PipelineHandler(CapturingHandler):
@@ -49,12 +50,18 @@ class PipelineHandler(CapturingHandler):
         """What became of the records so far."""
         return self.dispatcher.metrics
 
-    def put(self, captured: Captured) -> None:
+    def emit(self, record: logging.LogRecord) -> None:
         """Into the pipeline; what its own work logs is told, never taken."""
-        if is_own():
-            self.dispatcher.put_own(captured)
-        else:
-            self.dispatcher.put(captured)
+        try:
+            captured = capture_log_record(record, self.code_level)
+            put = self.dispatcher.put_own if was_logged_within(record) else self.dispatcher.put
+            put(captured)
+        except Exception as error:  # logging never raises into the application
+            self.lose(record.name, error)
+
+    def put(self, captured: Captured) -> None:
+        """Into the pipeline, whoever logged it."""
+        self.dispatcher.put(captured)
 
     def flush(self) -> None:
         """Wait until what was logged is delivered, or safe in the spool; at most `exit_s`."""

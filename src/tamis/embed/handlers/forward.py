@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from tamis.embed.handlers.handed import hand
 from tamis.embed.log_record import RECORD_NAMES
 from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, Outcome
 from tamis.pipeline.stacktrace import print_exception
@@ -31,7 +32,7 @@ class HandlerSink:
         for record in batch.records:
             made = to_log_record(record)
             if made.levelno >= self.handler.level:
-                self.handler.handle(made)
+                hand(made, self.handler)
         return DELIVERED
 
     def close(self) -> None:

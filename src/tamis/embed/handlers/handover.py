@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tamis.clock import Clock
+from tamis.embed.handlers.handed import hand
 from tamis.embed.log_record import RECORD_NAMES, message_of
 from tamis.embed.outlet import DIAGNOSTICS
 from tamis.embed.raised import exception_of, print_raised, reduce_exception
@@ -181,7 +182,7 @@ class Handover:
         record = waiting.ready()
         self._failing = None
         try:
-            self.handler.handle(record)
+            hand(record, self.handler)
             has_failed = self._failing is record
         except Exception as error:  # the wrapped handler's edge: it may be anything
             has_failed = True
@@ -197,7 +198,7 @@ class Handover:
         took = False
         if self._find_fallback is not None:
             try:
-                took = bool(self._find_fallback().handle(record))
+                took = hand(record, self._find_fallback())
             except Exception as error:  # the fallback's edge
                 _tell(error)
         with self._counting:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.embed.handlers.handed import was_logged_within
 from tamis.embed.install import get_logger
 from tamis.embed.log_record import FIELDS_KEY, message_of
 from tamis.embed.origin import origin_of
@@ -15,7 +16,6 @@ from tamis.embed.spans import follow_spans, forget_spans
 from tamis.embed.values import text_of
 from tamis.errors import ConfigError
 from tamis.pipeline.captured import level_name
-from tamis.pipeline.own import is_own
 from tamis.pipeline.processors.redact import redact_from
 from tamis.settings import load_settings
 from tamis.telemetry.otel import ABSENT, Otel, load_otel
@@ -86,7 +86,7 @@ class AdvancedMonitoringHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Look at a record. What is logged meanwhile, by an exporter or by us, is not looked at."""
-        if self._here.is_busy or is_own():
+        if self._here.is_busy or was_logged_within(record):
             return
         self._here.is_busy = True
         try:

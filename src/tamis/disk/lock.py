@@ -58,6 +58,8 @@ def lock_folder(path: Path, purpose: str = "tamis") -> FolderLock:
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_there(file, handle):
+                raise BlockingIOError  # its holder removed it meanwhile: another may have a new one
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()} {purpose}\n".encode()[:_HOLDER_BYTES_MAX], 0)
         except BlockingIOError:
@@ -68,6 +70,14 @@ def lock_folder(path: Path, purpose: str = "tamis") -> FolderLock:
             os.close(handle)
             raise
     return FolderLock(path, handle)
+
+
+def _is_there(file: Path, handle: int) -> bool:
+    """Whether the open file still has its name: a lock on one that was removed keeps nobody out."""
+    try:
+        return os.path.samestat(os.fstat(handle), file.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _holder(content: bytes) -> str:

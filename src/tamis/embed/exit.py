@@ -26,6 +26,11 @@ def at_exit(owner: Ending) -> None:
     at_child_exit(owner)
 
 
+def not_at_exit(owner: Ending) -> None:
+    """It has nothing more to deliver: let it be forgotten."""
+    atexit.unregister(owner.deliver_at_exit)
+
+
 def at_child_exit(owner: Ending) -> None:
     """Deliver when a multiprocessing child ends, which runs no `atexit`; called again after each fork.
 

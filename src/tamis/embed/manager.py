@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from tamis.embed.config import LoggingConfig
 from tamis.embed.exchange import exchange
-from tamis.embed.exit import at_child_exit, at_exit, at_sigterm
+from tamis.embed.exit import at_child_exit, at_exit, at_sigterm, not_at_exit
 from tamis.embed.install import give_back, install, uninstall
 from tamis.embed.origin import origin_of
 from tamis.embed.outlet import DIAGNOSTICS, OUTLET
@@ -149,6 +149,7 @@ class LoggingManager:
     def uninstall(self) -> None:
         """Shut down, and leave standard `logging` as it was before."""
         self.shutdown()
+        not_at_exit(self)
         uninstall()
         with self._lock:
             if LoggingManager._one is self:
@@ -156,7 +157,6 @@ class LoggingManager:
 
     def after_fork(self) -> None:
         """The child is another process: it has an origin of its own. The pipeline starts anew by itself."""
-        LoggingManager._lock = threading.RLock()
         self.origin = origin_of(self.config.log.service)
         at_child_exit(self)
 
@@ -164,6 +164,16 @@ class LoggingManager:
         """Deliver what waits, in this thread; what is logged later is written at once."""
         self._pipeline.close(self.config.log.exit_s)
 
+
+class _FreeLock:
+    """In a forked child the lock is free, whoever held it, also when there is no manager yet."""
+
+    def after_fork(self) -> None:
+        LoggingManager._lock = threading.RLock()
+
+
+_FREE_LOCK = _FreeLock()
+watch_forks(_FREE_LOCK)
 
 _LEVELS = frozenset(("level", "code_level"))
 

@@ -77,7 +77,7 @@ class Door:
         share = share_of(level)
         if len(self._queue) >= self.limits.records_max * share:
             return False
-        waiting = sum(tuple(self._large)) if self._large else 0
+        waiting = sum(self._large.copy())
         return waiting + size <= self.limits.bytes_max * share or not self._queue
 
     def _wait(self, level: int, size: int) -> bool:

@@ -29,10 +29,16 @@ def watch_forks(owner: Forked) -> None:
 
 
 def _after_fork() -> None:
+    failures: list[Exception] = []
     for reference in list(_WATCHED.values()):
         owner = reference()
         if owner is not None:
-            owner.after_fork()
+            try:
+                owner.after_fork()
+            except Exception as error:  # one owner's trouble must not leave others with the parent's locks
+                failures.append(error)
+    if failures:
+        raise failures[0]  # Python writes it to stderr, and goes on
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,5 +1,6 @@
 """The folder lock between processes, within one, and across death and fork."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tamis.disk.lock import LOCK_NAME, lock_folder
+from tamis.disk.lock import LOCK_NAME, FolderLock, lock_folder
 from tamis.errors import DiskError, LockedError
 
 HOLD = """
@@ -92,3 +93,25 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """The lock does not make the folder."""
     with pytest.raises(DiskError, match="check that the path is right"):
         lock_folder(tmp_path / "absent")
+
+
+def test_a_lock_file_that_was_removed_meanwhile_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening the file and locking it, its last holder removed it and another made a new one: that one has
+    the folder.
+    """
+    flock, began, others = fcntl.flock, list[bool](), list[FolderLock]()
+
+    def late(handle: int, operation: int) -> None:
+        if not began:
+            began.append(True)
+            (tmp_path / LOCK_NAME).unlink()
+            others.append(lock_folder(tmp_path, "the other"))
+        flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(LockedError):
+        lock_folder(tmp_path)
+    others[0].release()
+    lock_folder(tmp_path).release()

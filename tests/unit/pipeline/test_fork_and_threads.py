@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.limits import QueueLimits
 from tests.support.sinks import SPOOLED, Gathering, Pipe, captured, until
 
@@ -58,6 +59,27 @@ def test_a_forked_child_has_a_queue_a_number_and_a_spool_of_its_own(tmp_path: Pa
     assert numbers(far) == list(range(100))
     pipe.check_sum(100)
     pipe.dispatcher.close(1)
+
+
+def test_one_owner_s_trouble_at_a_fork_is_not_another_s() -> None:
+    """Where one owner fails to start anew in the child, those after it still do."""
+    renewed: list[str] = []
+
+    class Failing:
+        def after_fork(self) -> None:
+            raise OSError("its file was closed")
+
+    class Good:
+        def after_fork(self) -> None:
+            renewed.append("good")
+
+    failing, good = Failing(), Good()
+    watch_forks(failing)
+    watch_forks(good)
+    child = os.fork()
+    if child == 0:  # pragma: no cover -- in the child
+        os._exit(0 if renewed == ["good"] else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_signal_handlers_that_log_never_block() -> None:
@@ -119,6 +141,7 @@ def test_under_gevent_everything_arrives() -> None:
 from gevent import monkey
 monkey.patch_all()
 import gevent
+from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.limits import QueueLimits
 from tests.support.sinks import Gathering, Pipe, captured
 sink = Gathering()

@@ -10,6 +10,7 @@ from tamis.record.attributes import DEFAULT_LIMITS
 from tamis.wire.jsonlines import read_lenient
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 _DEPTH_MAX = 3 * DEFAULT_LIMITS.depth_max
 
 
@@ -37,14 +38,21 @@ def _lenient(body: bytes, what: str) -> Any:
         raise WireError(f"not {what}: not JSON: {error}") from None
 
 
-def rough_size(value: Any, depth: int = 0) -> int:
+def size_of(value: Any) -> int:
     """About how many bytes a value took."""
+    try:
+        return len(_encode(value))
+    except (OverflowError, ValueError, TypeError, RecursionError):  # integers beyond 64 bits, depth
+        return _rough_size(value, 0)
+
+
+def _rough_size(value: Any, depth: int) -> int:
     if isinstance(value, str):
         return len(value) + 2
     if depth > _DEPTH_MAX:
         return 8
     if isinstance(value, dict):
-        return 2 + sum(len(key) + 4 + rough_size(one, depth + 1) for key, one in value.items())
+        return 2 + sum(len(key) + 4 + _rough_size(one, depth + 1) for key, one in value.items())
     if isinstance(value, list):
-        return 2 + sum(1 + rough_size(one, depth + 1) for one in value)
+        return 2 + sum(1 + _rough_size(one, depth + 1) for one in value)
     return 4

@@ -8,7 +8,7 @@ from typing import Any
 from tamis.errors import TooLargeError, WireError
 from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
 from tamis.wire.joined import Parts
-from tamis.wire.jsonbody import read_document, rough_size
+from tamis.wire.jsonbody import read_document, size_of
 from tamis.wire.protobuf import messages_in, read_fields, signed
 from tamis.wire.rows import Row, RowReader
 from tamis.wire.snappy import unpack
@@ -37,9 +37,9 @@ def decode_json(body: Bytes, options: DecodeOptions) -> Decoded:
         if not isinstance(stream, dict) or not isinstance(stream.get("stream") or {}, dict):
             raise WireError(f"not {WHAT}: a stream, and its labels, are objects")
         labels = _labels(stream.get("stream") or {})
-        around = rough_size(labels)
+        around = size_of(labels)
         for value in _list(stream, "values"):
-            if entries.admit(around + rough_size(value)):
+            if entries.admit(around + size_of(value)):
                 try:
                     entries.add(labels, *_json_entry(value))
                 except _MALFORMED as error:

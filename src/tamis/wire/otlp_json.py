@@ -10,7 +10,7 @@ from tamis.errors import WireError
 from tamis.record.attributes import DEEP_MARK, DEFAULT_LIMITS
 from tamis.record.severity import severity
 from tamis.wire.base import Bytes, Decoded, DecodeOptions
-from tamis.wire.jsonbody import read_document, rough_size
+from tamis.wire.jsonbody import read_document, size_of
 from tamis.wire.otlp import Attributes, Collector, LogRecord, Scope, bounded, scope_of
 
 _HEX = re.compile(r"[0-9A-Fa-f]+")
@@ -31,11 +31,11 @@ def decode_json(body: Bytes, options: DecodeOptions) -> Decoded:
         resource = _object(resource_logs.get("resource"), "resource")
         schema = _text(_either(resource_logs, "schemaUrl", "schema_url"))
         attributes = _around(resource)
-        around = rough_size(attributes)
+        around = size_of(attributes)
         for scope_logs in _objects(resource_logs, "scopeLogs", "scope_logs"):
             scope = _object(scope_logs.get("scope"), "scope")
             schemas = (schema, _text(_either(scope_logs, "schemaUrl", "schema_url")))
-            collector.begin(_scope(attributes, scope, schemas), around + rough_size(scope))
+            collector.begin(_scope(attributes, scope, schemas), around + size_of(scope))
             records = _either(scope_logs, "logRecords", "log_records") or []
             if not isinstance(records, list):
                 raise WireError("logRecords is not a list")
@@ -79,7 +79,7 @@ def _scope(resource: Attributes, scope: dict[str, Any], schemas: tuple[str, str]
 
 def _add(record: Any, collector: Collector) -> None:
     """One record, stored or rejected."""
-    if not collector.admit(rough_size(record)):
+    if not collector.admit(size_of(record)):
         return
     try:
         collector.add(_record(record))
@@ -111,6 +111,8 @@ def _int(given: Any) -> int:
     """A number, which may stand as text (64 bits are more than JavaScript's numbers hold)."""
     if given is None:
         return 0
+    if type(given) is int:
+        return given
     if isinstance(given, str):
         if len(given) > _INT_DIGITS_MAX:
             raise WireError("an integer of more than 64 bits")
@@ -152,7 +154,11 @@ def _pairs(given: Any, depth: int = 0) -> Attributes:
     found: Attributes = {}
     for pair in given or ():
         held = pair.get("value")
-        value = None if held is None else _value(held, depth)
+        if held is None:
+            continue
+        value = held.get("stringValue")
+        if type(value) is not str:
+            value = _value(held, depth)
         if value is not None:
             found[_text(pair.get("key"))] = value
     return bounded(found) if depth == 0 else found

@@ -28,7 +28,8 @@ _MALFORMED = (WireError, IndexError, KeyError, struct.error)
 _TIME, _SEVERITY, _SEVERITY_TEXT, _BODY, _ATTRIBUTE, _DROPPED = 0x09, 0x10, 0x1A, 0x2A, 0x32, 0x38
 _FLAGS, _TRACE, _SPAN, _OBSERVED, _EVENT = 0x45, 0x4A, 0x52, 0x59, 0x62
 """The first byte of each of a record's fields: its number, and its wire type."""
-_USUAL = frozenset((_TIME, _SEVERITY, _SEVERITY_TEXT, _BODY, _FLAGS, _TRACE, _SPAN, _OBSERVED))
+_FIXED = {_TIME: 9, _OBSERVED: 9, _FLAGS: 5}
+"""Fields of one size: the place of the next one behind them."""
 _NO_TIME, _NO_FLAGS = bytes(8), bytes(4)
 _fixed64 = struct.Struct("<Q").unpack_from
 _double = struct.Struct("<d").unpack
@@ -127,9 +128,9 @@ class _Reader:
         attributes = self._split(data, held)
         get = held.get
         flags = get(_FLAGS)
-        more = None if held.keys() <= _USUAL else self._more(held)
+        more = self._more(held) if _EVENT in held or _DROPPED in held else None
         if flags is not None and flags != _NO_FLAGS:
-            more = {"trace_flags": int.from_bytes(flags, "little"), **(more or {})}
+            attributes.setdefault("trace_flags", int.from_bytes(flags, "little"))
         body = get(_BODY)
         return LogRecord(
             _fixed64(get(_TIME, _NO_TIME))[0],
@@ -138,8 +139,8 @@ class _Reader:
             get(_SEVERITY_TEXT, b"").decode("utf-8", self._errors),
             None if body is None else self._body(body),
             attributes,
-            _id(get(_TRACE, b"")),
-            _id(get(_SPAN, b"")),
+            _id(held[_TRACE]) if _TRACE in held else "",
+            _id(held[_SPAN]) if _SPAN in held else "",
             more,
         )
 
@@ -147,30 +148,28 @@ class _Reader:
         """A record's attributes; what its other fields hold is put into `held`, by tag. It runs for every byte."""
         at, end = 0, len(data)
         attributes: Attributes = {}
-        pairs = self._pairs
+        known = self._pairs.get
         while at < end:
             tag = data[at]
-            kind = tag & 7
-            if tag > 0x7F:
-                at = _skip(data, at)
-            elif kind == BYTES:
-                size = data[at + 1]
-                at += 2
+            if tag == _ATTRIBUTE:
+                size, at = data[at + 1], at + 2
                 if size > 0x7F:
                     size, at = read_varint(data, at - 1)
-                raw = data[at : at + size]
-                at += size
-                if tag == _ATTRIBUTE:
-                    name, value = pairs.get(raw) or self._short_pair(raw)
-                    attributes[name] = value
-                else:
-                    held[tag] = raw
-            elif kind == VARINT:
-                held[tag], at = read_varint(data, at + 1)
+                raw = data[at : (at := at + size)]
+                name, value = known(raw) or self._short_pair(raw)
+                attributes[name] = value
+            elif tag in _FIXED:
+                held[tag] = data[at + 1 : (at := at + _FIXED[tag])]
+            elif tag & 0x87 == BYTES:
+                size, at = data[at + 1], at + 2
+                if size > 0x7F:
+                    size, at = read_varint(data, at - 1)
+                held[tag] = data[at : (at := at + size)]
+            elif tag & 0x87 == VARINT:
+                value = data[at + 1]
+                held[tag], at = (value, at + 2) if value < 0x80 else read_varint(data, at + 1)
             else:
-                size = SIZES[kind]
-                held[tag] = data[at + 1 : at + 1 + size]
-                at += 1 + size
+                at = _skip(data, at)
         if at > end:
             raise WireError(f"it ends {at - end:,} bytes too early")
         if None in attributes.values():

@@ -12,8 +12,11 @@ MASK_64 = (1 << 64) - 1
 
 def read_varint(message: bytes, at: int) -> tuple[int, int]:
     """The number (64 bits, unsigned) that stands at a place, and the place behind it; WireError."""
-    if at < len(message) and message[at] < 0x80:
-        return message[at], at + 1
+    first = message[at : at + 2]
+    if first and first[0] < 0x80:
+        return first[0], at + 1
+    if len(first) == 2 and first[1] < 0x80:
+        return first[0] & 0x7F | first[1] << 7, at + 2
     number = shift = 0
     end = min(len(message), at + VARINT_BYTES_MAX)
     while at < end:
@@ -30,8 +33,8 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
     Groups, which nothing has sent for twenty years, are no fields here.
     """
-    at = 0
-    while at < len(message):
+    at, end = 0, len(message)
+    while at < end:
         key, at = read_varint(message, at)
         wire = key & 7
         if wire == VARINT:

@@ -15,7 +15,7 @@ from tamis.query.times import parse_instant
 from tamis.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from tamis.integrity.ledger import Finding, Layout
+    from tamis.integrity.ledger import Finding, Layout, Report
 
 audit = App(name="audit", help="Check and export the audit.", help_format="plaintext", version_flags=[])
 
@@ -34,7 +34,8 @@ def verify(
 ) -> int:
     """Follow the audit entry by entry. It looks and changes nothing; writers may be at work.
 
-    Exits with 1 when anything was changed, removed, put in, moved or cut off.
+    Exits with 1 when anything was changed, removed, put in, moved or cut off; with 3 when that could not be told,
+    for want of a key: whoever writes all of it anew lacks nothing but that.
 
     Parameters
     ----------
@@ -59,15 +60,23 @@ def verify(
     if json:
         keys = [public.hex() for public in trusted]
         print_json({"whole": report.is_whole, **msgspec.to_builtins(report), "public_keys": keys})
-        return int(Exit.DONE if report.is_whole else Exit.FOUND)
+        return int(_exit(report, trusted))
     for note in report.notes:
         print(visible(f"note     {note}"))
     for finding in report.findings:
         print(visible(f"damaged  {_place(finding)}: {finding.problem}"))
     count = len(report.findings) + report.more
-    state = "whole" if report.is_whole else f"{count:,} things are not as they were written"
+    state = f"{count:,} things are not as they were written"
+    if report.is_whole:
+        state = "whole" if trusted else "whole, as far as can be told without a key (--public-key)"
     print(f"{layout.folder}: {state}; {report.entries:,} entries in {report.chains:,} chains")
-    return int(Exit.DONE if report.is_whole else Exit.FOUND)
+    return int(_exit(report, trusted))
+
+
+def _exit(report: "Report", trusted: tuple[bytes, ...]) -> Exit:
+    if not report.is_whole:
+        return Exit.FOUND
+    return Exit.DONE if trusted else Exit.FAILED
 
 
 @audit.command

@@ -73,6 +73,7 @@ class Collector:
 
     def __init__(self, options: DecodeOptions) -> None:
         self.options = options
+        self._limits = options.limits
         self.rejections = Rejections(options.limits.rejections_listed_max)
         self.received = 0
         self._parts = Parts()
@@ -93,7 +94,7 @@ class Collector:
 
         TooLargeError when there are too many; a block that is full is made columns of before.
         """
-        limits = self.options.limits
+        limits = self._limits
         self.received += 1
         if self.received > limits.lines_max:
             raise TooLargeError("ingest.lines_max", limits.lines_max)

@@ -74,9 +74,8 @@ def _safe_mapping(
 def _safe_value(value: object, limits: AttributeLimits, budget: _Budget, *, depth: int) -> Value:
     try:
         return _value(value, limits, budget, depth=depth)
-    except (
-        Exception
-    ):  # a user's class may do anything in __class__, items, __iter__, bit_length; the rest goes on
+    except Exception:
+        # A user's class may do anything in __class__, items, __iter__ or bit_length; the rest goes on.
         return f"[{type(value).__name__} without text]"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from tamis.cache.base import Found, LevelCounts, LevelStatistics
 from tamis.cache.limits import MemoryLimits
 from tamis.cache.sizes import size_of
+from tamis.cache.tags import Tags
 from tamis.clock import SYSTEM_CLOCK, Clock, monotonic_s
 
 Entry = tuple[Any, float, int, tuple[str, ...], float]
@@ -47,7 +48,7 @@ class MemoryLevel:
         self._is_text_known = size is size_of
         self._counts = LevelCounts()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._tagged: dict[str, set[str]] = {}
+        self._tags = Tags()
         self._bytes = self._until_sweep = 0
         self._soonest_s = math.inf
         self.after_fork()
@@ -99,7 +100,8 @@ class MemoryLevel:
         else:
             size += self._size(value) + ENTRY_BYTES
         if size > self._bytes_max:
-            self._refuse(key)
+            self._counts.refused += 1
+            self.remove(key)
             return False
         entries, end_s = self._entries, self._now_s() + ttl_s
         self._acquire()  # a `with` would take three times as long
@@ -112,7 +114,7 @@ class MemoryLevel:
                 entries.move_to_end(key)
                 self._bytes += size - before[2]
             if tags or (before is not None and before[3]):
-                self._retag(key, before, tags)
+                self._tags.change(key, () if before is None else before[3], tags)
             if end_s < self._soonest_s:  # noqa: PLR1730 -- a call of min() costs more than the rest of the line
                 self._soonest_s = end_s
             if len(entries) > self._entries_max or self._bytes > self._bytes_max:
@@ -148,7 +150,7 @@ class MemoryLevel:
     def remove_tag(self, tag: str) -> int:
         """Remove all that were written with this tag; how many there were."""
         with self._lock:
-            return self._remove_all(tuple(self._tagged.get(tag, ())))
+            return self._remove_all(self._tags.keys(tag))
 
     def clear(self) -> int:
         """Remove all; how many there were."""
@@ -194,21 +196,7 @@ class MemoryLevel:
         del self._entries[key]
         self._bytes -= entry[2]
         if entry[3]:
-            self._untag(key, entry[3])
-
-    def _retag(self, key: str, before: Entry | None, tags: tuple[str, ...]) -> None:
-        if before is not None:
-            self._untag(key, before[3])
-        for tag in tags:
-            self._tagged.setdefault(tag, set()).add(key)
-
-    def _untag(self, key: str, tags: tuple[str, ...]) -> None:
-        for tag in tags:
-            keys = self._tagged.get(tag)
-            if keys is not None:
-                keys.discard(key)
-                if not keys:
-                    del self._tagged[tag]
+            self._tags.change(key, entry[3])
 
     def _expire(self, key: str, entry: Entry) -> None:
         with self._lock:
@@ -217,21 +205,13 @@ class MemoryLevel:
                 self._take_out(key, entry)
                 self._counts.expired += 1
 
-    def _refuse(self, key: str) -> None:
-        with self._lock:
-            self._counts.refused += 1
-            entry = self._entries.get(key)
-            if entry is not None:
-                self._take_out(key, entry)
-
     def _make_room(self) -> None:
         now_s = self._now_s()
         if self._soonest_s <= now_s and self._until_sweep <= 0:
             self._sweep(now_s)
         entries = self._entries
         while len(entries) > self._entries_max or self._bytes > self._bytes_max:
-            key = next(iter(entries))
-            entry = entries[key]
+            key, entry = next(iter(entries.items()))
             self._take_out(key, entry)
             self._counts.evicted += 1
             self._until_sweep -= 1

@@ -75,7 +75,11 @@ class TaskExecutor:
                 Task(function, args, kwargs, handle, control, limit_s=limit_s), now_s
             )
             if refused is None:
-                self._call_worker()
+                try:
+                    self._call_worker()
+                except RuntimeError:
+                    self._book.cancel(handle, now_s)
+                    raise
                 if limit_s < math.inf:
                     self._call_watch()
         self._book.tell()
@@ -143,7 +147,7 @@ class TaskExecutor:
         self._workers += 1
         try:
             threading.Thread(target=self._work, name=f"tamis-{self.name}", daemon=True).start()
-        except BaseException:
+        except RuntimeError:  # no thread is to be had: one that works already will come to it
             self._workers -= 1
             if not self._workers:
                 raise

@@ -79,6 +79,14 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
+async def auntil(is_so: Callable[[], bool]) -> None:
+    """The same on a loop, which goes on meanwhile."""
+    end = time.monotonic() + SOON_S
+    while not is_so():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.001)
+
+
 def test_the_numbers_are_those_of_the_specification() -> None:
     """1,000 entries for 300 s."""
     assert (MemoryLimits().entries_max, MemoryLimits().ttl_s) == (1_000, 300)
@@ -304,11 +312,10 @@ def test_one_computes_for_many_tasks(cache: MultiLevelCache, clock: HandClock) -
             return 7
 
         tasks = [asyncio.create_task(cache.aget_or_compute("a", compute)) for _ in range(5)]
-        await asyncio.sleep(0.01)
-        assert len(calls) == 1
+        await auntil(lambda: len(calls) == 1)
         tasks[0].cancel()
         tasks[1].cancel()
-        await asyncio.sleep(0.01)
+        await auntil(lambda: len(calls) == 2)
         opened.set()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(result) for result in results[:2]] == [asyncio.CancelledError] * 2
@@ -325,7 +332,7 @@ def test_one_computes_for_many_tasks(cache: MultiLevelCache, clock: HandClock) -
         assert [type(error) for error in failed] == [OSError] * 3
         clock.pass_s(299)
         assert await cache.aget_or_compute("a", compute) == 7
-        await asyncio.sleep(0.01)
+        await auntil(lambda: computed(cache)["refreshes"] == 1)
         clock.pass_s(100)
         assert cache.get("a") == 7
 
@@ -350,7 +357,7 @@ def test_threads_and_tasks_share_one_computation(cache: MultiLevelCache) -> None
 
     async def check() -> None:
         waiting = asyncio.create_task(cache.aget_or_compute("a", never))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         opened.set()
         assert await waiting is True
 

@@ -86,8 +86,9 @@ def test_deadline_and_cancel_end_the_coroutine() -> None:
         async def hang() -> None:
             task = current_task()
             assert task is not None
+            seen.append("entered")
             try:
-                await asyncio.sleep(SOON_S)
+                await asyncio.Event().wait()
             except asyncio.CancelledError:
                 seen.append("cancelled")
                 assert task.stopping
@@ -96,7 +97,8 @@ def test_deadline_and_cancel_end_the_coroutine() -> None:
         handle, behind = executor.enqueue_task(hang, deadline_s=0.02), executor.enqueue_task(hang)
         with pytest.raises(TaskDeadlineError):
             await handle
-        await asyncio.sleep(0.01)
+        while seen.count("entered") < 2:
+            await asyncio.sleep(0.001)
         assert not behind.cancel()
         with pytest.raises(TaskCancelledError):
             await behind
@@ -104,7 +106,7 @@ def test_deadline_and_cancel_end_the_coroutine() -> None:
         assert not unborn.cancel()
         with pytest.raises(TaskCancelledError):
             await unborn
-        assert seen == ["cancelled", "cancelled"]
+        assert seen == ["entered", "cancelled", "entered", "cancelled"]
         assert await executor.enqueue_task(twice, 1) == 2
         counts = executor.metrics().counts
         assert (counts.expired, counts.late, counts.cancelled, counts.succeeded) == (1, 1, 2, 1)

@@ -15,7 +15,7 @@ from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.health import Health, health_of
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
-from tamis.pipeline.own import in_finalizer, own_work
+from tamis.pipeline.own import is_interrupted, own_work
 from tamis.pipeline.pump import Pump
 from tamis.pipeline.worker import Worker
 from tamis.telemetry.diagnostics import Diagnostics
@@ -85,9 +85,10 @@ class Dispatcher:
             self._after_put()
 
     def put_own(self, captured: Captured) -> None:
-        """A record that was logged within the pipeline's own work: told, and not taken, but for finalizers'."""
-        if in_finalizer():
-            self._queue.append(captured)  # whoever collected the garbage must not wait at the door
+        """A record that was logged within the pipeline's own work: told, and not taken, but for finalizers' and
+        signal handlers'."""
+        if is_interrupted():
+            self._queue.append(captured)  # whoever was interrupted must not wait at the door
             return
         message = captured[MESSAGE]
         if captured[LEVEL] >= _TOLD:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from tamis.pipeline.base import DELIVERED, Batch, BatchLimits, Outcome
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.limits import QueueLimits
+from tamis.pipeline.own import is_interrupted, is_own, own_work
 from tests.support.sinks import SPOOLED, Gathering, Pipe, captured, until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -141,8 +143,10 @@ def test_under_gevent_everything_arrives() -> None:
 from gevent import monkey
 monkey.patch_all()
 import gevent
+from tamis.pipeline.base import DELIVERED, Batch, BatchLimits, Outcome
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.limits import QueueLimits
+from tamis.pipeline.own import is_interrupted, is_own, own_work
 from tests.support.sinks import Gathering, Pipe, captured
 sink = Gathering()
 pipe = Pipe(sink)
@@ -166,3 +170,53 @@ print("done")
         check=False,
     )
     assert (ran.returncode, ran.stdout) == (0, "done\n"), ran.stderr
+
+
+def test_what_signal_handlers_log_while_we_deliver_on_their_thread_arrives() -> None:
+    """A signal interrupts `flush` in the middle of a sink: what its handler logs is the application's."""
+    sink, logged = Gathering(limits=BatchLimits(records=1, wait_s=0.0)), 0
+    pipe = Pipe(sink)
+
+    def log(_number: int, _frame: Any) -> None:
+        nonlocal logged
+        logged += 1
+        put = pipe.dispatcher.put_own if is_own() else pipe.put
+        put(captured(n=-logged))
+
+    def answer(_batch: Batch) -> Outcome:
+        if logged < 5:
+            signal.raise_signal(signal.SIGUSR1)
+        return DELIVERED
+
+    sink.answer = answer
+    before = signal.signal(signal.SIGUSR1, log)
+    try:
+        pipe.dispatcher._asking_level = 100  # no worker: `flush` delivers on this thread
+        for n in range(5):
+            pipe.put(captured(n=n))
+        assert pipe.dispatcher.flush(5)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert logged == 5
+    assert pipe.dispatcher.flush(5)
+    assert sorted(numbers(sink)) == list(range(-5, 5))
+    pipe.check_sum(10)
+    pipe.dispatcher.close(1)
+
+
+def test_work_of_ours_in_a_signal_handler_is_ours() -> None:
+    """A program that ends us in its handler: what a sink logs meanwhile is not taken for the program's."""
+    said: list[bool] = []
+
+    def end(_number: int, _frame: Any) -> None:
+        said.append(is_interrupted())
+        with own_work():
+            said.append(is_interrupted())
+
+    before = signal.signal(signal.SIGUSR1, end)
+    try:
+        with own_work():
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert said == [True, False]

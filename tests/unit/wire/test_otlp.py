@@ -47,8 +47,8 @@ def raw_request(*records: bytes) -> bytes:
     return bytes_field(1, bytes_field(2, b"".join(bytes_field(2, one) for one in records)))
 
 
-def test_everything_a_record_says_is_kept() -> None:
-    """Resource, scope, ids, severity, times, flags and any-values have their places."""
+def full_request() -> ExportLogsServiceRequest:
+    """One record that has everything there is."""
     sent = ExportLogsServiceRequest()
     around = sent.resource_logs.add(schema_url="https://schemas/1")
     for name, value in (
@@ -85,7 +85,12 @@ def test_everything_a_record_says_is_kept() -> None:
     inner = put.add(key="object").value.kvlist_value.values.add(key="k")
     inner.value.int_value = 1 << 40
     put.add(key="correlation_id").value.string_value = "c-1"
-    (found,) = rows(decode_protobuf(sent.SerializeToString(), OPTIONS))
+    return sent
+
+
+def test_everything_a_record_says_is_kept() -> None:
+    """Resource, scope, ids, severity, times, flags and any-values have their places."""
+    (found,) = rows(decode_protobuf(full_request().SerializeToString(), OPTIONS))
     assert found == Record(
         timestamp=NOW_NS,
         message="late",

@@ -90,9 +90,7 @@ class Dispatcher:
         if is_interrupted():
             self._queue.append(captured)  # whoever was interrupted must not wait at the door
             return
-        message = captured[MESSAGE]
-        if captured[LEVEL] >= _TOLD:
-            message = _masked(message)
+        message = _masked(captured[MESSAGE]) if captured[LEVEL] >= _TOLD else ""
         self.diagnostics.tell_captured(captured[LEVEL], captured[LOGGER], message)
 
     def flush(self, timeout_s: float = 5.0) -> bool:

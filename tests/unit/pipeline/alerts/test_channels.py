@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tamis.errors import ConfigError, SinkUnavailableError
 from tamis.pipeline.alerts.alert import Alert, Group, Line, State, to_record
 from tamis.pipeline.alerts.channels import create_channel
+from tamis.pipeline.alerts.channels.text import print_alert
 from tamis.pipeline.base import DELIVERED, Batch, Sink
 from tamis.record.model import Record
 from tests.support.faulty_server import refuse_with, stall
@@ -359,3 +361,14 @@ def test_tls_from_the_start(tmp_path: Path) -> None:
             mail(server, "", "smtps").send(batch(), timeout_s=5)
         assert mail(server, "&verify=off", "smtps").send(batch(), timeout_s=5) == DELIVERED
         assert len(server.messages) == 2
+
+
+def test_records_write_no_lines_of_their_own() -> None:
+    """A line end in a logger's name, a shape, a message or an id forges no line of the notice."""
+    forged = "x\r\nBcc: evil@example.org"
+    line = Line(
+        timestamp=1, level="ERROR", message=forged, logger=forged, correlation_id=forged, error=forged
+    )
+    group = Group(shape=forged, pattern="p_1", count=1)
+    made = structs.replace(alert(), lines=(line,), groups=(group,))
+    assert not any(text.startswith("Bcc") for text in print_alert(made).splitlines())

@@ -18,7 +18,10 @@ def print_alert(alert: Alert) -> str:
     ]
     if alert.groups:
         parts += ["", "By shape:"]
-        parts += [f"{group.count:>7,}  {group.shape[:200]}  ({group.pattern})" for group in alert.groups]
+        parts += [
+            f"{group.count:>7,}  {_on_one_line(group.shape)[:200]}  ({group.pattern})"
+            for group in alert.groups
+        ]
     if alert.lines:
         parts += ["", "Lines:", *map(print_line, alert.lines)]
     return "\n".join(parts)
@@ -26,12 +29,18 @@ def print_alert(alert: Alert) -> str:
 
 def print_line(line: Line) -> str:
     """One record on one line, its exception and ids behind it."""
-    text = f"{print_time(line.timestamp)} {line.level} {line.logger or '-'}: {' '.join(line.message.split())}"
+    logger = _on_one_line(line.logger or "-")
+    text = f"{print_time(line.timestamp)} {line.level} {logger}: {_on_one_line(line.message)}"
     if line.error:
-        text += f" | {' '.join(line.error.split())}"
+        text += f" | {_on_one_line(line.error)}"
     if line.correlation_id:
-        text += f" | correlation_id={line.correlation_id}"
+        text += f" | correlation_id={_on_one_line(line.correlation_id)}"
     return text
+
+
+def _on_one_line(text: str) -> str:
+    """No record writes lines of its own into what people are told."""
+    return " ".join(text.split())
 
 
 def print_time(stamp: int) -> str:

@@ -150,8 +150,11 @@ class TaskBook:
         return Drained(len(left), self.schedule.running)
 
     def forget(self, reason: str) -> None:
-        """The tasks that are here will never come back: their handles say so."""
+        """After a fork, in the child: the tasks that are here never come back, as their handles say."""
+        self._settled.clear()
+        self._rejections.clear()
         for task in self._tasks.values():
+            task.handle.after_fork()
             error = TaskRejectedError(self.name, task.handle.name, reason)
             self._settled.append((task.handle, None, error))
         self._tasks.clear()

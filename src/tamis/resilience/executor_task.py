@@ -38,6 +38,10 @@ class TaskHandle(Future[T], Generic[T]):
         """Whether it was cancelled before it was done."""
         return self.done() and isinstance(self.exception(), TaskCancelledError)
 
+    def after_fork(self) -> None:
+        """In the child: a lock that another thread of the parent held would never be free."""
+        self._condition = threading.Condition()
+
     def __await__(self) -> Generator[Any, None, T]:
         import asyncio
 

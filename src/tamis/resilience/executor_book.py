@@ -151,8 +151,9 @@ class TaskBook:
 
     def forget(self, reason: str) -> None:
         """After a fork, in the child: the tasks that are here never come back, as their handles say."""
-        self._settled.clear()
         self._rejections.clear()
+        for handle, _, _ in self._settled:
+            handle.after_fork()
         for task in self._tasks.values():
             task.handle.after_fork()
             error = TaskRejectedError(self.name, task.handle.name, reason)

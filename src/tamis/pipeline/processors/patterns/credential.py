@@ -36,7 +36,7 @@ _PROSE_AFTER_OPTION: Final = re.compile(
 )
 _QUOTED_BESIDE: Final = re.compile(
     r"(?i:(?:passw(?:or)?d|passphrase|pwd|secret)\w{0,20}+|identified\s{1,3}by)\s{1,3}"
-    r"(?:(?i:like|is|in|was|with)\s{0,3}\(?\s{0,2})?(?=[\"'])"
+    r"(?:(?i:like|is|in|was|with)\s{0,3}\(?\s{0,2}|(?i:for)\s{1,3}\S{1,80}+\s{0,3}=\s{0,3})?(?=[\"'])"
 )
 _PAIR: Final = re.compile(
     r"(?:\(|(?<=[\[,])\[|(?<=, )\[)\s?b?\\*[\"']"
@@ -190,7 +190,7 @@ def _is_secret(text: str, name: re.Match[str], value: Value) -> bool | None:
         return True
     is_tight = not name["gap"] and not name["before"]
     if value.is_container:
-        return True if is_tight and name["sign"] == "=" else None
+        return True if name["sign"] != ":" and (is_tight or not is_token) else None
     if name["sign"] != ":" or is_tight:
         if name["sign"] == "=" and is_tight:
             return True

@@ -7,7 +7,7 @@ from typing import Final
 from tamis.pipeline.processors.patterns.base import Span
 
 CONTAINER_CHARS_MAX: Final = 8_192
-_OPEN: Final = re.compile(r"(?:[bBuUrRfF]{1,2}(?=[\"']))?(\\*)([\"'`])")
+_OPEN: Final = re.compile(r"(?:(?:[bBuUrRfF]{1,2}|\$)(?=[\"']))?(\\*)([\"'`])")
 _BRACKETS: Final = "[{("
 _STEP: Final = re.compile(r"[\[{(]|[\]})]|(\\*)([\"'])")
 _BARE: Final = re.compile(
@@ -33,6 +33,11 @@ def read_value(text: str, at: int) -> Value | None:
     opened = _OPEN.match(text, at)
     if opened is not None:
         start = opened.end()
+        if text.startswith(opened[2] * 2, start):  # Python's long texts, which go over lines
+            start += 2
+            end = text.find(opened[2] * 3, start, start + CONTAINER_CHARS_MAX)
+            end = _line_end(text, start) if end < 0 else end
+            return Value((start, end), is_quoted=True) if end > start else None
         end = quoted_end(text, start, quote=opened[2], slashes=len(opened[1]))
         return Value((start, end), is_quoted=True) if end > start else None
     if text[at : at + 1] and text[at] in _BRACKETS:
@@ -41,15 +46,19 @@ def read_value(text: str, at: int) -> Value | None:
     escaped = _ESCAPED_QUOTE.match(text, at)
     start = at if escaped is None else escaped.end()
     bare = _BARE.match(text, start)
-    return None if bare is None else Value(bare.span(), is_quoted=escaped is not None)
+    if bare is None:
+        return None
+    end = bare.end()
+    if text[end - 1] in _BRACKETS:  # `SecretStr('…')`
+        end = max(_container_end(text, end - 1), end)
+    return Value((start, end), is_quoted=escaped is not None)
 
 
 def quoted_end(text: str, at: int, *, quote: str, slashes: int) -> int:
     """Where the text ends that began behind `slashes` backslashes and a quote; the end of the line when nothing
     closes it. What is escaped within belongs to it, and so does a quote that SQL doubles.
     """
-    stop = text.find("\n", at)
-    stop = len(text) if stop < 0 else stop
+    stop = _line_end(text, at)
     place = at
     while (place := text.find(quote, place, stop)) >= 0:
         run = place
@@ -77,5 +86,9 @@ def _container_end(text: str, at: int) -> int:
             depth -= 1
             if depth == 0:
                 return place
+    return _line_end(text, at)
+
+
+def _line_end(text: str, at: int) -> int:
     stop = text.find("\n", at)
     return len(text) if stop < 0 else stop

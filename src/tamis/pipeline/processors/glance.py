@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 import msgspec
@@ -10,7 +11,7 @@ from tamis.pipeline.processors.patterns import card
 from tamis.pipeline.processors.patterns.fold import FIRST_BYTES
 from tamis.pipeline.processors.patterns.hints import COLONS_MIN, has_name
 from tamis.pipeline.processors.patterns.iban import LENGTHS
-from tamis.pipeline.processors.patterns.phone import PHONE
+from tamis.pipeline.processors.patterns.phone import PHONE, may_have_phone
 from tamis.pipeline.processors.patterns.secret import PREFIXES
 from tamis.pipeline.processors.secure import CACHE_ENTRIES_MAX, CACHED_CHARS_MAX, Secure
 from tamis.record.attributes import Value
@@ -59,7 +60,7 @@ class Glance:
     def __init__(self, secure: Secure) -> None:
         self._secure = secure
         self._plain: set[str] = set()
-        self._clean: set[Value] = set()
+        self._clean = secure.clean
         self._tokens: set[str] = set()
         self._steps: tuple[_Step, ...] = (
             (
@@ -97,30 +98,47 @@ class Glance:
         """Where in the batch they stand, in order."""
         if self._secure.detector.has_own:
             return range(len(records))
+        messages = [record.message for record in records]
+        given = [record.attributes for record in records]
         found: set[int] = set()
-        texts: set[Value] = set()
-        is_plain, add, update = self._plain.issuperset, texts.add, texts.update
-        for place, record in enumerate(records):
-            attributes = record.attributes
-            if not is_plain(attributes) and not self._learn(attributes):
-                found.add(place)
-            add(record.message)
+        if not self._learn(set(chain.from_iterable(given))):
+            found.update(place for place, names in enumerate(given) if not self._learn(names))
+        values: set[Value] = set()
+        held: list[Iterable[Value]] = [attributes.values() for attributes in given]
+        for place, some in enumerate(held):
             try:
-                update(attributes.values())
-            except TypeError:  # lists and objects: each for itself
-                found.add(place)
-        dirty = self._dirty(texts - self._clean)
+                values.update(some)
+            except TypeError:  # lists and objects
+                leaves = held[place] = self._leaves(given[place])
+                values.update(leaves)
+                if not leaves:
+                    found.add(place)
+        dirty = self._dirty(values.union(messages).difference(self._clean))
         if dirty:
             is_clean = dirty.isdisjoint
-            for place, record in enumerate(records):
-                if place not in found and (
-                    record.message in dirty or not is_clean(record.attributes.values())
-                ):
-                    found.add(place)
+            found.update([place for place, message in enumerate(messages) if message in dirty])
+            if not is_clean(values):
+                found.update([place for place, some in enumerate(held) if not is_clean(some)])
         return sorted(found)
+
+    def _leaves(self, attributes: dict[str, Value]) -> list[Value]:
+        """All values where there are plain objects among them, as a position in the code is; nothing where it is not
+        as simple.
+        """
+        leaves: list[Value] = []
+        for value in attributes.values():
+            nested = [value] if type(value) is not dict else list(value.values())
+            if type(value) is dict and ("value" in value or not _are_texts(value) or not self._learn(value)):
+                return []
+            if any(type(one) is dict or type(one) is list for one in nested):
+                return []
+            leaves += nested
+        return leaves
 
     def _learn(self, names: Iterable[str]) -> bool:
         """Whether none of the names says or holds anything sensitive."""
+        if self._plain.issuperset(names):
+            return True
         if len(self._plain) >= CACHE_ENTRIES_MAX:
             self._plain.clear()
         for name in names:
@@ -174,6 +192,10 @@ class Glance:
         return False
 
 
+def _are_texts(names: Iterable[object]) -> bool:
+    return all(type(name) is str for name in names)
+
+
 def _places(signs: bytes, needle: bytes) -> list[int]:
     """The numbers of the lines that have the needle; few do."""
     places = []
@@ -188,16 +210,18 @@ def _places(signs: bytes, needle: bytes) -> list[int]:
 
 def _is_card(value: Value) -> bool:
     """Whether a number is a card's. A float that equals a whole number stands for that, too."""
-    is_long = isinstance(value, int | float) and card.NUMBER_MIN <= value < card.NUMBER_MAX
-    return is_long and card.is_card(str(int(value)))  # type: ignore[arg-type]  # a number
+    if type(value) is not int and type(value) is not float:
+        return False
+    return card.NUMBER_MIN <= value < card.NUMBER_MAX and card.is_card(str(int(value)))
 
 
 def _has_number(text: str) -> bool:
     """Whether it has digits enough for a card, or a phone number; an account begins otherwise."""
-    if len(text) < _CARD_DIGITS:
-        return next(iter(PHONE.find(text)), None) is not None
-    digits = text.encode("utf-8", "replace").translate(_AS_NUMBERS, _BETWEEN_DIGITS)
-    return b"0" * _CARD_DIGITS in digits or next(iter(PHONE.find(text)), None) is not None
+    if len(text) >= _CARD_DIGITS:
+        digits = text.encode("utf-8", "replace").translate(_AS_NUMBERS, _BETWEEN_DIGITS)
+        if b"0" * _CARD_DIGITS in digits:
+            return True
+    return may_have_phone(text) and next(iter(PHONE.find(text)), None) is not None
 
 
 def _has_dotted(text: str) -> bool:

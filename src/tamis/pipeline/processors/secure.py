@@ -33,13 +33,14 @@ class Secure:
 
     def __init__(self, detector: Detector, names: SensitiveNames) -> None:
         self.detector, self.names = detector, names
-        self._clean: set[str] = set()
+        self.clean: set[Value] = set()
+        """Texts that hold nothing."""
         self._known: dict[str, int] = {}
 
     def record(self, record: Record, replace: Replace) -> Record:
         """The record with what is sensitive replaced; the same object when nothing is."""
         message = record.message
-        if message not in self._clean:
+        if message not in self.clean:
             message = self.text(message, replace)
         attributes = self._mapping(record.attributes, replace, depth=0)
         if message is record.message and attributes is record.attributes:
@@ -53,9 +54,9 @@ class Secure:
             if found is not text:
                 return found
         if len(text) <= CACHED_CHARS_MAX:
-            if len(self._clean) >= CACHE_ENTRIES_MAX:
-                self._clean.clear()
-            self._clean.add(text)
+            if len(self.clean) >= CACHE_ENTRIES_MAX:
+                self.clean.clear()
+            self.clean.add(text)
         return text
 
     def is_plain(self, name: str) -> bool:
@@ -64,7 +65,7 @@ class Secure:
         return (self._learn(name) if known is None else known) == _PLAIN
 
     def _mapping(self, given: dict[str, Value], replace: Replace, *, depth: int) -> dict[str, Value]:
-        known, clean = self._known, self._clean
+        known, clean = self._known, self.clean
         changed: dict[str, Value] | None = None
         is_pair = depth > 0 and "value" in given and self._says_so(given.get("name") or given.get("key"))
         for name, value in given.items():
@@ -99,7 +100,7 @@ class Secure:
 
     def _plain(self, value: Value, replace: Replace, *, depth: int) -> Value:
         if isinstance(value, str):
-            return value if value in self._clean else self.text(value, replace)
+            return value if value in self.clean else self.text(value, replace)
         if isinstance(value, dict):
             return self._mapping(value, replace, depth=depth + 1) if depth < _DEPTH_MAX else DEEP_MARK
         if isinstance(value, list):

@@ -240,7 +240,7 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(CACHE_ENTRIES_MAX + 100):
         processor.process(Record(timestamp=1, message=f"n{number}", attributes={f"k{number}": f"v{number}"}))
     secure = processor._secure
-    assert len(secure._clean) <= CACHE_ENTRIES_MAX
+    assert len(secure.clean) <= CACHE_ENTRIES_MAX
     assert len(secure._known) <= CACHE_ENTRIES_MAX
 
 

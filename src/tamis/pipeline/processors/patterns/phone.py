@@ -34,10 +34,34 @@ _NAME_BEFORE: Final = re.compile(
     r"(?:[ _-]?(?:number|no|nr|num))?\\?[\"']?\s{0,2}(?:[:=.]|to|at|is|from)?\s{0,2}\\?[\"']?\+?$",
     re.ASCII | re.IGNORECASE,
 )
+_NAMES: Final = (
+    "tel",
+    "phone",
+    "mobile",
+    "cell",
+    "fax",
+    "msisdn",
+    "whatsapp",
+    "sms",
+    "handy",
+    "call",
+    "dial",
+)
+_GROUPS: Final = re.compile(
+    r"0[1-9][0-9]{0,3}[) ./-]|[2-9][0-9][0-9][) .-]{1,2}[2-9][0-9][0-9][ .-]", re.ASCII
+)
 _NAMED: Final = re.compile(rf"(?:\(\d{{1,5}}\)[ ]?)?\d(?:[ ./-]?\d){{6,14}}+{_AFTER}", re.ASCII)
 _NAME_CHARS: Final = 32
 _DIGITS_MIN, _DIGITS_MAX = 8, 15
 _SHORTEST: Final = 7
+
+
+def may_have_phone(text: str) -> bool:
+    """Whether it has what one of the ways to write a number needs: a plus, groups, or the name of one before it."""
+    if "+" in text or _GROUPS.search(text) is not None:
+        return True
+    lower = text.lower()
+    return any(name in lower for name in _NAMES)
 
 
 def find(text: str) -> Iterator[Span]:

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
+from itertools import islice
 from os import getpid as _process_id
 from typing import Any
 
@@ -24,6 +25,44 @@ _STACK_LINE = re.compile(r'^  File "(.*)", line (\d+), in (.*)$', re.MULTILINE)
 def capture_log_record(record: logging.LogRecord, code_level: int) -> Captured:
     """What the record says, with everything that could change as text or copies; its exception is reduced. Its
     position in the code is taken along from `code_level` on."""
+    level = record.levelno
+    if type(record) is logging.LogRecord and _is_usual(record) and level < code_level:
+        given = record.__dict__
+        more_names = len(given) - _STANDARD_COUNT
+        extra = dict(islice(reversed(given.items()), more_names)) if more_names else None
+        if extra is None or (RECORD_NAMES.isdisjoint(extra) and are_immutable(extra.values())):
+            return (
+                round(record.created * 1_000_000) * 1_000,
+                level,
+                record.name,
+                record.msg,
+                record.args,  # type: ignore[return-value]  # a tuple, or nothing
+                extra,
+                None,
+                record.threadName,
+                OUTLET.context(),
+                None,
+                None,
+            )
+    return _capture_unusual(record, code_level)
+
+
+def _is_usual(record: logging.LogRecord) -> bool:
+    """Whether it says no more than a message, of values that cannot change, and comes from this process."""
+    args = record.args
+    return (
+        type(record.msg) is str
+        and (not args or (type(args) is tuple and are_immutable(args)))
+        and not record.exc_info
+        and not record.exc_text
+        and not record.stack_info
+        and record.levelno in _NAMED_LEVELS
+        and record.process == _process_id()
+        and type(record.name) is str
+    )
+
+
+def _capture_unusual(record: logging.LogRecord, code_level: int) -> Captured:
     message, arguments, marks = _message(record)
     fields = _fields(record)
     more = None

@@ -113,7 +113,10 @@ class Dispatcher:
         self._closed, self._asking_level = True, _ALWAYS
         self._worker.stop()
         self._door.close()
-        return self._end(deadline_s)
+        done = self._end(deadline_s)
+        # A thread that the ending interpreter stops in the middle of a turn keeps what it holds for ever.
+        self._worker.join(max(deadline_s - self._clock.monotonic_s(), _LAST_S))
+        return done
 
     def swap(
         self,

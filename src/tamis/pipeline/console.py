@@ -1,12 +1,12 @@
 """A record for people: one aligned line, quiet where it is usual, loud where it is not."""
 
 import json
-import linecache
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from unicodedata import east_asian_width
 
+from tamis.pipeline.source import source_line
 from tamis.pipeline.stacktrace import CAUSE, notes_of, print_frame
 from tamis.record.attributes import Value
 from tamis.record.model import Record
@@ -214,5 +214,5 @@ def _code(frame: Mapping[str, Value]) -> str:
     """The line of code, when its file can be read here."""
     file, line = frame.get("file"), frame.get("line")
     if isinstance(file, str) and isinstance(line, int) and file.endswith(".py"):
-        return clean(linecache.getline(file, line).strip())
+        return clean(source_line(file, line))
     return ""

@@ -43,8 +43,8 @@ check: .venv/ready  ## lint, types, layers, dependencies and the project's own r
 	$(BIN)/deptry .
 	$(BIN)/pytest -q tests/tidy
 
-bench: .venv/ready-bench  ## measure, into benchmarks/README.md; under 10 minutes
-	$(BIN)/python -m benchmarks
+bench: .venv/ready-bench  ## measure, into benchmarks/README.md, under 10 minutes; PART=pipeline: into pipeline.md
+	$(BIN)/python -m benchmarks $(if $(PART),--only $(PART))
 
 docs: .venv/ready  ## write the reference from the tables, build the site into site/
 	for tool in tools/make_*_reference.py; do $(BIN)/python $$tool; done

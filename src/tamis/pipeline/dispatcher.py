@@ -11,6 +11,7 @@ from tamis.pipeline.base import Processor
 from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, Captured, Origin
 from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.door import OPEN_RECORDS, Door
+from tamis.pipeline.ending import LAST_S, Ending
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.health import Health, health_of
 from tamis.pipeline.limits import QueueLimits
@@ -26,8 +27,6 @@ OVERFLOW = "overflow"
 _DUE_INTERVAL_S = 0.25
 _URGENT, _TOLD = 40, 30
 _ALWAYS = -(1 << 31)
-_LAST_S = 1.0
-"""How long a caller works for the record it logs after `close`."""
 
 
 class Dispatcher:
@@ -62,7 +61,8 @@ class Dispatcher:
         """Everything that belongs to one process."""
         self._queue: deque[Captured] = deque()
         self._door = Door(self.limits, self._queue, presses=self._presses, clock=self._clock)
-        self._alone, self._ending, self._closed = Alone(self._clock), Alone(self._clock), False
+        self._alone, self._closed = Alone(self._clock), False
+        self._ending = Ending(self._queue, self._pump, self._drain, clock=self._clock)
         self._open_records = min(OPEN_RECORDS, self.limits.records_max // 2)
         self._asking_level = _ALWAYS  # the first record starts the worker
         self._due_s = 0.0
@@ -113,9 +113,9 @@ class Dispatcher:
         self._closed, self._asking_level = True, _ALWAYS
         self._worker.stop()
         self._door.close()
-        done = self._end(deadline_s)
+        done = self._ending.end(deadline_s)
         # A thread that the ending interpreter stops in the middle of a turn keeps what it holds for ever.
-        self._worker.join(max(deadline_s - self._clock.monotonic_s(), _LAST_S))
+        self._worker.join(max(deadline_s - self._clock.monotonic_s(), LAST_S))
         return done
 
     def swap(
@@ -180,49 +180,18 @@ class Dispatcher:
     def _after_put(self) -> None:
         """The worker's start, an error, a durable record, or one that came after the end: done at once."""
         if self._closed:
-            self._end(self._clock.monotonic_s() + _LAST_S)
+            self._ending.end_late()
         elif self.limits.durable != "off":
             self._worker.ensure()
             with own_work():
-                self._drain(self._clock.monotonic_s() + max(self.limits.block_s, _LAST_S))
+                self._drain(self._clock.monotonic_s() + max(self.limits.block_s, LAST_S))
         elif self._worker.ensure():
             self._asking_level = _URGENT
             if self._closed:  # meanwhile: what comes now has no worker any more
                 self._asking_level = _ALWAYS
             self._worker.wake()
         else:  # the interpreter is ending and nobody closed us, or there are too many threads
-            self._write_now()
-
-    def _end(self, deadline_s: float) -> bool:
-        """Deliver all there is and let sinks go; whether all arrived in time. One thread at a time: whoever logs
-        meanwhile leaves the record to it, and cuts nobody's time short.
-        """
-        with own_work(), self._ending.hold(deadline_s) as is_mine:
-            if not is_mine:
-                return False
-            drained = self._drain(deadline_s, final=True, start=False)
-            done = self._let_go(deadline_s) and drained
-            last_s = max(deadline_s, self._clock.monotonic_s() + _LAST_S)
-            while self._queue and self._clock.monotonic_s() < last_s:  # logged while we were at it
-                drained = self._drain(last_s, start=False)
-                done = self._let_go(last_s) and drained and done
-        return done
-
-    def _let_go(self, deadline_s: float) -> bool:
-        """Close the deliveries, those first whose records stand nowhere else; whether all was delivered."""
-        for delivery in self.deliveries:
-            delivery.hurry()
-        in_order = sorted(self.deliveries, key=lambda delivery: delivery.sink.spooled)
-        closed = [delivery.close(deadline_s) for delivery in in_order]
-        return all(closed)
-
-    def _write_now(self) -> None:
-        """Deliver on this thread: no other can be started."""
-        deadline_s = self._clock.monotonic_s() + _LAST_S
-        with own_work():
-            self._drain(deadline_s, start=False)
-            for delivery in self.deliveries:
-                delivery.drain(deadline_s)
+            self._ending.write_now()
 
     def _presses(self) -> bool:
         return any(delivery.is_full for delivery in self.deliveries)
@@ -240,7 +209,7 @@ class Dispatcher:
 
     def _turn(self) -> float:
         """One round of the worker; how long it may wait for the next."""
-        with self._alone.hold(self._clock.monotonic_s() + _LAST_S) as is_mine:
+        with self._alone.hold(self._clock.monotonic_s() + LAST_S) as is_mine:
             if not is_mine:
                 return TICK_S
             self._pump.may_start = True
@@ -253,7 +222,7 @@ class Dispatcher:
                 self._pump.due()
         self._open_records = self._door.open_records(self._pump.bytes_each)
         if self._closed:  # while we were at it: what we handed out is nobody else's to deliver
-            self._end(self._clock.monotonic_s() + _LAST_S)
+            self._ending.end_late()
         return 0.0 if taken and self._queue else TICK_S
 
     def _turn_failed(self, error: BaseException) -> None:

@@ -9,7 +9,7 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.base import Processor
 from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record, to_records
 from tamis.pipeline.chain import FAILED, Chain, Passed
-from tamis.pipeline.delivery.delivery import Delivery
+from tamis.pipeline.delivery.delivery import Delivery, relieve
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.parcel import Parcel, encode_records
@@ -77,7 +77,7 @@ class Pump:
     def _make_room(self) -> None:
         """Have sinks whose thread does not run deliver on this one; wait a moment for the others."""
         for delivery in self.deliveries:
-            delivery.relieve(self._clock.monotonic_s() + _RELIEF_S)
+            relieve(delivery, self._clock.monotonic_s() + _RELIEF_S)
         self._clock.sleep(_POLL_S)
 
     def take(self, queue: Sized) -> int:

@@ -39,7 +39,7 @@ class Adoption:
             spool = self._store.adopt()
             own_spool = own.spool if own is not None else None
             if own_spool is not None:
-                own_spool.others_bytes = self._store.others_bytes(own_spool)
+                own_spool.quota.others_bytes = self._store.others_bytes(own_spool)
         except (DiskError, FormatError) as error:
             self._tell("adopt", f"what other processes left for {self._meter.name} cannot be read: {error}")
             return

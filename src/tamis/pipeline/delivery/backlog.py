@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tamis.errors import DiskError, NoSpaceError
 from tamis.pipeline.base import BatchLimits
-from tamis.pipeline.delivery.load import NOWHERE, Load, batch_id
+from tamis.pipeline.delivery.load import NOWHERE, Load, load_of
 from tamis.pipeline.delivery.older import Older
 from tamis.pipeline.delivery.room import FULL, choose, fill_of, room_in
 from tamis.pipeline.delivery.waiting import Lot, Waiting
@@ -46,15 +46,11 @@ class Backlog:
         self._open_spool, self._tell, self._lost = open_spool, tell, lost
         self._lock = threading.RLock()
         self._tail, self._older = Waiting(), Older(self._not_read, self._spool_failed)
-        self._spool = adopted
+        self.spool = adopted
+        """Where it stands on disk, once something does."""
         self._tail_from: int | None = adopted.next_ordinal if adopted is not None else 0
         self.is_private = False
         """Whether it stands in no spool of its own that could be handed on."""
-
-    @property
-    def spool(self) -> Spool | None:
-        """Where it stands on disk, once something does."""
-        return self._spool
 
     @property
     def is_full(self) -> bool:
@@ -89,18 +85,19 @@ class Backlog:
     def _store(self, parcel: Parcel, *, sync: bool) -> int:
         """Its first ordinal in the spool, or NOWHERE."""
         try:
-            if self._spool is None:
-                self._spool = self._open_spool()
-            if self._spool is None or not self._store_older(self._spool):
+            if self.spool is None:
+                self.spool = self._open_spool()
+            if self.spool is None:
                 return NOWHERE
-            return self._spool.append(parcel, sync=sync)
+            self._store_older(self.spool)
+            return self.spool.append(parcel, sync=sync)
         except DiskError as error:
             trouble = "has no room" if isinstance(error, NoSpaceError) else "fails"
             self._tell("spool", f"the spool of {self.name} {trouble}: records wait in memory; {error}")
         return NOWHERE
 
-    def _store_older(self, spool: Spool) -> bool:
-        """What came while the spool refused goes in first; whether it is all in."""
+    def _store_older(self, spool: Spool) -> None:
+        """What came while the spool refused goes in first."""
         places = list(self._tail.lots_nowhere()) if self.is_private else []
         if places and self._tail_from is None:
             self._begin_tail(spool)
@@ -109,7 +106,6 @@ class Backlog:
             self._tail.put(place, _lot(older, spool.append(older)))
             self.meter.spool(len(older.records))
         self.is_private = False
-        return True
 
     def _forget_tail(self) -> None:
         """The spool has it: it is read back when its turn comes."""
@@ -119,7 +115,8 @@ class Backlog:
         self._tail_from = None
 
     def _keep_in_memory(self, parcel: Parcel, *, whole: bool) -> int:
-        if not self.is_private and self._tail.records and not self._has_room(parcel):
+        fill = fill_of(self._tail, self.limits, records=len(parcel.records), size=parcel.bytes)
+        if not self.is_private and self._tail.records and fill > FULL:
             self._forget_tail()  # the spool has all of it
         self.is_private = True
         kept = parcel.records if whole else choose(parcel, self._tail, self.limits)
@@ -132,25 +129,21 @@ class Backlog:
             self._tail.add(Lot(kept, NOWHERE, size, parcel.severity, parcel.since_s))
         return len(kept)
 
-    def _has_room(self, parcel: Parcel) -> bool:
-        return fill_of(self._tail, self.limits, records=len(parcel.records), size=parcel.bytes) <= FULL
-
     def next_load(self, limits: BatchLimits, *, now_s: float, hurry: bool) -> Load | None:
         """The next batch when it is due: enough records, old enough, urgent, or `hurry`."""
         with self._lock:
             front = self._older.waiting
             if not front.records and not self._read_back(limits.records, now_s):
                 return None
-            if front.records and self._spool is not None and self._spool.marks:
-                load = self._older.load_again(self._spool, self._tail_from or 0, self.prefix, now_s=now_s)
+            if front.records and self.spool is not None and self.spool.marks:
+                load = self._older.load_again(self.spool, self._tail_from or 0, self.prefix, now_s=now_s)
                 if load is not None or now_s < self._older.not_before_s:
                     return load
             waiting = front if front.records else self._tail
             due_s = waiting.due_in_s(limits, now_s)
             if due_s is None or (due_s > 0 and not hurry):
                 return None
-            records, ordinals = waiting.take(limits)
-            return Load(batch_id(self.prefix, records), tuple(records), ordinals)
+            return load_of(self.prefix, *waiting.take(limits))
 
     def due_in_s(self, limits: BatchLimits, now_s: float) -> float | None:
         """Seconds until the next batch is due; None when nothing waits."""
@@ -176,33 +169,30 @@ class Backlog:
         """Let the spool go; how many records stood in memory alone, and are gone, and how many stand in the spool."""
         with self._lock:
             lost = sum(len(self._tail.lot(place).records) for place in self._tail.lots_nowhere())
-            spool, self._spool = self._spool, None
-            spooled = 0 if spool is None else spool.unsettled
-            if spool is not None:
-                spool.close()
+            spooled = self.spool.unsettled if self.spool is not None else 0
+            if self.spool is not None:
+                self.spool.close()
             self._tail.clear()
             self._older.clear()
-            self._tail_from, self.is_private = 0, False
+            self.spool, self._tail_from, self.is_private = None, 0, False
             return lost, spooled
 
     def abandon(self) -> None:
         """In a forked child: all of it is the parent's."""
-        if self._spool is not None:
-            self._spool.abandon()
+        if self.spool is not None:
+            self.spool.abandon()
 
     def _is_behind(self) -> bool:
         """Whether there are records that only the spool has."""
-        if self._spool is None:
-            return False
-        return self._tail_from is None or self._older.next < self._tail_from
+        return self.spool is not None and (self._tail_from is None or self._older.next < self._tail_from)
 
     def _read_back(self, records: int, now_s: float) -> bool:
         """Read what only the spool has, as many records at least; False when it cannot be read now."""
-        if self._spool is None or not self._is_behind():
+        if self.spool is None or not self._is_behind():
             return True
         if self._tail_from is None:
-            self._begin_tail(self._spool)
-        return self._older.read(self._spool, self._tail_from or 0, records, now_s=now_s)
+            self._begin_tail(self.spool)
+        return self._older.read(self.spool, self._tail_from or 0, records, now_s=now_s)
 
     def _begin_tail(self, spool: Spool) -> None:
         """What comes from now on is kept in memory again: we have caught up when the rest is read."""
@@ -211,24 +201,21 @@ class Backlog:
 
     def _not_read(self, start: int, end: int) -> None:
         """What should stand in the spool and was not read: settled already, or damaged."""
-        spool = self._spool
-        assert spool is not None
-        missing = list(spool.settled.missing(start, end))
+        assert self.spool is not None
+        spool, missing = self.spool, list(self.spool.settled.missing(start, end))
         lost = sum(stop - at for at, stop in missing)
         if lost:
             self.meter.drop(DAMAGED, spooled=lost)
             self._lost(lost)
-            self._tell(
-                "damaged", f"{lost:,} records of the spool of {self.name} are damaged: see {spool.folder}"
-            )
+            self._tell("damaged", f"{self.name}: {lost:,} spooled records are damaged: see {spool.folder}")
             self._note(lambda spool: spool.settle([n for at, stop in missing for n in range(at, stop)]))
 
     def _note(self, write: Callable[[Spool], object]) -> None:
         """A note in the spool, which may fail: then more is sent again after a crash."""
         with self._lock:
-            if self._spool is not None:
+            if self.spool is not None:
                 try:
-                    write(self._spool)
+                    write(self.spool)
                 except DiskError as error:
                     self._spool_failed(error)
 

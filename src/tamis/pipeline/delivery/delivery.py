@@ -1,7 +1,6 @@
 """`Delivery`: everything between the chain and one sink."""
 
 import os
-import threading
 from dataclasses import dataclass
 
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -13,6 +12,7 @@ from tamis.pipeline.delivery.backlog import Backlog
 from tamis.pipeline.delivery.dead import DeadLetters
 from tamis.pipeline.delivery.lanes import Lanes
 from tamis.pipeline.delivery.sender import Lane, Sender
+from tamis.pipeline.delivery.tally import Tally
 from tamis.pipeline.limits import DeliveryLimits, QueueLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.own import own_work
@@ -72,8 +72,7 @@ class Delivery:
 
     def _start(self) -> None:
         """Everything that belongs to one process."""
-        self._alone, self._counting = Alone(self._clock), threading.Lock()
-        self._hurry_to = self._came = self._went = 0
+        self._alone, self._tally = Alone(self._clock), Tally()
         self._closed = self._is_leaving = False
         self._lost = 0
         self.meter = meter = self._metrics.attach(self.sink.name)
@@ -82,18 +81,26 @@ class Delivery:
             self.sink.name,
             meter,
             self.queue,
-            prefix=self._prefix(),
+            prefix=_new_prefix(self._origin),
             open_spool=self._open_spool,
             tell=tell,
-            lost=self._gone,
+            lost=self._tally.go,
         )
         self._own = Lane(backlog)
         self._sender = Sender(
-            self.sink, meter, self.limits, dead=self._dead, finished=self._finished, tell=tell, clock=clock
+            self.sink,
+            meter,
+            self.limits,
+            dead=self._dead,
+            finished=lambda lane, records: self._tally.go(records if lane is self._own else 0),
+            tell=tell,
+            clock=clock,
         )
         store = self.store if self.sink.spooled else None
         adoption = None if store is None else Adoption(store, meter, tell=tell, clock=clock)
-        self._lanes = Lanes(self._own, self._sender, adoption=adoption, prefix=self._prefix, clock=clock)
+        self._lanes = Lanes(
+            self._own, self._sender, adoption=adoption, prefix=lambda: _new_prefix(self._origin), clock=clock
+        )
 
     @property
     def is_full(self) -> bool:
@@ -104,21 +111,15 @@ class Delivery:
         """How many more records of about that size are surely kept."""
         return self._own.backlog.room(bytes_each)
 
-    def relieve(self, deadline_s: float) -> None:
-        """Deliver on this thread for a while, if there is no other that does."""
-        if not self._worker.is_alive:
-            self.drain(deadline_s)
-
     def offer(self, parcel: Parcel, *, start: bool = True, whole: bool = False) -> None:
         """Take records over; what cannot be kept is dropped and counted, unless it is to be kept `whole`. With
         `durable`, what has no spool is sent before this returns, if the sink takes it. `start` says whether the
         thread may be started.
         """
-        with self._counting:
-            self._came += len(parcel.records)
+        self._tally.come(len(parcel.records))
         kept = self._own.backlog.add(parcel, sync=self.queue.durable == "disk", whole=whole)
         if kept < len(parcel.records):
-            self._gone(len(parcel.records) - kept)
+            self._tally.go(len(parcel.records) - kept)
         if self._closed:
             return
         if self.queue.durable != "off" and self._own.backlog.spool is None:
@@ -130,19 +131,17 @@ class Delivery:
     def lose(self, parcel: Parcel, reason: str) -> None:
         """Count a parcel that could not be offered."""
         self.meter.offer(dropped={reason: len(parcel.records)})
-        self._gone(len(parcel.records))
+        self._tally.go(len(parcel.records))
 
     def hurry(self) -> int:
         """Send all that waits now, not when it is due; the mark to `wait` for."""
-        with self._counting:
-            self._hurry_to = max(self._hurry_to, self._came)
-            mark = self._came
+        mark = self._tally.hurry()
         self._worker.wake()
         return mark
 
     def wait(self, mark: int, deadline_s: float) -> bool:
         """Until all before the mark is done with, or is safe in the spool while the sink is away; whether it is."""
-        while self._went < mark and not (self._sender.is_failing and self._lanes.is_safe):
+        while self._tally.went < mark and not (self._sender.is_failing and self._lanes.is_safe):
             left_s = deadline_s - self._clock.monotonic_s()
             if left_s <= 0 or self._alone.is_mine:
                 return False
@@ -158,14 +157,14 @@ class Delivery:
         if self._alone.is_mine:
             return False
         with own_work():
-            while self._went < self._came:
+            while self._tally.waiting:
                 with self._alone.hold(deadline_s) as is_mine:
                     if not is_mine:
                         return False
                     wait_s = self._step(hurry=True, own_only=True)
                 left_s = deadline_s - self._clock.monotonic_s()
                 if left_s <= wait_s or (wait_s > 0 and not patient):
-                    return self._went >= self._came
+                    return not self._tally.waiting
                 self._clock.sleep(min(wait_s, _POLL_S * 5))
         return True
 
@@ -186,23 +185,13 @@ class Delivery:
             if is_mine:
                 self._leave()
         if self._is_leaving and not self._lanes.is_safe:
-            sentence = f"{self.sink.name} has not answered in time at the end, records wait for it in memory"
-            self._diagnostics.tell(f"closed {self.sink.name}", sentence)
+            self._tell_closed(f"{self.sink.name} has not answered by the end, records wait for it in memory")
             return False
         return self._lost == lost_before
 
     def health(self) -> DeliveryHealth:
         """How it is; never waits."""
-        state = self._sender.breaker.state
-        last_s = self._sender.delivered_s
-        return DeliveryHealth(
-            name=self.sink.name,
-            is_well=state is BreakerState.CLOSED and not self.is_full,
-            state=state.value,
-            waiting=max(self._came - self._went, 0),
-            last_delivery_s=None if last_s is None else max(self._clock.monotonic_s() - last_s, 0.0),
-            last_error=self._sender.last_error,
-        )
+        return _health_of(self._sender, self._tally, self._clock.monotonic_s(), is_full=self.is_full)
 
     def after_fork(self, origin: Origin) -> None:
         """In the child: nothing waits, and connections are the parent's."""
@@ -216,13 +205,13 @@ class Delivery:
 
     def _turn(self) -> float:
         with self._alone.hold(self._clock.monotonic_s() + _IDLE_S) as is_mine:
-            return self._step(hurry=self._went < self._hurry_to, own_only=self._closed) if is_mine else 0.0
+            return self._step(hurry=self._tally.is_hurried, own_only=self._closed) if is_mine else 0.0
 
     def _step(self, *, hurry: bool, own_only: bool) -> float:
         """Send one load if one is due; seconds to wait before the next step."""
         if self._reopen:
             self._reopen = False
-            self._close_sink()
+            _close(self.sink, self._diagnostics)
         try:
             return self._lanes.step(hurry=hurry, own_only=own_only)
         finally:
@@ -234,41 +223,55 @@ class Delivery:
         self._is_leaving = False
         lost, spooled = self._lanes.leave()
         self._lost += lost
-        self._gone(lost + spooled)
+        self._tally.go(lost + spooled)
         if lost:
-            sentence = f"{lost:,} records could not be delivered to {self.sink.name} at the end"
-            self._diagnostics.tell(f"closed {self.sink.name}", sentence)
+            self._tell_closed(f"{lost:,} records could not be delivered to {self.sink.name} at the end")
         if self._dead is not None:
             self._dead.close()
-        self._close_sink()
+        _close(self.sink, self._diagnostics)
 
-    def _finished(self, lane: Lane, records: int) -> None:
-        if lane is self._own:
-            self._gone(records)
-
-    def _gone(self, records: int) -> None:
-        with self._counting:
-            self._went += records
+    def _tell_closed(self, sentence: str) -> None:
+        self._diagnostics.tell(f"closed {self.sink.name}", sentence)
 
     def _open_spool(self) -> Spool | None:
-        if self.store is None or not self.sink.spooled:
-            return None
-        return self.store.create(self._origin.process)
-
-    def _prefix(self) -> str:
-        """One for each delivery: no batch id is ever used for two batches."""
-        return f"{self._origin.process}-{os.urandom(4).hex()}"
-
-    def _close_sink(self) -> None:
-        try:
-            self.sink.close()
-        except Exception as error:  # a sink's edge: that it cannot close is no reason to lose anything
-            self._diagnostics.tell(f"close {self.sink.name}", f"{self.sink.name} cannot close: {error}")
+        return (
+            self.store.create(self._origin.process) if self.store is not None and self.sink.spooled else None
+        )
 
     def _turn_failed(self, error: BaseException) -> None:
         self._metrics.fail(restarted=not isinstance(error, Exception))
         sentence = f"delivery to {self.sink.name} failed with {type(error).__name__} and goes on: {error}"
         self._diagnostics.tell(f"fault {self.sink.name}", sentence)
+
+
+def relieve(delivery: Delivery, deadline_s: float) -> None:
+    """Deliver on this thread for a while, if there is no other that does."""
+    if not delivery._worker.is_alive:
+        delivery.drain(deadline_s)
+
+
+def _new_prefix(origin: Origin) -> str:
+    """One for each delivery: no batch id is ever used for two batches."""
+    return f"{origin.process}-{os.urandom(4).hex()}"
+
+
+def _health_of(sender: Sender, tally: Tally, now_s: float, *, is_full: bool) -> DeliveryHealth:
+    state, last_s = sender.breaker.state, sender.delivered_s
+    return DeliveryHealth(
+        name=sender.sink.name,
+        is_well=state is BreakerState.CLOSED and not is_full,
+        state=state.value,
+        waiting=tally.waiting,
+        last_delivery_s=None if last_s is None else max(now_s - last_s, 0.0),
+        last_error=sender.last_error,
+    )
+
+
+def _close(sink: Sink, diagnostics: Diagnostics) -> None:
+    try:
+        sink.close()
+    except Exception as error:  # a sink's edge: that it cannot close is no reason to lose anything
+        diagnostics.tell(f"close {sink.name}", f"{sink.name} cannot close: {error}")
 
 
 def _dead_letters(store: SpoolStore, origin: Origin, clock: Clock) -> DeadLetters:

@@ -51,6 +51,11 @@ class Load:
         return list(found)
 
 
+def load_of(prefix: str, records: Sequence[Record], ordinals: Sequence[int]) -> Load:
+    """Records that are to be sent for the first time."""
+    return Load(batch_id(prefix, records), tuple(records), ordinals)
+
+
 def batch_id(prefix: str, records: Sequence[Record]) -> str:
     """The id of a batch: of those with one first record, each has another count, because a batch is only ever
     made smaller. `prefix` is one for each delivery.

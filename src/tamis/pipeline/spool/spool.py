@@ -11,19 +11,15 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.disk.base import Disk
 from tamis.disk.journal import Journal
 from tamis.disk.lock import FolderLock
-from tamis.disk.space import require_space
-from tamis.errors import DiskError, NoSpaceError
+from tamis.errors import DiskError
 from tamis.pipeline.limits import SpoolLimits
 from tamis.pipeline.parcel import Parcel
 from tamis.pipeline.spool import frames
 from tamis.pipeline.spool.contents import Contents, Part, Stored, read_contents, read_stored
-from tamis.pipeline.spool.place import others_bytes, part_name, part_names, remove_folder, size_of
+from tamis.pipeline.spool.place import part_name, part_names, remove_folder, size_of
 from tamis.pipeline.spool.quarantine import Quarantine
+from tamis.pipeline.spool.quota import Quota
 from tamis.pipeline.spool.ranges import Ranges, runs_of
-
-_SPACE_CHECK_BYTES = 256 << 10
-_LOOK_BYTES = 1 << 20
-"""After so much was offered, another look at what other processes hold."""
 
 
 class Spool:
@@ -46,8 +42,7 @@ class Spool:
         self.next_ordinal = 0
         self.settled = Ranges()
         self.marks: list[frames.Mark] = []
-        self.others_bytes = 0
-        """What stands beside it in the sink's folder, as last seen; it counts towards the quota."""
+        self.quota = Quota(disk, lock.path, self.limits)
         self.quarantine = Quarantine(disk, lock.path)
         self._disk, self._lock, self._clock = disk, lock, clock
         self._parts: list[Part] = []
@@ -55,8 +50,6 @@ class Spool:
         self._journal: Journal | None = None
         self._spare: Journal | None = None
         self._sealed_bytes = 0
-        self._unchecked_bytes = _SPACE_CHECK_BYTES
-        self._unseen_bytes = 0
 
     @property
     def folder(self) -> Path:
@@ -77,7 +70,7 @@ class Spool:
         """Keep records; the ordinal of the first."""
         first, count = self.next_ordinal, len(parcel.records)
         head = frames.encode_place(first, count)
-        self._require_room(len(head) + parcel.bytes)
+        self.quota.require(len(head) + parcel.bytes, used=self.size)
         self._write(parcel.form, [head, parcel.payload])
         self.next_ordinal = self._parts[-1].end = first + count
         if sync:
@@ -181,23 +174,6 @@ class Spool:
     def _create(self) -> Journal:
         self._part_number += 1
         return Journal.create_journal(self._disk, self._lock.path / part_name(self._part_number))
-
-    def _require_room(self, size: int) -> None:
-        self._look_at_others(size)
-        used = self.size + self.others_bytes
-        if used + size > self.limits.bytes_max:
-            raise NoSpaceError(str(self.folder), size, max(self.limits.bytes_max - used, 0))
-        self._unchecked_bytes += size
-        if self._unchecked_bytes >= _SPACE_CHECK_BYTES:
-            require_space(self._disk, self.folder, size, self.limits.reserve_bytes)
-            self._unchecked_bytes = 0
-
-    def _look_at_others(self, size: int) -> None:
-        """Other processes fill the same quota, all at once when the sink is away: look again now and then."""
-        self._unseen_bytes += size
-        if self._unseen_bytes >= min(_LOOK_BYTES, self.limits.bytes_max // 64):
-            self._unseen_bytes = 0
-            self.others_bytes = others_bytes(self._disk, self.folder.parent, self.folder)
 
     def _remove_settled(self) -> None:
         while self._parts:

@@ -53,7 +53,7 @@ class SpoolStore:
         self._failure = None
         begin = new_begin(self.sink, process, self._clock)
         spool = Spool(self.disk, lock, begin, limits=self.limits, clock=self._clock)
-        spool.others_bytes = self.others_bytes(spool)
+        spool.quota.others_bytes = self.others_bytes(spool)
         return spool
 
     def others_bytes(self, own: Spool | None) -> int:

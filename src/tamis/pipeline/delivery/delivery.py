@@ -151,9 +151,7 @@ class Delivery:
         return True
 
     def drain(self, deadline_s: float, *, patient: bool = True) -> bool:
-        """Send what waits on this thread, one load at least; whether nothing is left. Not `patient`: ends at the first
-        trouble.
-        """
+        """Send what waits, one load at least; whether nothing is left. Not `patient`: ends at the first trouble."""
         if self._alone.is_mine:
             return False
         with own_work():

@@ -1,5 +1,6 @@
 """Handlers in front of other handlers, when the interpreter ends."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,3 +43,41 @@ def test_a_wrapped_handler_is_closed_last(tmp_path: Path, kind: str, more: str, 
     assert (ended.returncode, ended.stderr) == (0, "")
     found = (tmp_path / "app.log").read_text("utf-8").splitlines()
     assert found == [f"record {n}" for n in range(5000)]
+
+
+TWICE = """
+import os, signal, time
+import tamis
+from tamis.testing import MemorySink
+
+class Slow(MemorySink):
+    name = "slow"
+    spooled = False
+    def send(self, batch, /, *, timeout_s):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.3)
+        with open("sent", "a") as file:
+            file.writelines(record.message + "\\n" for record in batch.records)
+        return super().send(batch, timeout_s=timeout_s)
+
+tamis.configure(service="shop", sinks=[Slow(), "file:log.jsonl"], sigterm=True)
+for n in range(50):
+    tamis.get_logger("shop").info("record %d", n)
+"""
+
+
+def test_sigterm_in_the_middle_of_the_end_cuts_nothing_short(tmp_path: Path) -> None:
+    """As pools of processes send it to workers that end by themselves: what is being delivered is delivered, and
+    then the process ends by the signal."""
+    ended = subprocess.run(
+        [sys.executable, "-c", TWICE],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGTERM, "")
+    assert (tmp_path / "sent").read_text("utf-8").splitlines() == [f"record {n}" for n in range(50)]
+    assert len((tmp_path / "log.jsonl").read_text("utf-8").splitlines()) == 50

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
@@ -51,7 +52,33 @@ def _finalize(owner: Ending) -> None:
 def _deliver(reference: "weakref.ref[Ending]") -> None:
     owner = reference()
     if owner is not None:
-        owner.deliver_at_exit()
+        _NOW.deliveries += 1
+        try:
+            owner.deliver_at_exit()
+        finally:
+            _NOW.deliveries -= 1
+            if _NOW.signal is not None and not _NOW.deliveries:
+                end, _NOW.signal = _NOW.signal, None
+                end()
+
+
+class _Now:
+    """What the ending process does: deliveries under way, and what the signal wants that came meanwhile."""
+
+    deliveries = 0
+    signal: Callable[[], object] | None = None
+
+
+_NOW = _Now()
+
+
+def _end_by(number: int, reference: "weakref.ref[Ending]") -> None:
+    if _NOW.deliveries:  # this very thread delivers already: it goes on, and ends then
+        _NOW.signal = lambda: _end_by(number, reference)
+        return
+    _deliver(reference)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def at_sigterm(owner: Ending) -> bool:
@@ -67,9 +94,7 @@ def at_sigterm(owner: Ending) -> bool:
     reference = weakref.ref(owner)
 
     def end(number: int, _frame: FrameType | None) -> None:
-        _deliver(reference)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        _end_by(number, reference)
 
     signal.signal(signal.SIGTERM, end)
     return True

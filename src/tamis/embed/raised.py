@@ -44,8 +44,8 @@ def _members(error: BaseException, depth: int) -> tuple[Raised, ...]:
 def _notes(error: BaseException) -> tuple[str, ...]:
     """What `add_note` left; never raises, whatever else somebody may have put there."""
     try:
-        notes = error.__notes__
-    except Exception:  # nearly no exception has any; a property may do anything
+        notes = getattr(error, "__notes__", None)
+    except Exception:  # a property may do anything
         return ()
     return tuple(map(text_of, notes[:NOTES_MAX])) if isinstance(notes, list | tuple) else ()
 

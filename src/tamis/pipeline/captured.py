@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final, TypeAlias, cast
 
+import msgspec
+
 from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
 from tamis.record.context import EMPTY, Context
 from tamis.record.model import Record
@@ -20,8 +22,7 @@ Code: TypeAlias = tuple[str, int, str]
 """File, line, function."""
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
+class Raised(msgspec.Struct, frozen=True):
     """An exception without what it holds on to; frames outermost first, `cause` what it came from, `notes` what was
     added to it (`add_note`).
     """
@@ -34,8 +35,7 @@ class Raised:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class More:
+class More(msgspec.Struct, frozen=True, kw_only=True):
     """What few records have."""
 
     level_name: str | None = None

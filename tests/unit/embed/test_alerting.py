@@ -290,3 +290,13 @@ def test_a_fork_after_an_alert_leaves_both_processes_able_to_tell(receiver: Rece
         "in the parent",
     ]
     assert len({body["id"] for body in receiver.bodies}) == 3
+
+
+def test_a_rule_may_be_one_text(receiver: Receiver) -> None:
+    """It is one query, and not as many as it has letters."""
+    handler = AlertingHandler(hook(receiver), rules="level:critical", threshold_errors=0)
+    assert handler.config.settings.alert.rules == ("level:critical",)
+    logger_of(handler).info("l e v c")
+    handler.flush()
+    assert receiver.bodies == []
+    handler.close()

@@ -30,7 +30,7 @@ class AlertingHandler(PipelineHandler):
         threshold_errors: int | None = None,
         window_s: float | None = None,
         cooldown_s: float | None = None,
-        rules: Iterable[str] | None = None,
+        rules: Iterable[str] | str | None = None,
         lines_max: int | None = None,
         level: int | str = logging.NOTSET,
         clock: Clock = SYSTEM_CLOCK,
@@ -42,7 +42,7 @@ class AlertingHandler(PipelineHandler):
             "alert_threshold_errors": threshold_errors,
             "alert_window_s": window_s,
             "alert_cooldown_s": cooldown_s,
-            "alert_rules": None if rules is None else list(rules),
+            "alert_rules": rules if rules is None or isinstance(rules, str) else list(rules),
             "alert_lines_max": lines_max,
             **settings,
         }

@@ -67,6 +67,12 @@ def test_a_batch_arrives_whole_and_in_order(place: Place) -> None:
     assert place.messages == [f"message {number}" for number in range(1, 301)]
 
 
+def test_what_it_sent_is_told(place: Place) -> None:
+    """The bytes of each batch, so that metrics know them; a sink in memory sends none."""
+    sent = place.sink.send(many(50), timeout_s=TIMEOUT_S).sent_bytes
+    assert (sent == 0) if place.sink.name.startswith("memory") else (0 < sent < 50_000)
+
+
 def test_an_empty_batch_is_delivered(place: Place) -> None:
     """Nothing to send is no error."""
     assert place.sink.send(Batch("empty", ()), timeout_s=TIMEOUT_S) == DELIVERED

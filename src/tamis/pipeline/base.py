@@ -4,7 +4,7 @@ Everything between (queues, breaker, retry, spool, counting) is the pipeline's o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tamis.record.model import Record
@@ -85,6 +85,8 @@ class Outcome:
     retry: tuple[Record, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     retry_after_s: float | None = None
+    sent_bytes: int = field(default=0, compare=False)
+    """As they went over the wire or into the file, compressed where they were."""
 
 
 DELIVERED = Outcome()

@@ -162,6 +162,13 @@ def keys_of(name: str, logged: dict[str, int]) -> Iterable[str]:
     return (f"{name}/{who}/{number}" for who, count in logged.items() for number in range(count))
 
 
+def let_run(seconds: float) -> None:
+    """Give what runs so much time; nothing is expected to be ready at its end."""
+    ends_s = time.monotonic() + seconds
+    while time.monotonic() < ends_s:
+        time.sleep(POLL_S)
+
+
 def wait_for_all(app: Application, timeout_s: float = ANSWER_S) -> None:
     """Until nothing waits any more, in memory or in the spool."""
     ends_s = time.monotonic() + timeout_s

@@ -1,7 +1,6 @@
 """Applications and servers that are killed: what is lost, who says so, and that nothing arrives twice."""
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.commands import Server, start_server, wait_for
-from tests.system.chaos.applications import Application, application, keys_of, wait_for_all
+from tests.system.chaos.applications import Application, application, keys_of, let_run, wait_for_all
 from tests.system.chaos.arrivals import (
     Arrival,
     assert_all_once,
@@ -48,7 +47,7 @@ def again(server: Server, tmp_path: Path) -> Server:
 def killed(app: Application, seconds: float = RUN_S) -> list[tuple[int, float]]:
     """What a streaming application told before it was killed."""
     app.stream()
-    time.sleep(seconds)
+    let_run(seconds)
     return app.kill()
 
 
@@ -128,9 +127,9 @@ def test_both_are_killed_again_and_again(tmp_path: Path, server: Server) -> None
     for attempt in range(3):
         with application(tmp_path, f"app{attempt}", server.url, durable="process") as app:
             app.stream()
-            time.sleep(RUN_S)
+            let_run(RUN_S)
             again(server, tmp_path)
-            time.sleep(RUN_S / 2)
+            let_run(RUN_S / 2)
             told[app.name] = app.kill()
     left_behind(tmp_path, server, "heir")
     found = at_tamis(server)

@@ -15,7 +15,7 @@ from tamis.embed.config import LoggingConfig
 from tamis.embed.manager import LoggingManager, Pipeline
 from tamis.errors import ConfigError
 from tamis.pipeline.captured import Captured, Origin, to_record
-from tamis.pipeline.dispatcher import Health
+from tamis.pipeline.health import Health
 from tamis.pipeline.metrics import LogMetrics
 from tamis.record.model import Record
 

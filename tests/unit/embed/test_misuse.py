@@ -37,9 +37,7 @@ def test_any_name_may_be_bound(way: str) -> None:
     assert records[0].attributes.items() >= {"self": 1, "fields": 2}.items()
 
 
-def test_the_old_name_of_warning_tells_where_it_was_called(
-    way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_old_name_of_warning_tells_where_it_was_called(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a place within `logging`; it warns, as there."""
     monkeypatch.setattr(OUTLET, "code_level", 30)
     with logged(way) as records, pytest.warns(DeprecationWarning, match="warning"):

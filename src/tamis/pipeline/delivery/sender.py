@@ -118,7 +118,7 @@ class Sender:
             permit.success()
         else:
             permit.failure()
-        self.meter.attempt()
+        self.meter.attempt(sent_bytes=outcome.sent_bytes)
         if not again and not refused:
             self._delivered(load)
         else:

@@ -1,5 +1,6 @@
 """Elasticsearch and OpenSearch by their bulk interface: each document created once, each item's answer read."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -89,6 +90,11 @@ class ElasticsearchSink:
 
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Deliver a batch; see `tamis.pipeline.base.Sink`."""
+        before = self.traffic.sent_bytes
+        outcome = self._deliver(batch, timeout_s)
+        return replace(outcome, sent_bytes=self.traffic.sent_bytes - before)
+
+    def _deliver(self, batch: Batch, timeout_s: float) -> Outcome:
         if not batch.records:
             return DELIVERED
         until_s = self._endpoint.until_s(timeout_s)

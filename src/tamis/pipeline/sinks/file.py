@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.disk.rotated import Compression
 from tamis.errors import ConfigError, DiskError, SinkUnavailableError
-from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, BatchLimits, Outcome
+from tamis.pipeline.base import AT_ONCE, Batch, BatchLimits, Outcome
 from tamis.pipeline.encode import Names, encode_lines
 from tamis.pipeline.logfile import LogFile, LogFileLimits
 from tamis.pipeline.sinks.masking import KEY
@@ -56,8 +56,8 @@ class FileSink:
         except DiskError as error:
             raise SinkUnavailableError(self.name, str(error)) from error
         if done == len(data):
-            return DELIVERED
-        return Outcome(retry=batch.records[self._count(batch.records, done) :])
+            return Outcome(sent_bytes=done)
+        return Outcome(retry=batch.records[self._count(batch.records, done) :], sent_bytes=done)
 
     def _count(self, records: Sequence[Record], written: int) -> int:
         """How many of the records so many bytes are."""

@@ -1,5 +1,6 @@
 """OTLP over HTTP: collectors, and what else takes OpenTelemetry's logs."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -62,6 +63,11 @@ class OtlpSink:
 
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Deliver a batch; see `tamis.pipeline.base.Sink`."""
+        before = self.traffic.sent_bytes
+        outcome = self._deliver(batch, timeout_s)
+        return replace(outcome, sent_bytes=self.traffic.sent_bytes - before)
+
+    def _deliver(self, batch: Batch, timeout_s: float) -> Outcome:
         if not batch.records:
             return DELIVERED
         until_s = self._endpoint.until_s(timeout_s)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import ConfigError, SinkUnavailableError
-from tamis.pipeline.base import AT_ONCE, DELIVERED, Batch, BatchLimits, Outcome, Rejected
+from tamis.pipeline.base import AT_ONCE, Batch, BatchLimits, Outcome, Rejected
 from tamis.pipeline.console import Console
 from tamis.pipeline.encode import Names, encode_line
 from tamis.pipeline.sinks.masking import KEY
@@ -61,12 +61,12 @@ class StderrSink:
             self._rest = b""
             return _refused(batch, error)
         if written == len(lines):
-            return DELIVERED
+            return Outcome(sent_bytes=sum(map(len, lines)))
         if written == 0:
             raise SinkUnavailableError(
                 self.name, f"nobody read it for {timeout_s:g} s; is the terminal stopped?"
             )
-        return Outcome(retry=batch.records[written:])
+        return Outcome(retry=batch.records[written:], sent_bytes=sum(map(len, lines[:written])))
 
     def close(self) -> None:
         """The stream is not ours: it stays open."""

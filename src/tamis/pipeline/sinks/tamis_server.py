@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -67,6 +68,11 @@ class TamisSink:
 
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Deliver a batch; see `tamis.pipeline.base.Sink`."""
+        before = self.traffic.sent_bytes
+        outcome = self._deliver(batch, timeout_s)
+        return replace(outcome, sent_bytes=self.traffic.sent_bytes - before)
+
+    def _deliver(self, batch: Batch, timeout_s: float) -> Outcome:
         if not batch.records:
             return DELIVERED
         if len(batch.records) > BATCH_RECORDS_MAX:

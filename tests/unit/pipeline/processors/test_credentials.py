@@ -3,7 +3,8 @@
 import json
 import time
 from collections import namedtuple
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pytest
 
@@ -155,7 +156,7 @@ def test_half_credentials_take_linear_time(unit: str) -> None:
 
 def attributes_of(**given: Any) -> dict[str, Any]:
     """Redacted alone and in a batch."""
-    record = Record(timestamp=1, message="m", attributes=safe_attributes(given))
+    record = Record(timestamp=1, message="m", attributes=safe_attributes(cast("Mapping[object, object]", given)))
     alone = redact_from(RedactSettings()).process(record)
     assert Chain([redact_from(RedactSettings())]).run([record]).records == [alone]
     assert redact_from(RedactSettings()).process(alone) == alone

@@ -16,7 +16,7 @@ INSTANT_MIN, INSTANT_MAX = -9 * 10**18, 9 * 10**18
 infinity or for nothing, and sums that 64 bits do not hold."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One log event.
 
     `timestamp` is when it happened: UTC nanoseconds since 1970. `level` is a canonical name

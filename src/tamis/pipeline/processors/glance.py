@@ -1,7 +1,7 @@
 """A glance at a whole batch: which of its records can hold anything sensitive at all."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -46,6 +46,9 @@ _TOKEN: Final = re.compile(r"[0-9A-Za-z_.=~:/%+-]{16,}")
 _DOTTED: Final = re.compile(r"[0-9]\.[0-9]+\.[0-9]+\.[0-9]")
 _KEYS: Final = ("eyJ", "eyK", *PREFIXES)
 _CARD_DIGITS: Final = 13
+_SIMPLE: Final = frozenset((str, int, float, bool, type(None)))
+_TOGETHER: Final = 16
+"""Records whose values are put together at once."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -105,14 +108,12 @@ class Glance:
             found.update(place for place, names in enumerate(given) if not self._learn(names))
         values: set[Value] = set()
         held: list[Iterable[Value]] = [attributes.values() for attributes in given]
-        for place, some in enumerate(held):
+        for begin in range(0, len(held), _TOGETHER):
             try:
-                values.update(some)
+                values.update(*held[begin : begin + _TOGETHER])
             except TypeError:  # lists and objects
-                leaves = held[place] = self._leaves(given[place])
-                values.update(leaves)
-                if not leaves:
-                    found.add(place)
+                found.update(self._open(given, held, begin))
+                values.update(*held[begin : begin + _TOGETHER])
         dirty = self._dirty(values.union(messages).difference(self._clean))
         if dirty:
             is_clean = dirty.isdisjoint
@@ -120,6 +121,16 @@ class Glance:
             if not is_clean(values):
                 found.update([place for place, some in enumerate(held) if not is_clean(some)])
         return sorted(found)
+
+    def _open(
+        self, given: Sequence[dict[str, Value]], held: list[Iterable[Value]], begin: int
+    ) -> Iterator[int]:
+        """Put the leaves for values where there are objects; the places of those records that are not as simple."""
+        for place in range(begin, min(begin + _TOGETHER, len(held))):
+            if not _SIMPLE.issuperset(map(type, held[place])):
+                held[place] = self._leaves(given[place])
+                if not held[place]:
+                    yield place
 
     def _leaves(self, attributes: dict[str, Value]) -> list[Value]:
         """All values where there are plain objects among them, as a position in the code is; nothing where it is not
@@ -130,7 +141,7 @@ class Glance:
             nested = [value] if type(value) is not dict else list(value.values())
             if type(value) is dict and ("value" in value or not _are_texts(value) or not self._learn(value)):
                 return []
-            if any(type(one) is dict or type(one) is list for one in nested):
+            if not _SIMPLE.issuperset(map(type, nested)):
                 return []
             leaves += nested
         return leaves
@@ -151,7 +162,8 @@ class Glance:
 
     def _dirty(self, fresh: set[Value]) -> set[Value]:
         """Which texts, and numbers as long as a card's, hold something sensitive; the others are remembered."""
-        dirty: set[Value] = {value for value in fresh if type(value) is not str and _is_card(value)}
+        numbers = [value for value in fresh if type(value) is int or type(value) is float]
+        dirty: set[Value] = {value for value in numbers if value >= card.NUMBER_MIN and _is_card(value)}
         texts = [text for text in fresh if type(text) is str]
         try:
             dirty.update([text for text in self._suspects(texts) if self._holds(text)])
@@ -208,11 +220,9 @@ def _places(signs: bytes, needle: bytes) -> list[int]:
     return places
 
 
-def _is_card(value: Value) -> bool:
+def _is_card(number: float) -> bool:
     """Whether a number is a card's. A float that equals a whole number stands for that, too."""
-    if type(value) is not int and type(value) is not float:
-        return False
-    return card.NUMBER_MIN <= value < card.NUMBER_MAX and card.is_card(str(int(value)))
+    return card.NUMBER_MIN <= number < card.NUMBER_MAX and card.is_card(str(int(number)))
 
 
 def _has_number(text: str) -> bool:

@@ -13,7 +13,12 @@ from tamis.record.context import CORRELATION_HEADER, TRACEPARENT, context, parse
 TRACESTATE = "tracestate"
 """What tracing systems add for themselves; passed on as it came (W3C Trace Context, 3.3)."""
 CORRELATION_CHARS_MAX = 128
-_CORRELATION_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{{0,{CORRELATION_CHARS_MAX - 1}}}", re.ASCII)
+_CORRELATION_ID = re.compile(
+    rf"(?![\d.:/-]{{12,23}}$)[A-Za-z0-9][A-Za-z0-9._:/+=-]{{0,{CORRELATION_CHARS_MAX - 1}}}", re.ASCII
+)
+"""What is taken over from strangers. Ids are not looked at for secrets, so nothing that may be a mail address or the
+number of a card passes for one.
+"""
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
 _SAMPLED = "01"
 

@@ -112,10 +112,14 @@ def test_ids_come_in_and_go_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [b"", b"x" * 129, b"a b", b"a\r\nSet-Cookie: x", b"\xff\xfe", b"-", b"{}", "ä".encode()]
+    "bad",
+    [
+        *(b"", b"x" * 129, b"a b", b"a\r\nSet-Cookie: x", b"\xff\xfe", b"-", b"{}", "ä".encode()),
+        *(b"bob@example.com", b"4111111111111111", b"4111-1111-1111-1111"),
+    ],
 )
 def test_ids_that_nobody_should_write_are_replaced(bad: bytes) -> None:
-    """Too long, empty, with spaces, line breaks or bytes that are no text: a new one stands instead."""
+    """Too long, empty, with spaces, line breaks, bytes that are no text, addresses and cards: a new one stands instead."""
     with logged(level="INFO") as records:
         sent = call(answering(), scope("/", (b"x-correlation-id", bad), (b"traceparent", b"00-" + bad)))
     made = records[0].correlation_id

@@ -17,7 +17,7 @@ def slow(pause_s: float) -> Gathering:
     sink = Gathering("slow", ONE_BY_ONE)
 
     def answer(_batch: Batch) -> Outcome:
-        time.sleep(pause_s)
+        threading.Event().wait(pause_s)
         return DELIVERED
 
     sink.answer = answer

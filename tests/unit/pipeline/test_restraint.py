@@ -40,7 +40,7 @@ def test_a_blocked_caller_loses_nothing(text: str) -> None:
     pipe = Pipe(sink, queue=QueueLimits(records_max=100, bytes_max=1 << 16, overflow="block", block_s=30.0))
     threads = put_many(pipe, 8, 200, text=text)
     until(lambda: of_sink(pipe).queued >= 30)
-    time.sleep(PATIENCE_S)
+    threading.Event().wait(PATIENCE_S)
     assert any(thread.is_alive() for thread in threads)
     assert of_sink(pipe).queued <= 2 * 100 + 8
     sink.away = False
@@ -158,7 +158,7 @@ def test_a_full_disk_costs_nothing_while_callers_wait(tmp_path: Path) -> None:
     pipe = Pipe(sink, folder=tmp_path, queue=QUEUE, spool=tiny)
     threads = put_many(pipe, 4, 500, text="x" * 100)
     until(lambda: of_sink(pipe, "far").queued >= 80)
-    time.sleep(PATIENCE_S)
+    threading.Event().wait(PATIENCE_S)
     sink.away = False
     for thread in threads:
         thread.join(30)

@@ -119,7 +119,7 @@ def test_ids_come_in_and_go_out() -> None:
     ],
 )
 def test_ids_that_nobody_should_write_are_replaced(bad: bytes) -> None:
-    """Too long, empty, with spaces, line breaks, bytes that are no text, addresses and cards: a new one stands instead."""
+    """Too long, empty, spaces, line breaks, bytes that are no text, addresses, cards: a new one stands instead."""
     with logged(level="INFO") as records:
         sent = call(answering(), scope("/", (b"x-correlation-id", bad), (b"traceparent", b"00-" + bad)))
     made = records[0].correlation_id

@@ -28,8 +28,8 @@ def capture_log_record(record: logging.LogRecord, code_level: int) -> Captured:
     level = record.levelno
     if type(record) is logging.LogRecord and _is_usual(record) and level < code_level:
         given = record.__dict__
-        more_names = len(given) - _STANDARD_COUNT
-        extra = dict(islice(reversed(given.items()), more_names)) if more_names else None
+        has_extra = len(given) > _STANDARD_COUNT
+        extra = dict(islice(given.items(), _STANDARD_COUNT, None)) if has_extra else None
         if extra is None or (RECORD_NAMES.isdisjoint(extra) and are_immutable(extra.values())):
             return (
                 round(record.created * 1_000_000) * 1_000,

@@ -156,7 +156,9 @@ def test_half_credentials_take_linear_time(unit: str) -> None:
 
 def attributes_of(**given: Any) -> dict[str, Any]:
     """Redacted alone and in a batch."""
-    record = Record(timestamp=1, message="m", attributes=safe_attributes(cast("Mapping[object, object]", given)))
+    record = Record(
+        timestamp=1, message="m", attributes=safe_attributes(cast("Mapping[object, object]", given))
+    )
     alone = redact_from(RedactSettings()).process(record)
     assert Chain([redact_from(RedactSettings())]).run([record]).records == [alone]
     assert redact_from(RedactSettings()).process(alone) == alone

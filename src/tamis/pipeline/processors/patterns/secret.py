@@ -12,7 +12,19 @@ _BEGIN: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?--
 _FINISH: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----", re.ASCII)
 PREFIXES: Final = (
     *("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "AIza", "ya29.", "GOCSPX-", "AccountKey=", "SharedAccessKey="),
-    *("sig=", "Q~", "gh", "github_pat_", "gl", "xox", "xapp-", "hooks.slack.com", "k_live_", "k_test_", "whsec_"),
+    *(
+        "sig=",
+        "Q~",
+        "gh",
+        "github_pat_",
+        "gl",
+        "xox",
+        "xapp-",
+        "hooks.slack.com",
+        "k_live_",
+        "k_test_",
+        "whsec_",
+    ),
     *("SG.", "npm_", "pypi-", "sk-", "hf_", "do", "shp", "dapi", "hvs.", "hvb.", "AGE-SECRET-KEY-1", "key-"),
     *("tamis_", "SK", ":AA"),
 )

@@ -148,10 +148,13 @@ _REFUSALS = {
 }
 
 
-def _protocol(summary: str, description: str, *, bodies: tuple[str, ...], answers: dict[str, str]) -> Any:
+def _protocol(
+    operation_id: str, summary: str, *, description: str, bodies: tuple[str, ...], answers: dict[str, str]
+) -> Any:
     """What the description says of a route of somebody else's protocol."""
     return {
         "tags": ["write"],
+        "operationId": operation_id,
         "summary": summary,
         "description": f"{summary} {description}",
         "parameters": _KEY_AND_ENCODING,
@@ -164,8 +167,9 @@ def _protocol(summary: str, description: str, *, bodies: tuple[str, ...], answer
 
 
 OTLP_OPERATION = _protocol(
+    "otlp_logs_post",
     "Take in OpenTelemetry's logs.",
-    "OTLP/HTTP in protobuf or JSON; answered in the request's content type, errors as `google.rpc.Status`. The "
+    description="OTLP/HTTP in protobuf or JSON; answered in the request's content type, errors as `google.rpc.Status`. The "
     "records' resource, scope, ids, severity and values are kept; `partialSuccess` says what was rejected, and why.",
     bodies=("application/x-protobuf", "application/json"),
     answers={
@@ -175,8 +179,9 @@ OTLP_OPERATION = _protocol(
 )
 
 LOKI_OPERATION = _protocol(
+    "loki_push_post",
     "Take in a push to Loki.",
-    "JSON, or protobuf packed by snappy. Labels and structured metadata become fields and attributes.",
+    description="JSON, or protobuf packed by snappy. Labels and structured metadata become fields and attributes.",
     bodies=("application/json", "application/x-protobuf"),
     answers={
         "204": "Everything is stored, safely.",

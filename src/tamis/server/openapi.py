@@ -169,8 +169,9 @@ def _protocol(
 OTLP_OPERATION = _protocol(
     "otlp_logs_post",
     "Take in OpenTelemetry's logs.",
-    description="OTLP/HTTP in protobuf or JSON; answered in the request's content type, errors as `google.rpc.Status`. The "
-    "records' resource, scope, ids, severity and values are kept; `partialSuccess` says what was rejected, and why.",
+    description="OTLP/HTTP in protobuf or JSON; answered in the request's content type, errors as `google.rpc.Status`. "
+    "The records' resource, scope, ids, severity and values are kept; `partialSuccess` says what was rejected and "
+    "why.",
     bodies=("application/x-protobuf", "application/json"),
     answers={
         "200": "ExportLogsServiceResponse: what `partialSuccess` does not count is safe.",

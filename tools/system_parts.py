@@ -1,6 +1,6 @@
 """Install what of parts.toml this machine lacks: by apt-get, as root. Standard library only.
 
-What cannot be installed is told, and its tests are skipped; with TAMIS_TEST_PARTS=all, as in CI, it is a failure.
+What cannot be installed is told, and its tests are skipped; with TEST_PARTS=all, as in CI, it is a failure.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TABLE = Path(__file__).with_name("parts.toml")
-VARIABLE = "TAMIS_TEST_PARTS"
+VARIABLE = "TEST_PARTS"
 LOCK_TIMEOUT_S = 120
 APT_TIMEOUT_S = 600
 APT = (

@@ -8,7 +8,7 @@ from tools.system_parts import VARIABLE, all_wanted, parts
 
 
 def program(name: str) -> Path:
-    """The program of a part of tools/parts.toml; without it the test is skipped, with TAMIS_TEST_PARTS=all failed."""
+    """The program of a part of tools/parts.toml; without it the test is skipped, with TEST_PARTS=all failed."""
     part = parts()[name]
     found = part.find()
     if found is not None:

@@ -110,5 +110,5 @@ def test_a_test_without_its_part_is_skipped_and_in_ci_fails(monkeypatch: pytest.
     ):
         program("sieve")
     monkeypatch.setenv(system_parts.VARIABLE, "all")
-    with pytest.raises(pytest.fail.Exception, match="TAMIS_TEST_PARTS=all"):
+    with pytest.raises(pytest.fail.Exception, match="TEST_PARTS=all"):
         program("sieve")

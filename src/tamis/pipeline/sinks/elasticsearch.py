@@ -1,6 +1,5 @@
 """Elasticsearch and OpenSearch by their bulk interface: each document created once, each item's answer read."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,11 +9,11 @@ from tamis.errors import BatchTooLargeError
 from tamis.http_client.connection import Response
 from tamis.pipeline.base import DELIVERED, Batch, Outcome, Rejected
 from tamis.pipeline.encode import encode_line
+from tamis.pipeline.sinks.base import RemoteSink
 from tamis.pipeline.sinks.cut import cut
 from tamis.pipeline.sinks.endpoint import (
     COMPRESS_FROM_BYTES,
     Endpoint,
-    Traffic,
     first_words,
     gzipped,
     retry_after_s,
@@ -53,14 +52,12 @@ def create(url: str, _settings: Settings) -> "ElasticsearchSink":
     return ElasticsearchSink(url)
 
 
-class ElasticsearchSink:
+class ElasticsearchSink(RemoteSink):
     """``elasticsearch+http(s)://user:pass@host:9200/index``, or ``opensearch+…``; see `tamis.pipeline.base.Sink`.
 
     Documents have an `_id` that follows from the record, and are only ever created: what is sent twice is stored
     once. An index such as ``shop-%Y.%m.%d`` goes by the record's day (UTC).
     """
-
-    spooled = True
 
     def __init__(self, url: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         parts = parse_sink_url(url)
@@ -80,24 +77,8 @@ class ElasticsearchSink:
         """Why the cluster did not take the index template, if it did not."""
         parts.finish()
 
-    def __repr__(self) -> str:
-        return f"ElasticsearchSink({self.name!r})"
-
-    @property
-    def traffic(self) -> Traffic:
-        """What was sent so far, and what compression saved."""
-        return self._endpoint.traffic
-
-    def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
-        """Deliver a batch; see `tamis.pipeline.base.Sink`."""
-        before = self.traffic.sent_bytes
-        outcome = self._deliver(batch, timeout_s)
-        return replace(outcome, sent_bytes=self.traffic.sent_bytes - before)
-
-    def _deliver(self, batch: Batch, timeout_s: float) -> Outcome:
-        if not batch.records:
-            return DELIVERED
-        until_s = self._endpoint.until_s(timeout_s)
+    def deliver(self, batch: Batch, until_s: float) -> Outcome:
+        """See `RemoteSink`."""
         self._install(until_s)
         answer = self._bulk(batch, until_s)
         if answer.status == 413 and len(batch.records) == 1:
@@ -105,10 +86,6 @@ class ElasticsearchSink:
         if answer.status != 200:
             return self._refused(batch, answer)
         return self._outcome(batch.records, self._items(batch, answer), answer)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._endpoint.close()
 
     def _install(self, until_s: float) -> None:
         """Put the index template, once; a cluster that will have none takes the records all the same."""

@@ -1,6 +1,5 @@
 """OTLP over HTTP: collectors, and what else takes OpenTelemetry's logs."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -9,8 +8,9 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import BatchTooLargeError
 from tamis.http_client.connection import Response
 from tamis.pipeline.base import DELIVERED, Batch, Outcome, Rejected
+from tamis.pipeline.sinks.base import RemoteSink
 from tamis.pipeline.sinks.cut import cut
-from tamis.pipeline.sinks.endpoint import COMPRESS_FROM_BYTES, Endpoint, Traffic, first_words, gzipped
+from tamis.pipeline.sinks.endpoint import COMPRESS_FROM_BYTES, Endpoint, first_words, gzipped
 from tamis.pipeline.sinks.otlp_form import request_of
 from tamis.pipeline.sinks.otlp_protobuf import encode_request, message_of, rejected_of
 from tamis.pipeline.sinks.url import SinkUrl, basic_credentials, parse_sink_url
@@ -27,15 +27,13 @@ def create(url: str, _settings: Settings) -> "OtlpSink":
     return OtlpSink(url)
 
 
-class OtlpSink:
+class OtlpSink(RemoteSink):
     """``otlp+http(s)://host:4318``; see `tamis.pipeline.base.Sink`.
 
     OTLP knows no batch ids: a batch whose answer was lost is sent again and may stand there twice; each record's
     `log.record.uid` tells copies from records. What a receiver rejects it only counts, so that when it rejects
     some of a batch, the whole batch goes to the dead letters: nothing is lost, and what was taken may be sent again.
     """
-
-    spooled = True
 
     def __init__(self, url: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         parts = parse_sink_url(url)
@@ -53,24 +51,8 @@ class OtlpSink:
         self._endpoint = Endpoint(self.name, parts.address, headers=headers, trust=parts.trust(), clock=clock)
         parts.finish()
 
-    def __repr__(self) -> str:
-        return f"OtlpSink({self.name!r})"
-
-    @property
-    def traffic(self) -> Traffic:
-        """What was sent so far."""
-        return self._endpoint.traffic
-
-    def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
-        """Deliver a batch; see `tamis.pipeline.base.Sink`."""
-        before = self.traffic.sent_bytes
-        outcome = self._deliver(batch, timeout_s)
-        return replace(outcome, sent_bytes=self.traffic.sent_bytes - before)
-
-    def _deliver(self, batch: Batch, timeout_s: float) -> Outcome:
-        if not batch.records:
-            return DELIVERED
-        until_s = self._endpoint.until_s(timeout_s)
+    def deliver(self, batch: Batch, until_s: float) -> Outcome:
+        """See `RemoteSink`."""
         answer = self._post(batch, until_s)
         if answer.status == 413 and len(batch.records) == 1:
             answer = self._post(Batch(batch.id, (cut(batch.records[0]),)), until_s)
@@ -82,10 +64,6 @@ class OtlpSink:
         if count < len(batch.records):
             reason = f"{count} of these {len(batch.records)} were rejected, nobody says which: {reason}"
         return Outcome(rejected=tuple([Rejected(record, reason) for record in batch.records]))
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._endpoint.close()
 
     def _post(self, batch: Batch, until_s: float) -> Response:
         request = request_of(batch)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,11 +10,11 @@ from tamis.errors import BatchTooLargeError
 from tamis.http_client.connection import Response
 from tamis.pipeline.base import DELIVERED, Batch, Outcome, Rejected
 from tamis.pipeline.encode import encode_lines
+from tamis.pipeline.sinks.base import RemoteSink
 from tamis.pipeline.sinks.cut import cut
 from tamis.pipeline.sinks.endpoint import (
     COMPRESS_FROM_BYTES,
     Endpoint,
-    Traffic,
     best_compression,
     first_words,
     gzipped,
@@ -36,12 +35,10 @@ def create(url: str, settings: Settings) -> "TamisSink":
     return TamisSink(url, token=settings.client.token)
 
 
-class TamisSink:
+class TamisSink(RemoteSink):
     """``http(s)://TOKEN@host:4817``; see `tamis.pipeline.base.Sink`. A batch that is sent twice under its id is stored
     once.
     """
-
-    spooled = True
 
     def __init__(self, url: str, *, token: str = "") -> None:
         parts = parse_sink_url(url)
@@ -58,34 +55,14 @@ class TamisSink:
         self._endpoint = Endpoint(self.name, parts.address, headers=headers, trust=parts.trust())
         parts.finish()
 
-    def __repr__(self) -> str:
-        return f"TamisSink({self.name!r})"
-
-    @property
-    def traffic(self) -> Traffic:
-        """What was sent so far."""
-        return self._endpoint.traffic
-
-    def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
-        """Deliver a batch; see `tamis.pipeline.base.Sink`."""
-        before = self.traffic.sent_bytes
-        outcome = self._deliver(batch, timeout_s)
-        return replace(outcome, sent_bytes=self.traffic.sent_bytes - before)
-
-    def _deliver(self, batch: Batch, timeout_s: float) -> Outcome:
-        if not batch.records:
-            return DELIVERED
+    def deliver(self, batch: Batch, until_s: float) -> Outcome:
+        """See `RemoteSink`."""
         if len(batch.records) > BATCH_RECORDS_MAX:
             raise BatchTooLargeError(self.name, f"more than {BATCH_RECORDS_MAX:,} records")
-        until_s = self._endpoint.until_s(timeout_s)
         answer = self._post(batch, batch.id, until_s)
         if answer.status == 413 and len(batch.records) == 1:
             answer = self._post(Batch(batch.id, (cut(batch.records[0]),)), f"{batch.id}-cut", until_s)
         return self._outcome(batch, answer)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._endpoint.close()
 
     def _post(self, batch: Batch, key: str, until_s: float) -> Response:
         body = encode_lines(batch.records)

@@ -1,0 +1,42 @@
+"""What all sinks of a server have in common: one endpoint, what went through it, its end."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+from tamis.pipeline.base import DELIVERED, Batch, BatchLimits, Outcome
+from tamis.pipeline.sinks.endpoint import Endpoint, Traffic
+
+
+class RemoteSink(ABC):
+    """A sink that is a server; see `tamis.pipeline.base.Sink`. A member says in `deliver` how its protocol takes a
+    batch, and sets `name`, `limits` and `_endpoint` when it is made.
+    """
+
+    spooled = True
+    name: str
+    limits: BatchLimits
+    _endpoint: Endpoint
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent so far, and what compression saved."""
+        return self._endpoint.traffic
+
+    def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
+        """Deliver a batch; see `tamis.pipeline.base.Sink`."""
+        if not batch.records:
+            return DELIVERED
+        before = self.traffic.sent_bytes
+        outcome = self.deliver(batch, self._endpoint.until_s(timeout_s))
+        return replace(outcome, sent_bytes=self.traffic.sent_bytes - before)
+
+    @abstractmethod
+    def deliver(self, batch: Batch, until_s: float) -> Outcome:
+        """Send a batch that is not empty, until an instant of the endpoint's clock."""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._endpoint.close()

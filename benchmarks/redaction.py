@@ -1,6 +1,6 @@
 """How good the patterns of redaction are, and what they cost: `python -m benchmarks.redaction`.
 
-Writes `benchmarks/pipeline-redaction.md`. Real logs are read from the folder that TAMIS_LOGHUB names, else from
+Writes `benchmarks/pipeline-redaction.md`. Real logs are read from the folder that LOGHUB names, else from
 `../shared/data/loghub` beside the project, when they are there.
 """
 
@@ -70,7 +70,7 @@ def score() -> Score:
 
 def loghub() -> Path | None:
     """Where real logs are."""
-    named = os.environ.get("TAMIS_LOGHUB")
+    named = os.environ.get("LOGHUB")
     beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "loghub"
     folder = Path(named) if named else beside
     return folder if folder.is_dir() else None
@@ -186,7 +186,7 @@ def page() -> str:
     lines += ["", "## Real logs", ""]
     folder = loghub()
     if folder is None:
-        lines.append("Not measured: no folder of logs at `TAMIS_LOGHUB` or `../shared/data/loghub`.")
+        lines.append("Not measured: no folder of logs at `LOGHUB` or `../shared/data/loghub`.")
     else:
         lines += ["| log | lines | hits |", "|---|---|---|"]
         for name, count, hits in hits_in(folder):

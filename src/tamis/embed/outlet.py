@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 from tamis.clock import now_ns
-from tamis.embed.values import formatted
 from tamis.pipeline.captured import Captured, Code, More
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.own import this_thread
@@ -76,14 +75,6 @@ def put_captured(
     thread = this_thread()
     put = OUTLET.put if thread is not None else OUTLET.put_own
     put((now_ns(), level, logger, message, arguments, fields, bound, thread, OUTLET.context(), code, more))
-
-
-def put_own(captured: Captured) -> None:
-    """What was logged within the pipeline's own work: WARNING and above is told to whoever runs the program."""
-    _, level, name, message, arguments, *_ = captured
-    if level >= logging.WARNING:
-        text = formatted(message, arguments)[0] if arguments else message
-        DIAGNOSTICS.tell(f"logger {name}", f"{name}, while records were delivered: {text}")
 
 
 def report_lost(logger: str, error: Exception) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.alone import Alone
 from tamis.pipeline.base import Processor
-from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, Captured, Origin
+from tamis.pipeline.captured import LEVEL, LOGGER, Captured, Origin, to_record
 from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.door import OPEN_RECORDS, Door
 from tamis.pipeline.ending import LAST_S, Ending
@@ -90,7 +90,7 @@ class Dispatcher:
         if is_interrupted():
             self._queue.append(captured)  # whoever was interrupted must not wait at the door
             return
-        message = _masked(captured[MESSAGE]) if captured[LEVEL] >= _TOLD else ""
+        message = _masked(to_record(captured, self.origin).message) if captured[LEVEL] >= _TOLD else ""
         self.diagnostics.tell_captured(captured[LEVEL], captured[LOGGER], message)
 
     def flush(self, timeout_s: float = 5.0) -> bool:

@@ -13,14 +13,13 @@ from typing import Any
 
 import pytest
 
-from tamis.embed import outlet
 from tamis.embed.install import get_logger
 from tamis.embed.outlet import OUTLET
 from tamis.pipeline.captured import Captured
 from tamis.pipeline.own import own_work
 from tamis.record.context import context
-from tamis.telemetry.diagnostics import Diagnostics
 from tests.support.logged import WAYS, logged
+from tests.support.sinks import Gathering, Pipe
 
 ways = pytest.mark.parametrize("way", WAYS)
 
@@ -202,14 +201,12 @@ def test_case_11_tasks_keep_their_own_context(way: str) -> None:
 
 
 @ways
-def test_case_4_what_the_pipelines_own_work_logs_never_comes_back(
-    way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_case_4_what_the_pipelines_own_work_logs_never_comes_back(way: str) -> None:
     """It is told to whoever runs the program, from WARNING on; what others nest is taken as everywhere."""
-    told: list[str] = []
-    monkeypatch.setattr(outlet, "DIAGNOSTICS", Diagnostics(told.append))
+    pipe = Pipe(Gathering())
+    told = pipe.told
     with logged(way) as records:
-        OUTLET.put_own = outlet.put_own
+        OUTLET.put_own = pipe.dispatcher.put_own
         with own_work():
             get_logger("client").warning("pool is %s", "full")
             logging.getLogger("client.standard").error("no route")

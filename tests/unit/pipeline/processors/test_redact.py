@@ -259,7 +259,7 @@ def test_real_logs_raise_few_false_alarms() -> None:
 
     folder = loghub()
     if folder is None:
-        pytest.skip("no folder of real logs: name one in TAMIS_LOGHUB")
+        pytest.skip("no folder of real logs: name one in LOGHUB")
     false = 0
     for _, _, hits in hits_in(folder):
         false += sum(count for kind, count in hits.items() if kind not in ("ip", "email"))

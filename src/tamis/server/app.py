@@ -24,7 +24,9 @@ from tamis.server.gate import AnswerHeaders, Gate
 from tamis.server.ingest import BODIES_BYTES_MAX
 from tamis.server.limits import BodyBudget, Slots, Turns
 from tamis.server.local import is_loopback
+from tamis.server.origins import Origins, origins_of
 from tamis.server.problems import ProblemError, answer_error
+from tamis.server.rates import RateHeaders, Rates
 from tamis.server.routes.export import add_export_routes
 from tamis.server.routes.health import health_routes
 from tamis.server.routes.ingest import ingest_routes
@@ -93,12 +95,13 @@ def create_app(
     *,
     folder: Path | None = None,
     service: Service | None = None,
+    clock: Clock = SYSTEM_CLOCK,
     lifespan: Callable[[FastAPI], Any] | None = None,
 ) -> FastAPI:
     """The application. Whoever gives the `store` closes it; without one, `service.set_store` comes later, and
     until then everything but health answers 503."""
     if service is None:
-        service = create_service(settings, folder)
+        service = create_service(settings, folder, clock=clock)
         ensure_admin(service)
     if store is not None:
         service.set_store(store)
@@ -124,10 +127,13 @@ def create_app(
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _wrong_method)
     hosts = frozenset(map(str.lower, settings.server.hosts)) if is_loopback(settings.server.host) else None
+    rates = Rates(settings, service.metrics, service.clock)
     known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
     app.user_middleware = [
         Middleware(AnswerHeaders, service.metrics, known),
-        Middleware(Gate, service.auth, service.metrics, hosts=hosts),
+        Middleware(Origins, origins_of(settings)),
+        Middleware(RateHeaders, rates, service.clock),
+        Middleware(Gate, service.auth, service.metrics, rates=rates, hosts=hosts),
     ]
     return app
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tamis.server.auth import Authenticator, Principal
 from tamis.server.local import is_loopback
 from tamis.server.problems import ProblemError, problem_of, problem_response
+from tamis.server.rates import Rates
 from tamis.server.signin import signin_page
 from tamis.telemetry.metrics import Metrics
 
@@ -108,13 +109,20 @@ class Gate:
     """Default deny: a request goes on with a principal in its scope, or not at all.
 
     `hosts` are the names that a server on loopback answers to beside its own (against DNS rebinding); None is
-    any name.
+    any name. `rates` says how often who may come.
     """
 
     def __init__(
-        self, app: ASGIApp, auth: Authenticator, metrics: Metrics, *, hosts: Collection[str] | None
+        self,
+        app: ASGIApp,
+        auth: Authenticator,
+        metrics: Metrics,
+        *,
+        rates: Rates,
+        hosts: Collection[str] | None,
     ) -> None:
-        self._app, self._auth, self._metrics, self._hosts = app, auth, metrics, hosts
+        self._app, self._auth, self._metrics = app, auth, metrics
+        self._rates, self._hosts = rates, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -142,6 +150,7 @@ class Gate:
                 421, "host", "This server listens on loopback: it answers to localhost and to server.hosts."
             )
         principal = await self._auth.principal_of(scope)
+        self._rates.admit(scope, principal)
         if principal is None and not _is_open(scope):
             self._refuse(401, "credentials", _unauthorized(headers))
         carried = principal is not None and principal.how != "session"

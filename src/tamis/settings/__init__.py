@@ -13,6 +13,7 @@ from tamis.settings.parts import (
 )
 from tamis.settings.pipeline import LogSettings, SpoolSettings
 from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
+from tamis.settings.protection import RatesSettings
 from tamis.settings.retention import RetentionRule
 from tamis.settings.table import TABLE, Row
 
@@ -26,6 +27,7 @@ __all__ = [
     "KeysSettings",
     "LogSettings",
     "QuerySettings",
+    "RatesSettings",
     "RedactSettings",
     "ResolvedRow",
     "RetentionRule",

@@ -22,6 +22,7 @@ from tamis.settings.parts import (
 )
 from tamis.settings.pipeline import LogSettings, SpoolSettings
 from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
+from tamis.settings.protection import RatesSettings
 from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
 
 MASK = "***REDACTED***"
@@ -55,6 +56,7 @@ class Settings:
     """All settings by part; `warnings` holds sentences about names in the environment that mean nothing."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
+    rates: RatesSettings = field(default_factory=RatesSettings)
     ingest: IngestSettings = field(default_factory=IngestSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
@@ -114,6 +116,7 @@ def load_settings(
     parsed = {key: _parse(TABLE[key], value, sources[key]) for key, value in values.items()}
     settings = Settings(
         server=ServerSettings(**_of_part("server", parsed)),
+        rates=RatesSettings(**_of_part("rates", parsed)),
         ingest=IngestSettings(**_of_part("ingest", parsed)),
         store=StoreSettings(**_of_part("store", parsed)),
         query=QuerySettings(**_of_part("query", parsed)),

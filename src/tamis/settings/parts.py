@@ -69,6 +69,17 @@ class ServerSettings:
     body_timeout_s: float = seconds(
         "60s", "How long a body may make no progress before it is given up.", least=0.1
     )
+    send_timeout_s: float = seconds(
+        "60s",
+        "How long a caller may read nothing of what is sent to it; then its connection ends.",
+        least=0.1,
+    )
+    cors_origins: tuple[str, ...] = names(
+        "Sites whose pages may ask with a token, as https://app.example; `*` is every site. None by default."
+    )
+    proxies: tuple[str, ...] = names(
+        "Addresses or networks of proxies in front, whose X-Forwarded-For says who calls."
+    )
     connections_max: int = whole(1_000, "Connections at a time; more are answered 503.", least=1)
     ingest_waiting_max: int = whole(64, "Ingest requests at a time; more are answered 429.", least=1)
     stop_grace_s: float = seconds("5s", "How long open requests may go on after the server was told to stop.")

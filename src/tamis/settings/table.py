@@ -18,9 +18,11 @@ from tamis.settings.parts import (
 )
 from tamis.settings.pipeline import LogSettings, SpoolSettings
 from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
+from tamis.settings.protection import RatesSettings
 
 PARTS: Mapping[str, type] = {
     "server": ServerSettings,
+    "rates": RatesSettings,
     "ingest": IngestSettings,
     "store": StoreSettings,
     "query": QuerySettings,

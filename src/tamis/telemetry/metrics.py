@@ -64,6 +64,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("tamis_export_records_total", "counter", "Records sent by exports.", ("format",)),
     Metric("tamis_limits_met_total", "counter", "Requests refused because a limit was met.", ("limit",)),
+    Metric("tamis_rate_callers", "gauge", "Callers whose rate is remembered, by limit.", ("limit",)),
     Metric("tamis_auth_total", "counter", "Credentials looked at, and what came of it.", ("how", "result")),
     Metric("tamis_refused_total", "counter", "Requests refused before a route saw them.", ("reason",)),
     Metric("tamis_store_records", "gauge", "Records in the store."),

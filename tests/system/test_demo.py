@@ -49,10 +49,12 @@ def secrets() -> list[str]:
 def seen_in(folder: Path, wanted: list[str]) -> set[str]:
     """Which texts stand in any file of a folder."""
     found = set()
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            content = path.read_bytes() if path.is_file() else b""
-            found |= {text for text in wanted if text.encode() in content}
+    for place, _, names in os.walk(folder):  # files and folders may go while it looks: walk passes over them
+        for name in names:
+            with suppress(OSError):
+                path = Path(place, name)
+                content = path.read_bytes() if path.is_file() else b""
+                found |= {text for text in wanted if text.encode() in content}
     return found
 
 

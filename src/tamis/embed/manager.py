@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from tamis.errors import ConfigError
 from tamis.pipeline.base import Processor, Sink
 from tamis.pipeline.build import build_dispatcher
 from tamis.pipeline.captured import Captured, Origin
-from tamis.pipeline.dispatcher import Dispatcher
+from tamis.pipeline.dispatcher import Dispatcher, held
 from tamis.pipeline.fork import watch_forks
 from tamis.pipeline.health import Health
 from tamis.pipeline.metrics import LogMetrics
@@ -103,10 +104,11 @@ class LoggingManager:
             self._connect()
             return
         self.origin = origin_of(config.log.service)
-        self._pipeline = self._build(config, self.origin)
+        self._pipeline = fresh = self._build(config, self.origin)
         self.config = config
-        self._connect()
-        pipeline.close(config.log.exit_s)
+        with held(fresh) if isinstance(fresh, Dispatcher) else nullcontext():
+            self._connect()
+            pipeline.close(config.log.exit_s)
 
     @property
     def metrics(self) -> LogMetrics:

@@ -2,7 +2,8 @@
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from tamis.clock import SYSTEM_CLOCK, Clock
@@ -138,11 +139,10 @@ class Dispatcher:
                 return False
             if processors is not None:
                 self._pump.use(processors)
-            if deliveries is not None:
-                self._pump.deliveries = tuple(deliveries)
-            gone = [delivery for delivery in old if delivery not in self.deliveries]
-            for delivery in gone:
-                delivery.detach()
+            new = old if deliveries is None else tuple(deliveries)
+            gone = [delivery for delivery in old if delivery not in new]
+            _let_go(gone, new, deadline_s)
+            self._pump.deliveries = new
         with own_work():
             for delivery in gone:
                 delivery.close(deadline_s)
@@ -229,6 +229,22 @@ class Dispatcher:
         self.metrics.fail(restarted=not isinstance(error, Exception) or not self._worker.is_alive)
         sentence = f"the dispatcher failed with {type(error).__name__} and goes on: {error}"
         self.diagnostics.tell("dispatcher", sentence)
+
+
+@contextmanager
+def held(dispatcher: Dispatcher) -> Iterator[None]:
+    """Have it take records, and hand none out, within the block: a predecessor delivers what it has first."""
+    with dispatcher._alone.hold(dispatcher._clock.monotonic_s()):
+        yield
+
+
+def _let_go(gone: Sequence[Delivery], new: Sequence[Delivery], deadline_s: float) -> None:
+    """Deliveries that get nothing more; what they have comes before what a successor to the same sink is given."""
+    followed = {delivery.sink.name for delivery in new}
+    for delivery in gone:
+        delivery.detach()
+        if delivery.sink.name in followed:
+            delivery.close(deadline_s)
 
 
 def _masked(message: str) -> str:

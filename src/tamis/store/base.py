@@ -19,13 +19,21 @@ class Question:
     """Which records are meant. `filter` holds no Time and no Pattern (`query.resolve` rewrote them).
 
     `start_ns` <= timestamp < `end_ns`, None is open. `as_of` is an ingest sequence: only records up to it are
-    seen, so the same question repeats its answer while records arrive; None is now.
+    seen, so the same question repeats its answer while records arrive; None is now. `after_seq` is one too: only
+    records beyond it are meant, so that who asks again and again sees what came since. `delete` takes none.
     """
 
     filter: Filter
     start_ns: int | None = None
     end_ns: int | None = None
     as_of: int | None = None
+    after_seq: int | None = None
+
+
+def refuse_after(question: Question) -> None:
+    """Raise ValueError when a deletion would leave out what came before a sequence: stores keep no such deletion."""
+    if question.after_seq is not None:
+        raise ValueError("a deletion has no after_seq")
 
 
 LOST = "cannot be read"

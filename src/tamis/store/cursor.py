@@ -50,7 +50,8 @@ def decode_cursor(text: str, question: Question, order: Order) -> Cursor:
 
 
 def _digest(question: Question, order: Order) -> bytes:
-    text = f"{order} {print_filter(_timeless(question.filter))}"
+    after = "" if question.after_seq is None else f" {question.after_seq}"
+    text = f"{order} {print_filter(_timeless(question.filter))}{after}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 

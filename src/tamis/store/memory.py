@@ -35,6 +35,7 @@ from tamis.store.base import (
     Question,
     StoreHealth,
     Table,
+    refuse_after,
 )
 from tamis.store.cursor import Cursor, decode_cursor, encode_cursor
 
@@ -100,14 +101,14 @@ class MemoryStore:
         with self._lock:
             records = list(self._records)
             as_of = self._last_seq if question.as_of is None else min(question.as_of, self._last_seq)
-        start, end = question.start_ns, question.end_ns
+        start, end, after = question.start_ns, question.end_ns, question.after_seq or 0
         found: list[StoredRecord] = []
         for number, stored in enumerate(records):
             if number % _CHECK_EVERY == 0:
                 budget.remaining_s()
             stamp = stored.record.timestamp
             in_time = (start is None or start <= stamp) and (end is None or stamp < end)
-            if stored.seq <= as_of and in_time and matches(stored):
+            if after < stored.seq <= as_of and in_time and matches(stored):
                 found.append(stored)
         return as_of, sorted(found, key=place)
 
@@ -215,6 +216,7 @@ class MemoryStore:
 
     def delete(self, question: Question, budget: Budget) -> Hidden:
         """Take the records away."""
+        refuse_after(question)
         with self._lock:
             as_of, found = self._found(question, budget)
             gone = {stored.seq for stored in found}

@@ -130,6 +130,7 @@ class EmbeddedStore:
 
     def delete(self, question: Question, budget: Budget) -> base.Hidden:
         """Hide at once what is there now; erase it later, with everything derived from it."""
+        base.refuse_after(question)
         self.parts.committer.require_open()
         return self.parts.around.do(lambda: self.parts.deleter.delete(question, budget))
 

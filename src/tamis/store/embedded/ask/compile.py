@@ -132,6 +132,8 @@ class Compiler:
         terms = [_time_sql("timestamp", clause.start_ns, clause.end_ns, part)]
         if clause.upto_seq is not None and part.facts.max_seq > clause.upto_seq:
             terms.append(f"seq <= {clause.upto_seq:d}")
+        if clause.after_seq is not None and part.facts.min_seq <= clause.after_seq:
+            terms.append(f"seq > {clause.after_seq:d}")
         return _joined([*terms, self.filter(clause.filter, part)], "AND", TRUE)
 
     def filter(self, given: Filter, part: Part) -> str:

@@ -9,12 +9,13 @@ from tamis.store.embedded.format.part import Part, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """Records that match `filter` in start_ns <= timestamp < end_ns, up to an ingest sequence."""
+    """Records that match `filter` in start_ns <= timestamp < end_ns, up to an ingest sequence and beyond another."""
 
     filter: Filter
     start_ns: int | None
     end_ns: int | None
     upto_seq: int | None
+    after_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def condition_of(question: Question, snapshot: Snapshot, part: Part) -> Conditio
     """The question as it concerns one part."""
     upto = seen_up_to(question, snapshot)
     start, end = bounds(question)
-    wanted = Clause(question.filter, start, end, upto)
+    wanted = Clause(question.filter, start, end, upto, question.after_seq)
     deletions = snapshot.tombstones.get(part.name, ())
     without = tuple(Clause(t.filter, t.start_ns, t.end_ns, t.upto_seq) for t in deletions)
     return Condition(wanted, without)
@@ -57,6 +58,8 @@ def out_of_reach(condition: Condition, part: Part) -> bool:
     """Whether times and sequences alone say that no record of the part is meant."""
     facts, wanted = part.facts, condition.wanted
     if wanted.upto_seq is not None and facts.min_seq > wanted.upto_seq:
+        return True
+    if wanted.after_seq is not None and facts.max_seq <= wanted.after_seq:
         return True
     if wanted.start_ns is not None and facts.max_ts < wanted.start_ns:
         return True

@@ -38,6 +38,8 @@ class Decider:
         states = _between(tally, clause.start_ns, clause.end_ns)
         if clause.upto_seq is not None:
             states = np.minimum(states, _upto(part.facts, clause.upto_seq))
+        if clause.after_seq is not None:
+            states = np.minimum(states, 2 - _upto(part.facts, clause.after_seq))
         if not states.any():
             return states
         return np.minimum(states, self._filter(clause.filter, part, tally))

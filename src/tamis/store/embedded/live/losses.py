@@ -52,6 +52,8 @@ def warnings_for(losses: Sequence[Loss], question: Question | None) -> tuple[str
 def _concerns(loss: Loss, question: Question) -> bool:
     if question.as_of is not None and loss.min_seq is not None and loss.min_seq > question.as_of:
         return False
+    if question.after_seq is not None and loss.max_seq is not None and loss.max_seq <= question.after_seq:
+        return False
     if question.start_ns is not None and loss.max_ts is not None and loss.max_ts < question.start_ns:
         return False
     return not (question.end_ns is not None and loss.min_ts is not None and loss.min_ts >= question.end_ns)

@@ -1,9 +1,15 @@
 """What holds for all tests."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tools.system_parts import all_wanted
+
+HERE = Path(__file__).parent
+WITH_PROCESSES = (HERE / "browser", HERE / "conformance", HERE / "system")
 
 # Machines are shared: how long one example takes says nothing.
 settings.register_profile("tamis", deadline=None, print_blob=True)
@@ -18,3 +24,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         (title, text.encode("utf-8", "backslashreplace").decode("utf-8")) for title, text in report.sections
     ]
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In CI a test of real processes that fails is run once more, and named as RERUN: its machine is others' too."""
+    if not all_wanted():
+        return
+    for item in items:
+        if item.path.is_relative_to(HERE) and any(
+            item.path.is_relative_to(place) for place in WITH_PROCESSES
+        ):
+            item.add_marker(pytest.mark.flaky(reruns=1))

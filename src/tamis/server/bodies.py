@@ -43,7 +43,7 @@ async def take_in(
 async def _read(request: Request, service: Service, claim: BodyClaim) -> list[bytes]:
     """The body in the pieces in which it came, within its limits of size, memory and patience."""
     limits = service.settings.server
-    _check_length(request.headers.get("content-length"), limits.body_bytes_max)
+    _check_length(request.headers.get("content-length"), service)
     loop = asyncio.get_running_loop()
     pieces: list[bytes] = []
     try:
@@ -51,20 +51,25 @@ async def _read(request: Request, service: Service, claim: BodyClaim) -> list[by
             async for piece in request.stream():
                 claim.grow(len(piece))
                 if claim.held > limits.body_bytes_max:
-                    service.metrics.add("tamis_limits_met_total", 1, "server.body_bytes_max")
-                    raise TooLargeError("server.body_bytes_max", limits.body_bytes_max)
+                    raise _too_large(service)
                 pieces.append(piece)
                 patience.reschedule(loop.time() + limits.body_timeout_s)
     except TimeoutError:
+        service.metrics.add("tamis_limits_met_total", 1, "server.body_timeout_s")
         raise ProblemError(408, f"No byte of the body came for {limits.body_timeout_s:g} s.") from None
     except ClientDisconnect:
         raise ProblemError(400, "The connection ended before the body did; nothing was stored.") from None
     return pieces
 
 
-def _check_length(text: str | None, bytes_max: int) -> None:
-    if text is not None and text.isdigit() and int(text) > bytes_max:
-        raise TooLargeError("server.body_bytes_max", bytes_max)
+def _check_length(text: str | None, service: Service) -> None:
+    if text is not None and text.isdigit() and int(text) > service.settings.server.body_bytes_max:
+        raise _too_large(service)
+
+
+def _too_large(service: Service) -> TooLargeError:
+    service.metrics.add("tamis_limits_met_total", 1, "server.body_bytes_max")
+    return TooLargeError("server.body_bytes_max", service.settings.server.body_bytes_max)
 
 
 def _encoding(headers: Mapping[str, str], inner: str) -> str:

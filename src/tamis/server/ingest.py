@@ -85,6 +85,8 @@ class Ingester:
             line_bytes_max=settings.server.line_bytes_max,
             lines_max=settings.ingest.lines_max,
             names_max=settings.ingest.names_max,
+            array_bytes_max=settings.ingest.document_bytes_max,
+            expanded_bytes_max=settings.ingest.expanded_bytes_max,
         )
         self._own_limits = replace(self._limits, line_bytes_max=self._limits.line_bytes_max * OWN_LINE_TIMES)
         self.gaps = GapTracker(gap_limits(settings.ingest), metrics=metrics, clock=clock)

@@ -8,13 +8,17 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from tamis.errors import ConfigError
+from tamis.server.gate import AnswerHeaders
 from tamis.server.local import is_loopback
-from tamis.server.protocol import guarded_protocol
+from tamis.server.problems import ProblemError
+from tamis.server.protocol import Limits, guarded_protocol
 from tamis.settings import Settings
 
 BACKLOG = 2_048
@@ -85,7 +89,26 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def server_for(app: Any, settings: Settings) -> "Server":
+async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
+    """One connection too many."""
+    problem = ProblemError(503, "All connections are taken (server.connections_max); try again in a moment.")
+    problem.headers.update({"Retry-After": "1", "Connection": "close"})
+    raise problem
+
+
+def _limits(app: FastAPI, settings: Settings) -> Limits:
+    server, metrics = settings.server, app.state.service.metrics
+    return Limits(
+        head_bytes_max=server.header_bytes_max,
+        head_timeout_s=server.header_timeout_s,
+        send_timeout_s=server.send_timeout_s,
+        connections_max=server.connections_max,
+        met=partial(metrics.add, "tamis_limits_met_total", 1),
+        crowded=AnswerHeaders(_crowded, metrics, frozenset()),
+    )
+
+
+def server_for(app: FastAPI, settings: Settings) -> "Server":
     """uvicorn with our limits. It says nothing by itself: broken requests and cancelled ones are no news, and
     what routes let through is in our own log."""
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -93,14 +116,13 @@ def server_for(app: Any, settings: Settings) -> "Server":
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=guarded_protocol(settings.server.header_bytes_max, settings.server.header_timeout_s),
+        http=guarded_protocol(_limits(app, settings)),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=settings.server.connections_max,
         timeout_graceful_shutdown=math.ceil(settings.server.stop_grace_s),
         ssl_context_factory=None if context is None else lambda _, __: context,
     )

@@ -1,9 +1,12 @@
-"""uvicorn's HTTP protocol with a limit on the size and the duration of a request's head, trailers included."""
+"""uvicorn's HTTP protocol with limits: on a request's head, trailers included, on connections, and on slow readers."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from httptools import parse_url
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _PIECE_BYTES = 4_096
@@ -12,23 +15,47 @@ _LINE_BYTES = 4
 """What stands around a header's name and value."""
 
 
+_REFUSAL_HEADERS = (
+    b"content-length: 0\r\nconnection: close\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+    b"content-security-policy: default-src 'none'\r\n\r\n"
+)
+
+
 class _RefusedError(Exception):
     """What the parser was just told may not go on."""
 
 
+async def _nothing(*_: object) -> None:
+    """The application of a protocol that has no limits of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may take, and all of them together. `met` counts a limit by its setting; `crowded`
+    answers the requests of connections that are too many."""
+
+    head_bytes_max: int = 1 << 16
+    head_timeout_s: float = 10.0
+    send_timeout_s: float = 60.0
+    connections_max: int = 1_000
+    met: Callable[[str], None] = lambda setting: None
+    crowded: ASGIApp = _nothing
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """Refuses requests whose head or trailers are too large (431), that name two hosts or carry two tokens (400), or
-    whose body is in a coding that is not known here (501). Closes connections whose head, or the rest of a body that
-    nobody reads any more, takes too long (without a word)."""
+    whose body is in a coding that is not known here (501), or whose connection is one too many (503). Closes
+    connections whose head, or the rest of a body that nobody reads any more, takes too long, and those that read
+    nothing of their answer for too long (without a word)."""
 
-    head_bytes_max = 1 << 16
-    head_timeout_s = 10.0
+    limits = Limits()
 
     _in_head = True
     _head_bytes = 0
     _untold_bytes = 0
     _status = HTTPStatus.BAD_REQUEST
     _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A caller came."""
@@ -38,7 +65,29 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """A caller went."""
         self._unwatch()
+        self._unstick()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The caller reads more slowly than is sent."""
+        super().pause_writing()
+        self._unstick()
+        self._stuck = self.loop.call_later(self.limits.send_timeout_s, self._abort)
+
+    def resume_writing(self) -> None:
+        """It has read most of what was sent."""
+        self._unstick()
+        super().resume_writing()
+
+    def _unstick(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+    def _abort(self) -> None:
+        """What was sent would wait for a caller for ever that does not read it: closing would, too."""
+        self.limits.met("server.send_timeout_s")
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of heads and trailers are counted, those of bodies are the routes' to count."""
@@ -50,7 +99,7 @@ class GuardedProtocol(HttpToolsProtocol):
             rest = rest[len(piece) :]
             self._untold_bytes += len(piece)
             super().data_received(piece)  # type: ignore[arg-type]  # the parser takes any buffer
-            if self._head_bytes + self._untold_bytes > self.head_bytes_max:
+            if self._head_bytes + self._untold_bytes > self.limits.head_bytes_max:
                 self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
                 self.send_400_response("")
 
@@ -58,9 +107,11 @@ class GuardedProtocol(HttpToolsProtocol):
         """The refusal, unless an answer is on its way already: then the connection only ends."""
         if self.transport.is_closing():
             return
+        if self._status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            self.limits.met("server.header_bytes_max")
         if self._may_answer():
             line = f"HTTP/1.1 {self._status.value} {self._status.phrase}\r\n"
-            self.transport.write(line.encode() + b"content-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.write(line.encode() + _REFUSAL_HEADERS)
         self.transport.close()
 
     def _may_answer(self) -> bool:
@@ -88,7 +139,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _told_bytes(self, count: int) -> None:
         self._untold_bytes = 0
         self._head_bytes += count
-        if self._head_bytes > self.head_bytes_max:
+        if self._head_bytes > self.limits.head_bytes_max:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
@@ -99,6 +150,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.NOT_IMPLEMENTED)
         self._in_head, self._untold_bytes = False, 0
         self._unwatch()
+        if len(self.connections) > self.limits.connections_max:
+            self.limits.met("server.connections_max")
+            self.app = self.limits.crowded
+        else:
+            self.app = self.config.loaded_app
         super().on_headers_complete()
 
     def _names_one_host(self) -> bool:
@@ -139,7 +195,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _watch(self) -> None:
         self._unwatch()
-        self._late = self.loop.call_later(self.head_timeout_s, self.transport.close)
+        self._late = self.loop.call_later(self.limits.head_timeout_s, self._end)
+
+    def _end(self) -> None:
+        self.limits.met("server.header_timeout_s")
+        self.transport.close()
 
     def _unwatch(self) -> None:
         if self._late is not None:
@@ -147,7 +207,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._late = None
 
 
-def guarded_protocol(head_bytes_max: int, head_timeout_s: float) -> type[GuardedProtocol]:
+def guarded_protocol(limits: Limits) -> type[GuardedProtocol]:
     """The protocol with these limits (uvicorn takes a class)."""
-    limits = {"head_bytes_max": head_bytes_max, "head_timeout_s": head_timeout_s}
-    return type("LimitedProtocol", (GuardedProtocol,), limits)
+    return type("LimitedProtocol", (GuardedProtocol,), {"limits": limits})

@@ -102,6 +102,12 @@ class IngestSettings:
         "Lines of one body, or values of an array, blank lines not counted; a body with more is refused (413).",
         least=1,
     )
+    document_bytes_max: int = size(
+        "64MiB", "A body that can only be read whole (an array, OTLP, Loki), once decompressed.", least=1
+    )
+    expanded_bytes_max: int = size(
+        "256MiB", "What such a body may become when each record has a copy of what stands around it.", least=1
+    )
     names_max: int = whole(
         2_000,
         "Distinct attribute names of one body; further ones are kept in the object attribute `rest`.",

@@ -31,6 +31,8 @@ class WireLimits:
     array_bytes_max: int = 1 << 26
     """A body that is one array over many lines, or of a protocol such as OTLP, is held whole: up to so many
     bytes."""
+    expanded_bytes_max: int = 1 << 28
+    """What one request of a protocol may become, when each record has a copy of what stands around it."""
     record_lines_max: int = 5_000
     """Lines that a multi-line record (a stack trace) may have; the next line begins a new record."""
     record_bytes_max: int = 1 << 18
@@ -140,7 +142,7 @@ class WholeBody:
         """The next piece."""
         self._size += len(piece)
         if self._size > self._options.limits.array_bytes_max:
-            raise TooLargeError("array_bytes_max", self._options.limits.array_bytes_max)
+            raise TooLargeError("ingest.document_bytes_max", self._options.limits.array_bytes_max)
         self._pieces.append(piece)
 
     def finish(self) -> Decoded:

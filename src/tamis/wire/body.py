@@ -53,7 +53,7 @@ class BodyDecoder:
         if self._whole:
             limit = self._options.limits.array_bytes_max
             if self._held_bytes > limit:
-                raise TooLargeError("array_bytes_max", limit)
+                raise TooLargeError("ingest.document_bytes_max", limit)
             return
         self._cut()
 

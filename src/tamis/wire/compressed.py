@@ -110,7 +110,7 @@ class Meter:
         """The output, when it is within the limits."""
         self.bytes_out += len(output)
         if self._bytes_max is not None and self.bytes_out > self._bytes_max:
-            raise TooLargeError("body_bytes_max", self._bytes_max)
+            raise TooLargeError("server.decompressed_bytes_max", self._bytes_max)
         if self._ratio_max is not None and self.bytes_out > max(
             RATIO_FREE_BYTES, self.bytes_in * self._ratio_max
         ):

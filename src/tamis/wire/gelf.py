@@ -109,7 +109,7 @@ def unpack(message: bytes, bytes_max: int) -> bytes:
     try:
         return b"".join(inflate([message], encoding, bytes_max=bytes_max, ratio_max=_RATIO_MAX))
     except TooLargeError as error:
-        if error.limit_name != "body_bytes_max":
+        if error.limit_name != "server.decompressed_bytes_max":
             raise
         raise TooLargeError("listener.message_bytes_max", bytes_max) from None
 

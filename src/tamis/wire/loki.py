@@ -15,8 +15,6 @@ from tamis.wire.snappy import unpack
 
 BLOCK_RECORDS, BLOCK_BYTES = 10_000, 1 << 22
 """So many entries, or bytes of them, are held as Python objects at a time."""
-EXPANDED_BYTES_MAX = 1 << 28
-"""What one push may become, when each entry has a copy of its labels."""
 RESERVED = frozenset({"timestamp", "message"})
 WHAT = "a push to Loki"
 _NS = 1_000_000_000
@@ -186,8 +184,8 @@ class _Entries:
             self.reject(f"over line_bytes_max = {limits.line_bytes_max:,}: {size:,} bytes with its labels")
             return False
         self._bytes += size
-        if self._bytes_before + self._bytes > EXPANDED_BYTES_MAX:
-            raise TooLargeError("loki_expanded_bytes_max", EXPANDED_BYTES_MAX)
+        if self._bytes_before + self._bytes > limits.expanded_bytes_max:
+            raise TooLargeError("ingest.expanded_bytes_max", limits.expanded_bytes_max)
         return True
 
     def add(self, labels: Labels, stamp: int, line: str, metadata: Labels) -> None:

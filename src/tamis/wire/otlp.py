@@ -17,8 +17,6 @@ from tamis.wire.rows import TIME_NOTE, Batch, group_rows, names_limit, safe_valu
 BLOCK_RECORDS, BLOCK_BYTES = 10_000, 1 << 22
 """So many records, or bytes of them, are held as Python objects at a time."""
 LEVELS_MAX = 1_000
-EXPANDED_BYTES_MAX = 1 << 28
-"""What one request may become, when each record has a copy of what stands around it."""
 
 Attributes = dict[str, Any]
 
@@ -105,8 +103,8 @@ class Collector:
             self.reject(f"over line_bytes_max = {limits.line_bytes_max:,}: {size:,} bytes with its resource")
             return False
         self._bytes += size
-        if self._bytes_before + self._bytes > EXPANDED_BYTES_MAX:
-            raise TooLargeError("otlp_expanded_bytes_max", EXPANDED_BYTES_MAX)
+        if self._bytes_before + self._bytes > limits.expanded_bytes_max:
+            raise TooLargeError("ingest.expanded_bytes_max", limits.expanded_bytes_max)
         return True
 
     def add(self, record: LogRecord) -> None:

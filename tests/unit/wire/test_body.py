@@ -83,7 +83,7 @@ def test_an_array_over_many_lines_is_one() -> None:
     rows = [{"message": f"m {n}"} for n in range(100)]
     data = json.dumps(rows, indent=1).encode()
     assert shown(in_pieces(data, 50, options())[0]) == shown(jsonlines.decode(data, options()))
-    with pytest.raises(TooLargeError, match="array_bytes_max"):
+    with pytest.raises(TooLargeError, match="document_bytes_max"):
         in_pieces(data, 50, options(array_bytes_max=1000))
 
 

@@ -1,0 +1,208 @@
+"""A server process and callers that mean no good: every limit holds, is counted, and nobody else waits for it."""
+
+import contextlib
+import gzip
+import json
+import re
+import signal
+import socket
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import psutil
+import pytest
+
+from tamis.server.gate import SECURITY_HEADERS
+from tests.support.commands import TOKEN, Server, running_server, start_server, wait_for
+
+WAIT_S = 60
+AUTHORIZED = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+CONNECTIONS_MAX = 100
+LIMITS = {
+    "TAMIS_SERVER_CONNECTIONS_MAX": str(CONNECTIONS_MAX),
+    "TAMIS_SERVER_HEADER_TIMEOUT_S": "2s",
+    "TAMIS_SERVER_BODY_TIMEOUT_S": "1s",
+    "TAMIS_SERVER_SEND_TIMEOUT_S": "1s",
+    "TAMIS_SERVER_BODY_BYTES_MAX": "4MiB",
+    "TAMIS_SERVER_DECOMPRESSED_BYTES_MAX": "16MiB",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One whose limits are soon met."""
+    with running_server(tmp_path_factory.mktemp("server"), **LIMITS) as made:
+        yield made
+
+
+def raw(server: Server) -> socket.socket:
+    parts = urlsplit(server.url)
+    return socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=WAIT_S)
+
+
+def get(server: Server, path: str, **options: object) -> httpx2.Response:
+    return httpx2.get(server.url + path, headers=HEADERS, timeout=WAIT_S, **options)  # type: ignore[arg-type]  # httpx2's
+
+
+def met(server: Server, limit: str) -> float:
+    """How often a limit was met, as /metrics says."""
+    found = re.search(
+        rf'^tamis_limits_met_total{{limit="{re.escape(limit)}"}} (\S+)', get(server, "/metrics").text, re.M
+    )
+    return float(found[1]) if found else 0.0
+
+
+def is_closed(caller: socket.socket) -> bool:
+    """Whether the server ended the connection; waits for it."""
+    with contextlib.suppress(ConnectionResetError):
+        while caller.recv(65_536):
+            pass
+    return True
+
+
+def post(server: Server, body: bytes, **headers: str) -> httpx2.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx2.post(
+        f"{server.url}/api/v1/ingest", content=body, headers={**HEADERS, **named}, timeout=WAIT_S
+    )
+
+
+def test_slow_heads_keep_nobody_waiting(server: Server) -> None:
+    """Half of all connections send their heads a byte at a time: others are answered, the slow ones closed in time."""
+    before = met(server, "server.header_timeout_s")
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(raw(server)) for _ in range(CONNECTIONS_MAX // 2)]
+        for byte in b"GET / HTTP":
+            for caller in slow:
+                with contextlib.suppress(OSError):
+                    caller.sendall(bytes([byte]))
+            assert get(server, "/api/v1/count").status_code == 200
+        assert all(map(is_closed, slow))
+    assert wait_for(lambda: met(server, "server.header_timeout_s") >= before + len(slow), WAIT_S)
+
+
+def test_one_connection_too_many_is_told(server: Server) -> None:
+    """503 with Retry-After and the usual headers; when the others went, everybody is answered again."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS_MAX):
+            stack.enter_context(raw(server))
+        refused = get(server, "/api/v1/count")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "server.connections_max" in refused.json()["detail"]
+        assert refused.headers["x-frame-options"] == "DENY"
+    assert wait_for(lambda: get(server, "/api/v1/count").status_code == 200, WAIT_S)
+    assert met(server, "server.connections_max") >= 1
+
+
+def test_a_body_that_does_not_come_is_given_up(server: Server) -> None:
+    """408, nothing of it stored."""
+    before = get(server, "/api/v1/count").json()["count"]
+    with raw(server) as caller:
+        head = f"POST /api/v1/ingest HTTP/1.1\r\n{AUTHORIZED}Content-Length: 1000\r\n\r\n"
+        caller.sendall(head.encode() + b'{"message":"half"}\n')
+        assert b" 408 " in caller.recv(65_536).split(b"\r\n")[0]
+    assert get(server, "/api/v1/count").json()["count"] == before
+    assert met(server, "server.body_timeout_s") == 1
+
+
+def bombs() -> dict[str, bytes]:
+    """Small bodies that become large: one of a million to one by two layers, one that is a thousand times itself, one
+    of many members, one whose size field lies."""
+    layer = gzip.compress(b'{"message":"a"}\n' * (8 << 20))
+    lying = bytearray(gzip.compress(b" " * (64 << 20)))
+    lying[-4:] = (5).to_bytes(4, "little")
+    return {
+        "lines": layer,
+        "zeros": gzip.compress(bytes(128 << 20)),
+        "members": gzip.compress(b" " * (1 << 20)) * 200,
+        "lying": bytes(lying),
+        "deflate": zlib.compress(b" " * (64 << 20)),
+    }
+
+
+def test_bombs_cost_neither_memory_nor_time(server: Server) -> None:
+    """Each is 413 with the limit's name, and the process does not grow by what they would have become."""
+    process = psutil.Process(server.process.pid)
+    assert post(server, b'{"message":"a"}').status_code == 200
+    before, met_before = process.memory_info().rss, sum(map(met_of(server), RATIOS))
+    made = bombs()
+    for name, body in made.items():
+        refused = post(server, body, Content_Encoding="deflate" if name == "deflate" else "gzip")
+        assert (refused.status_code, refused.json()["limit"] in RATIOS) == (413, True), name
+    assert sum(map(met_of(server), RATIOS)) == met_before + len(made)
+    assert process.memory_info().rss < before + (128 << 20)
+
+
+RATIOS = ("server.decompress_ratio_max", "server.decompressed_bytes_max")
+
+
+def met_of(server: Server):  # type: ignore[no-untyped-def]  # a helper of one line
+    return lambda limit: met(server, limit)
+
+
+def test_a_body_over_its_limit_is_counted(server: Server) -> None:
+    """By its length, and by what came when none was said."""
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(6):
+            yield b'{"message":"x"}\n' * 65_536
+
+    before = met(server, "server.body_bytes_max")
+    assert post(server, bytes(5 << 20)).status_code == 413
+    with contextlib.suppress(httpx2.WriteError):  # the answer may come while we still send
+        assert post(server, endless()).status_code == 413  # type: ignore[arg-type]  # pieces, with no length
+    assert met(server, "server.body_bytes_max") == before + 2
+
+
+def test_who_reads_nothing_is_let_go(server: Server) -> None:
+    """An export that nobody reads ends, and its place is free for others."""
+    line = json.dumps({"message": "x" * 1_000}).encode() + b"\n"
+    for _ in range(8):
+        assert post(server, line * 2_000).status_code == 200
+    before = met(server, "server.send_timeout_s")
+    head = f"GET /api/v1/export HTTP/1.1\r\n{AUTHORIZED}\r\n".encode()
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            caller = socket.socket()
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            stack.enter_context(caller)
+            parts = urlsplit(server.url)
+            caller.connect((parts.hostname, parts.port))
+            caller.sendall(head)
+        assert wait_for(lambda: met(server, "server.send_timeout_s") >= before + 4, WAIT_S)
+        assert len(get(server, "/api/v1/export").content) > 16_000_000
+
+
+def test_every_answer_is_guarded(server: Server) -> None:
+    """Pages, data, problems and refusals of the protocol alike say how browsers shall treat them."""
+    for path, status in (("/healthz", 200), ("/", 200), ("/nothing", 404), ("/api/v1/search?limit=x", 400)):
+        answer = get(server, path)
+        assert answer.status_code == status
+        assert {name: answer.headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
+    with raw(server) as caller:
+        caller.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 80_000)
+        answer_bytes = caller.recv(65_536)
+    assert b" 431 " in answer_bytes.split(b"\r\n")[0]
+    assert b"x-content-type-options: nosniff" in answer_bytes
+
+
+def test_it_stops_with_streams_open(tmp_path: Path) -> None:
+    """A reader that pauses, a body half sent and an idle connection: it ends within its grace, and nothing is lost."""
+    server = start_server(tmp_path, TAMIS_SERVER_STOP_GRACE_S="2s")
+    line = json.dumps({"message": "x" * 1_000}).encode() + b"\n"
+    stored = sum(post(server, line * 2_000).json()["stored"] for _ in range(8))
+    with contextlib.ExitStack() as stack:
+        idle, export, body = (stack.enter_context(raw(server)) for _ in range(3))
+        idle.sendall(f"GET /healthz HTTP/1.1\r\n{AUTHORIZED}\r\n".encode())
+        assert b" 200 " in idle.recv(65_536)
+        export.sendall(f"GET /api/v1/export HTTP/1.1\r\n{AUTHORIZED}\r\n".encode())
+        assert b" 200 " in export.recv(1_000)
+        body.sendall(f"POST /api/v1/ingest HTTP/1.1\r\n{AUTHORIZED}Content-Length: 1000\r\n\r\n".encode())
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(WAIT_S) == 0
+    with running_server(tmp_path) as again:
+        assert get(again, "/api/v1/count").json()["count"] == stored

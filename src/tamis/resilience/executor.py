@@ -156,6 +156,7 @@ class TaskExecutor:
         worker: Worker | None = None
         while (task := self._next()) is not None:
             worker = self._run(worker, task)
+            del task  # or what it holds would live as long as this thread waits for the next
         if worker is not None:
             worker.close()
 

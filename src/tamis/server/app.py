@@ -22,11 +22,13 @@ from tamis.server.ask import Asker
 from tamis.server.auth import Authenticator
 from tamis.server.gate import AnswerHeaders, Gate
 from tamis.server.ingest import BODIES_BYTES_MAX
-from tamis.server.limits import BodyBudget, Slots, Turns
+from tamis.server.lanes import Lane, Slots, Turns
+from tamis.server.limits import BodyBudget
 from tamis.server.local import is_loopback
 from tamis.server.origins import Origins, origins_of
 from tamis.server.problems import ProblemError, answer_error
 from tamis.server.rates import RateHeaders, Rates
+from tamis.server.repeats import RepeatedAnswers, Repeats
 from tamis.server.routes.export import add_export_routes
 from tamis.server.routes.health import health_routes
 from tamis.server.routes.ingest import ingest_routes
@@ -53,24 +55,31 @@ def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SY
     metrics.set("tamis_build_info", 1, __version__)
     accounts = Accounts(open_database(folder), clock)
     query = settings.query
-    heavy, light, exports = (
-        Slots(Turns(kind, running_max, setting, query.waiting_max, query.waiting_timeout_s), metrics=metrics)
+    heavy, light, export = (
+        Turns(kind, running_max, setting, query.waiting_max, query.waiting_timeout_s)
         for kind, running_max, setting in (
             ("heavy", query.heavy_max, "query.heavy_max"),
             ("light", query.light_max, "query.light_max"),
             ("export", query.exports_max, "query.exports_max"),
         )
     )
-    reads = ThreadPoolExecutor(query.heavy_max + query.light_max + query.exports_max, "tamis-read")
+    repeats = Repeats(query.cache_bytes, metrics=metrics, clock=clock)
     return Service(
         settings=settings,
         metrics=metrics,
         accounts=accounts,
         auth=Authenticator(accounts, metrics, clock),
         bodies=BodyBudget(BODIES_BYTES_MAX, settings.server.ingest_waiting_max, metrics=metrics),
-        asker=Asker(reads, heavy=heavy, light=light, timeout_s=query.timeout_s, metrics=metrics),
-        exports=exports,
-        reads=reads,
+        asker=Asker(
+            heavy=Lane(heavy, metrics=metrics),
+            light=Lane(light, metrics=metrics),
+            repeats=repeats,
+            timeout_s=query.timeout_s,
+            metrics=metrics,
+        ),
+        repeats=repeats,
+        exports=Slots(export, metrics=metrics),
+        reads=ThreadPoolExecutor(query.exports_max, "tamis-export"),
         writes=ThreadPoolExecutor(WRITE_THREADS, "tamis-write"),
         folder=folder,
         clock=clock,
@@ -134,6 +143,7 @@ def create_app(
         Middleware(Origins, origins_of(settings)),
         Middleware(RateHeaders, rates, service.clock),
         Middleware(Gate, service.auth, service.metrics, rates=rates, hosts=hosts),
+        Middleware(RepeatedAnswers, service.repeats, service.metrics),
     ]
     return app
 

@@ -1,9 +1,9 @@
-"""Questions from the event loop: in worker threads, within limits, called off when nobody waits any more."""
+"""Questions from the event loop: in worker threads, within limits, called off when nobody waits any more; repeats
+are answered by what was computed before."""
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -16,10 +16,11 @@ from tamis.errors import (
     QueryTimeoutError,
     QueryTooLargeError,
 )
+from tamis.resilience.executor_limits import Priority
 from tamis.server.answers import Read, encode_json
-from tamis.server.limits import Slots
+from tamis.server.lanes import Lane
 from tamis.server.problems import ProblemError
-from tamis.server.search import timed
+from tamis.server.repeats import Asking, Body, Repeats
 from tamis.store.base import Budget
 from tamis.telemetry.metrics import Metrics
 
@@ -27,18 +28,16 @@ T = TypeVar("T")
 
 PATIENCE_S = 0.05
 """Most answers are there by then; only later ones watch whether the caller is still there."""
-OVERDUE_S = 5.0
-"""A store that does not notice the end of its time is not waited for longer than this."""
 
 
 class Asker:
-    """Runs questions. `heavy` ones and the others take turns among themselves (`Slots`), so that a page of records
-    does not wait for statistics; each has `timeout_s`, its waiting included."""
+    """Runs questions. `heavy` ones and the others have lanes of their own, so that a page of records does not wait
+    for statistics; each has `timeout_s`, its waiting included. What `repeats` holds is not computed again."""
 
     def __init__(
-        self, pool: ThreadPoolExecutor, *, heavy: Slots, light: Slots, timeout_s: float, metrics: Metrics
+        self, *, heavy: Lane, light: Lane, repeats: Repeats, timeout_s: float, metrics: Metrics
     ) -> None:
-        self._pool, self._heavy, self._light = pool, heavy, light
+        self._heavy, self._light, self._repeats = heavy, light, repeats
         self._timeout_s, self._metrics = timeout_s, metrics
 
     async def answer(
@@ -49,21 +48,26 @@ class Asker:
         *,
         heavy: bool = True,
         warnings: tuple[str, ...] = (),
+        asking: Asking | None = None,
+        priority: Priority = Priority.NORMAL,
     ) -> Response:
-        """The answer to one question as a response."""
+        """The answer to one question as a response. `asking` is what it is kept under; None: it is not."""
         began = time.perf_counter()
-        budget = Budget(self._timeout_s)
+        lane = self._heavy if heavy else self._light
 
-        def work() -> bytes:
-            made = timed(ask(budget), began)
-            made.warnings = [*warnings, *made.warnings]
-            return encode_json(made)
+        async def compute() -> Body:
+            budget = Budget(self._timeout_s)
+
+            def work() -> Body:
+                made = ask(budget)
+                made.warnings = [*warnings, *made.warnings]
+                return Body.of(encode_json(made))
+
+            return await lane.run(work, budget, priority=priority, name=kind)
 
         result = "failed"
         try:
-            slots = self._heavy if heavy else self._light
-            await self._while_there(request, asyncio.ensure_future(slots.enter()))
-            body = await self._run(request, work, budget, slots=slots)
+            body = await self._while_there(request, self._repeats.answer(asking, compute))
             result = "ok"
         except Exception as error:
             result = _result_of(error)
@@ -71,46 +75,32 @@ class Asker:
         finally:
             self._metrics.add("tamis_queries_total", 1, kind, result)
             self._metrics.observe("tamis_query_seconds", time.perf_counter() - began, kind)
-        return Response(body, media_type="application/json")
+        return Response(body.timed(began), media_type="application/json")
 
-    async def _run(self, request: Request, work: Callable[[], T], budget: Budget, *, slots: Slots) -> T:
-        """`work` in a thread; it holds its slot until the thread is free again, also when nobody waits any more."""
-        try:
-            running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except BaseException:
-            slots.leave()
-            raise
-        running.add_done_callback(lambda _: slots.leave())
-        try:
-            return await self._while_there(request, running)
-        finally:
-            if not running.done():
-                budget.cancel()
-                running.add_done_callback(_forget)
+    def close(self) -> None:
+        """Nothing new; what waits is dropped."""
+        self._heavy.close()
+        self._light.close()
 
-    async def _while_there(self, request: Request, running: "asyncio.Future[T]") -> T:
-        """The result; QueryCancelledError when the caller goes away before, QueryTimeoutError when it is late."""
+    async def _while_there(self, request: Request, answering: Coroutine[Any, Any, T]) -> T:
+        """The result; QueryCancelledError when the caller goes away before: then the answering is cancelled."""
+        running = asyncio.ensure_future(answering)
         try:
             done, _ = await asyncio.wait({running}, timeout=PATIENCE_S)
             return running.result() if done else await self._watched(request, running)
         finally:
-            if isinstance(running, asyncio.Task):
-                running.cancel()
+            running.cancel()
 
     async def _watched(self, request: Request, running: "asyncio.Future[T]") -> T:
         gone = asyncio.ensure_future(_gone(request))
         waited_for: set[asyncio.Future[Any]] = {running, gone}
         try:
-            await asyncio.wait(
-                waited_for, timeout=self._timeout_s + OVERDUE_S, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
         if running.done():
             return running.result()
-        if gone.done() and not gone.cancelled():
-            raise QueryCancelledError("the caller did not wait for the answer")
-        raise QueryTimeoutError(f"the query ran longer than {self._timeout_s:g} s")
+        raise QueryCancelledError("the caller did not wait for the answer")
 
 
 async def _gone(request: Request) -> None:
@@ -119,11 +109,6 @@ async def _gone(request: Request) -> None:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             return
-
-
-def _forget(running: "asyncio.Future[T]") -> None:
-    if not running.cancelled():
-        running.exception()
 
 
 def _result_of(error: Exception) -> str:

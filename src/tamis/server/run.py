@@ -117,6 +117,7 @@ def _end(service: Service, folder: Path) -> None:
     opened, service.opened = service.opened, None
     service.writes.shutdown(wait=True)
     service.reads.shutdown(wait=False, cancel_futures=True)
+    service.asker.close()
     if opened is not None:
         remove_local(folder)
         opened.store.close()

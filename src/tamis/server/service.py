@@ -12,8 +12,10 @@ from tamis.metadata.accounts import Accounts
 from tamis.server.ask import Asker
 from tamis.server.auth import Authenticator
 from tamis.server.ingest import Ingester
-from tamis.server.limits import BodyBudget, Slots
+from tamis.server.lanes import Slots
+from tamis.server.limits import BodyBudget
 from tamis.server.problems import ProblemError
+from tamis.server.repeats import Repeats
 from tamis.server.search import Searcher
 from tamis.settings import Settings
 from tamis.store.base import Store
@@ -39,6 +41,7 @@ class Service:
     auth: Authenticator
     bodies: BodyBudget
     asker: Asker
+    repeats: Repeats
     exports: Slots
     reads: ThreadPoolExecutor
     writes: ThreadPoolExecutor
@@ -57,6 +60,7 @@ class Service:
 
     def set_store(self, store: Store) -> None:
         """From now on questions and records are taken."""
+        self.repeats.store = store
         self.opened = Opened(
             store,
             Searcher(store, rows_max=self.settings.query.rows_max, clock=self.clock),

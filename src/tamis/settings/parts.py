@@ -173,10 +173,11 @@ class QuerySettings:
     heavy_max: int = whole(4, "Heavy queries at a time; others wait.", least=1)
     light_max: int = whole(4, "Searches and contexts at a time; others wait.", least=1)
     exports_max: int = whole(4, "Exports at a time; others wait.", least=1)
-    waiting_max: int = whole(100, "Queries of each kind that may wait; more are answered 429.")
+    waiting_max: int = whole(100, "Queries of each kind that may wait; more are answered 429.", least=1)
     waiting_timeout_s: float = seconds(
         "5s", "How long a query may wait; then it is answered 429.", least=0.001
     )
+    cache_bytes: int = size("64MiB", "Memory for answers that may be asked for again; off keeps none.")
     threads: int = whole(0, "Threads for all queries together; 0 is one for each processor.")
     rows_max: int = whole(10_000, "Rows an answer may have; export has no such limit.", least=1)
     shapes_max: int = whole(500_000, "A segment with more shapes is searched by its messages instead.")

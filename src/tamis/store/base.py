@@ -288,6 +288,11 @@ class Store(Protocol):
         """How the store is, without waiting for anything."""
         ...
 
+    def moment(self) -> tuple[int, ...]:
+        """What a read would see now, as numbers: two reads of one question between equal moments have one answer.
+        The last is the ingest sequence of the newest record. Costs nothing; never waits."""
+        ...
+
     def close(self) -> None:
         """Make everything safe and let go of the folder. Idempotent."""
         ...

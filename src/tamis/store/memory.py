@@ -53,7 +53,7 @@ class MemoryStore:
         self._store_id = token_hex(4)
         self._lock = threading.RLock()
         self._records: list[StoredRecord] = []
-        self._last_seq = 0
+        self._last_seq = self._deletions = 0
         self._batches: OrderedDict[str, tuple[int, Appended]] = OrderedDict()
         self._closed = False
 
@@ -221,12 +221,17 @@ class MemoryStore:
             as_of, found = self._found(question, budget)
             gone = {stored.seq for stored in found}
             self._records = [stored for stored in self._records if stored.seq not in gone]
+            self._deletions += 1
             return Hidden(as_of=as_of, hidden=len(gone))
 
     def health(self) -> StoreHealth:
         """How the store is."""
         with self._lock:
             return StoreHealth("closed" if self._closed else "ready", records=len(self._records))
+
+    def moment(self) -> tuple[int, ...]:
+        """Deletions so far, and the newest sequence."""
+        return self._deletions, self._last_seq
 
     def close(self) -> None:
         """Take nothing more."""

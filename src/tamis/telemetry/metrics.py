@@ -58,6 +58,12 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("tamis_queries_waiting", "gauge", "Questions that wait for their turn.", ("kind",)),
     Metric(
+        "tamis_answers_total",
+        "counter",
+        "Answers by where they came from: computed, or kept from the same question before.",
+        ("source",),
+    ),
+    Metric(
         "tamis_ingest_lost_records",
         "gauge",
         "Records that processes numbered and that never came, as far as known; fewer when late ones come.",

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tamis.errors import OverloadedError
-from tamis.server.limits import BodyBudget, Slots, Turns
+from tamis.server.lanes import Slots, Turns
+from tamis.server.limits import BodyBudget
 from tamis.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.anyio

@@ -1,16 +1,19 @@
 """Questions that give records, counts or tables."""
 
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tamis.server.answers import Read
 from tamis.server.openapi import add_read
 from tamis.server.parameters import QUESTION
 from tamis.server.params import Parameters, read_parameters
 from tamis.server.problems import ProblemError
-from tamis.server.service import service_of
+from tamis.server.service import Service, service_of
+from tamis.store.base import Budget
 
 NEIGHBOURS_MAX = 1_000
 FACETS_MAX = 1_000
@@ -20,6 +23,22 @@ HISTOGRAM = (*QUESTION, "interval", "by")
 FACETS = (*QUESTION, "field", "limit")
 PATTERNS = (*QUESTION, "limit")
 CONTEXT = ("id", "before", "after")
+
+
+LIGHT = frozenset({"search", "context"})
+"""Kinds that do not wait for the others."""
+
+
+async def _answered(
+    request: Request, service: Service, kind: str, ask: Callable[[Budget], Read], *, given: Parameters
+) -> Response:
+    """The answer, kept from the same question before or computed, in the lane of its kind."""
+    asking = service.ready().searcher.asking(kind, given.values, given.warnings)
+    if asking is not None:
+        service.repeats.learn(request.scope, asking)
+    return await service.asker.answer(
+        request, kind, ask, heavy=kind not in LIGHT, warnings=given.warnings, asking=asking
+    )
 
 
 async def search(request: Request) -> Response:
@@ -34,7 +53,7 @@ async def search(request: Request) -> Response:
         order="asc" if given.choice("order", ("desc", "asc")) == "asc" else "desc",
         cursor=given.text("cursor"),
     )
-    return await service.asker.answer(request, "search", ask, heavy=False, warnings=given.warnings)
+    return await _answered(request, service, "search", ask, given=given)
 
 
 async def count(request: Request) -> Response:
@@ -42,7 +61,7 @@ async def count(request: Request) -> Response:
     given = await read_parameters(request, QUESTION)
     service = service_of(request)
     ask = partial(service.ready().searcher.count, given.asked())
-    return await service.asker.answer(request, "count", ask, warnings=given.warnings)
+    return await _answered(request, service, "count", ask, given=given)
 
 
 async def histogram(request: Request) -> Response:
@@ -56,7 +75,7 @@ async def histogram(request: Request) -> Response:
         interval=given.text("interval") or "auto",
         by=None if by == "none" else by,
     )
-    return await service.asker.answer(request, "histogram", ask, warnings=given.warnings)
+    return await _answered(request, service, "histogram", ask, given=given)
 
 
 async def facets(request: Request) -> Response:
@@ -69,7 +88,7 @@ async def facets(request: Request) -> Response:
         field=given.required("field", "the name of a field"),
         limit=given.whole("limit", 10, least=1, most=FACETS_MAX),
     )
-    return await service.asker.answer(request, "facets", ask, warnings=given.warnings)
+    return await _answered(request, service, "facets", ask, given=given)
 
 
 async def fields(request: Request) -> Response:
@@ -77,7 +96,7 @@ async def fields(request: Request) -> Response:
     given = await read_parameters(request, QUESTION)
     service = service_of(request)
     ask = partial(service.ready().searcher.fields, given.asked())
-    return await service.asker.answer(request, "fields", ask, warnings=given.warnings)
+    return await _answered(request, service, "fields", ask, given=given)
 
 
 async def stats(request: Request) -> Response:
@@ -85,7 +104,7 @@ async def stats(request: Request) -> Response:
     given = await read_parameters(request, QUESTION)
     service = service_of(request)
     ask = partial(service.ready().searcher.stats, given.asked())
-    return await service.asker.answer(request, "stats", ask, warnings=given.warnings)
+    return await _answered(request, service, "stats", ask, given=given)
 
 
 async def patterns(request: Request) -> Response:
@@ -93,7 +112,7 @@ async def patterns(request: Request) -> Response:
     given = await read_parameters(request, PATTERNS)
     service = service_of(request)
     ask = partial(service.ready().searcher.patterns, given.asked(), limit=_patterns_limit(given))
-    return await service.asker.answer(request, "patterns", ask, warnings=given.warnings)
+    return await _answered(request, service, "patterns", ask, given=given)
 
 
 def _patterns_limit(given: Parameters) -> int | None:
@@ -110,7 +129,7 @@ async def context(request: Request) -> Response:
         before=given.whole("before", 10, least=0, most=NEIGHBOURS_MAX),
         after=given.whole("after", 10, least=0, most=NEIGHBOURS_MAX),
     )
-    return await service.asker.answer(request, "context", ask, heavy=False, warnings=given.warnings)
+    return await _answered(request, service, "context", ask, given=given)
 
 
 async def delete(request: Request) -> Response:

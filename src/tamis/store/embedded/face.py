@@ -138,6 +138,10 @@ class EmbeddedStore:
         """How the store is."""
         return health_of(self.parts)
 
+    def moment(self) -> tuple[int, ...]:
+        """How often segments, deletions or losses changed since the start, and the newest sequence."""
+        return self._catalog.moment
+
     def seal_now(self) -> int:
         """Make segments of everything hot; return how many."""
         return self.parts.upkeep.seal()

@@ -49,12 +49,19 @@ class Catalog:
         self._publishing = threading.Lock()
         self._generation = manifest.generation
         self._view = self._view_of(manifest, {})
+        self._changes = 0
         self._holds = Holds(self._remove_files)
 
     @property
     def manifest(self) -> Manifest:
         """The valid manifest."""
         return self._view.manifest
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """What snapshots show: another pair of numbers whenever they would show something else. Takes no lock, so
+        that of two changes at once it may tell the second before the first; never an old pair after a change."""
+        return self._changes, self.hot.last_seq
 
     def publish(self, change: Change, *, also: Callable[[], None] = lambda: None) -> Manifest:
         """Make a changed manifest the valid one: on disk, then, in one step with `also`, for readers.
@@ -72,7 +79,7 @@ class Catalog:
             aside = {loss.segment.name for loss in manifest.losses if loss.segment is not None}
             gone = [old.segments[name] for name in old.segments if name not in view.segments]
             with self.lock:
-                self._view = view
+                self._view, self._changes = view, self._changes + 1
                 also()
                 self._holds.retire([segment for segment in gone if segment.name not in aside])
             return manifest
@@ -172,7 +179,7 @@ class Catalog:
             with self._publishing:
                 view = self._view_of(change(self.manifest), self._view.segments)
                 with self.lock:
-                    self._view = view
+                    self._view, self._changes = view, self._changes + 1
 
     def close(self) -> None:
         """Let go of all segments."""

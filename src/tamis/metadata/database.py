@@ -19,6 +19,32 @@ _MIGRATIONS = (
         created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE rules (
+        name TEXT PRIMARY KEY, data TEXT NOT NULL, created_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL,
+        changed_by TEXT NOT NULL, seen_seq INTEGER, evaluated_ns INTEGER
+    ) STRICT;
+    CREATE TABLE alert_channels (
+        name TEXT PRIMARY KEY, url TEXT NOT NULL, changed_ns INTEGER NOT NULL, changed_by TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE alert_incidents (
+        id TEXT PRIMARY KEY, rule TEXT NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL, UNIQUE (rule, key)
+    ) STRICT;
+    CREATE TABLE alert_outbox (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, rule TEXT NOT NULL, channel TEXT NOT NULL,
+        payload TEXT NOT NULL, created_ns INTEGER NOT NULL, attempts INTEGER NOT NULL, next_ns INTEGER NOT NULL,
+        UNIQUE (id, channel)
+    ) STRICT;
+    CREATE TABLE alert_silences (
+        id TEXT PRIMARY KEY, rule TEXT NOT NULL, labels TEXT NOT NULL, from_ns INTEGER NOT NULL,
+        until_ns INTEGER NOT NULL, reason TEXT NOT NULL, made_by TEXT NOT NULL, made_ns INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE alert_history (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, at_ns INTEGER NOT NULL, rule TEXT NOT NULL, what TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX alert_history_by_rule ON alert_history (rule, number);
+    """,
 )
 """Script n brings a file from version n to n + 1; a released script never changes."""
 

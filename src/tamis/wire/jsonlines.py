@@ -60,7 +60,7 @@ def decode_lines(lines: list[bytes], options: DecodeOptions) -> Decoded:
     """As `decode`, for lines that are known to be lines (not one value that stands on many)."""
     rejections = Rejections(options.limits.rejections_listed_max)
     reader = RowReader(options, rows_expected=len(lines))
-    columns, places = _decode_block(lines, range(len(lines)), reader, rejections=rejections)
+    columns, places = decode_block(lines, range(len(lines)), reader, rejections=rejections)
     return rejections.result(columns, places if options.line_as_message else ())
 
 
@@ -86,7 +86,7 @@ class LineReader:
         for lines, numbers in filled_lines(data, self.line):
             self.count(len(lines))
             rejected = self._rejections.count
-            columns, found = _decode_block(lines, numbers, self._rows, rejections=self._rejections)
+            columns, found = decode_block(lines, numbers, self._rows, rejections=self._rejections)
             received = columns.length + self._rejections.count - rejected
             self.count(max(0, received - len(lines)))  # lines that are lists
             parts.append(columns)
@@ -160,7 +160,7 @@ def split_blocks(data: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[list[b
         start = end + 1
 
 
-def _decode_block(
+def decode_block(
     lines: list[bytes], numbers: Sequence[int], reader: RowReader, *, rejections: Rejections
 ) -> tuple[Columns, Sequence[int]]:
     """Columns of some lines, and the number of each record's line."""

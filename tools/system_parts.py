@@ -1,4 +1,4 @@
-"""Install what of parts.toml this machine lacks: by apt-get, as root. Standard library only.
+"""Install what of parts.toml this machine lacks: by apt-get, as root, and by npm. Standard library only.
 
 What cannot be installed is told, and its tests are skipped; with TEST_PARTS=all, as in CI, it is a failure.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TABLE = Path(__file__).with_name("parts.toml")
+ROOT = TABLE.parents[1]
 VARIABLE = "TEST_PARTS"
 LOCK_TIMEOUT_S = 120
 APT_TIMEOUT_S = 600
@@ -36,12 +37,19 @@ class Part:
     debian: tuple[str, ...]
     tests: tuple[str, ...]
     libraries: tuple[str, ...] = ()
+    npm: tuple[str, ...] = ()
 
     def find(self) -> Path | None:
         """The program of this part, when this machine has it and all that it takes to run."""
-        return self._program() if all(map(_loads, self.libraries)) else None
+        is_whole = all(map(_loads, self.libraries)) and not self.npm_missing()
+        return self.program() if is_whole else None
 
-    def _program(self) -> Path | None:
+    def npm_missing(self) -> list[Path]:
+        """Its folders whose packages are not those of their lock."""
+        return [ROOT / folder for folder in self.npm if not _is_installed(ROOT / folder)]
+
+    def program(self) -> Path | None:
+        """The first of its programs that is there."""
         for program in self.programs:
             places = (
                 sorted(Path("/").glob(program[1:]), reverse=True) if program[0] == "/" else [Path(program)]
@@ -61,6 +69,12 @@ def _loads(library: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _is_installed(folder: Path) -> bool:
+    """Whether npm installed what the lock says, after the lock was written."""
+    lock, made = folder / "package-lock.json", folder / "node_modules/.package-lock.json"
+    return made.exists() and made.stat().st_mtime >= lock.stat().st_mtime
 
 
 def parts() -> dict[str, Part]:
@@ -98,13 +112,30 @@ def install(packages: list[str]) -> str | None:
     return None
 
 
+def install_npm(folders: list[Path]) -> str | None:
+    """Install the locked packages of these folders; why that failed, or None."""
+    for folder in folders:
+        try:
+            subprocess.run(
+                ["npm", "ci", "--no-audit", "--no-fund"],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                check=True,
+                timeout=APT_TIMEOUT_S,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            return f"npm ci in {folder} failed: {error}"
+    return None
+
+
 def main() -> int:
     """Install what is missing; 1 when a part is still missing and all are wanted."""
     table = parts().values()
-    missing = [part for part in table if part.find() is None]
+    missing = [part for part in table if part.program() is None or not all(map(_loads, part.libraries))]
     why = None
     if missing:
         why = why_no_apt() or install([package for part in missing for package in part.debian])
+    why = install_npm([folder for part in table for folder in part.npm_missing()]) or why
     for part in table:
         found = part.find()
         packages, tests = " ".join(part.debian), ", ".join(part.tests)

@@ -1,7 +1,8 @@
-"""OpenTelemetry's own exporter into a real Tamis server, which is killed meanwhile."""
+"""OpenTelemetry's own exporters, of Python and JavaScript, into a real Tamis server, which is killed meanwhile."""
 
 import json
 import logging
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
-from tests.support.commands import TOKEN, Server, start_server, wait_for
+from tests.support.commands import ROOT, TOKEN, Server, running_server, start_server, wait_for
+from tests.support.parts import program
 
 pytestmark = pytest.mark.filterwarnings("ignore:`LoggingHandler`:DeprecationWarning")  # what users have today
 COUNT = 3_000
@@ -95,4 +97,57 @@ def test_no_record_is_missing_after_a_kill_in_mid_stream(tmp_path: Path) -> None
         found = stored(server)
     finally:
         server.stop()
+    assert {one["attributes"]["order_id"] for one in found} == set(range(COUNT))
+
+
+def javascript(url: str, count: int, *options: str) -> "subprocess.Popen[str]":
+    """OpenTelemetry's SDK for JavaScript, logging."""
+    folder = ROOT / "tests/clients/opentelemetry-js"
+    command = [program("node"), "ship.js", url, TOKEN, str(count), *options]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("kind", ["protobuf", "json"])
+def test_the_sdk_for_javascript_ships_into_tamis(tmp_path: Path, kind: str) -> None:
+    """In protobuf, and in JSON with gzip: values of every type arrive."""
+    with running_server(tmp_path) as server:
+        said, _ = javascript(server.url, COUNT, kind).communicate(timeout=60)
+        found = stored(server)
+    assert said == ""
+    assert sorted(one["attributes"]["order_id"] for one in found) == list(range(COUNT))
+    one = found[0]
+    assert (one["level"], one["logger"], one["service"]) == ("WARNING", "orders", "shop-js")
+    assert one["message"] == f"order {one['attributes']['order_id']} is late"
+    assert one["attributes"]["nested"] == {"list": [1, "b", True]}
+    assert one["attributes"]["ratio"] == 0.5
+
+
+@pytest.mark.parametrize("kind", ["protobuf", "json"])
+def test_no_record_of_javascript_is_missing_after_a_kill(tmp_path: Path, kind: str) -> None:
+    """It sends again what was not answered: each record is stored at least once."""
+    server = start_server(tmp_path)
+    client = javascript(server.url, COUNT, kind, "pause")
+    try:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "half\n"
+        assert wait_for(lambda: len(stored(server)) > 0, 60)
+        server.kill()
+        assert client.stdin is not None
+        client.stdin.write("go\n")
+        client.stdin.flush()
+        server = start_server(tmp_path, port=str(urlsplit(server.url).port))
+        said, _ = client.communicate(timeout=60)
+        found = stored(server)
+    finally:
+        client.kill()
+        client.wait(30)
+        server.stop()
+    assert said == ""
     assert {one["attributes"]["order_id"] for one in found} == set(range(COUNT))

@@ -1,5 +1,6 @@
 """OTLP in JSON: requests read, answers written (opentelemetry-proto 1.x; protobuf's JSON mapping, ids in hex)."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -177,7 +178,7 @@ def _value(given: Any, depth: int = 0) -> Any:
             case "intValue":
                 return _int(held)
             case "doubleValue":
-                return float(held) if isinstance(held, int | float) else _text(held)
+                return _double(held)
             case "arrayValue" | "kvlistValue" if depth >= DEFAULT_LIMITS.depth_max:
                 return DEEP_MARK
             case "arrayValue":
@@ -186,6 +187,18 @@ def _value(given: Any, depth: int = 0) -> Any:
             case "kvlistValue":
                 return _pairs(held.get("values"), depth + 1)
     return None
+
+
+def _double(held: Any) -> float | str:
+    """A double, which may stand as text; the names of those that JSON lacks stay names."""
+    if isinstance(held, int | float) and not isinstance(held, bool):
+        return float(held)
+    text = _text(held)
+    try:
+        number = float(text)
+    except ValueError:
+        raise WireError(f"doubleValue is no number: {text[:100]!r}") from None
+    return number if math.isfinite(number) else text
 
 
 def _refuse(kind: str) -> Any:

@@ -103,6 +103,23 @@ def test_a_program_without_its_library_is_not_there(places: Path, monkeypatch: p
     assert "install" in log.read_text()
 
 
+def test_packages_of_npm_are_part_of_a_part(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program whose packages are not installed is not there; npm installs what the lock says, once."""
+    monkeypatch.setattr(system_parts, "ROOT", places)
+    put(places / "bin/sieved", "#!/bin/sh\n")
+    (places / "client").mkdir()
+    (places / "client/package-lock.json").write_text("{}")
+    (places / "parts.toml").write_text(f'{TABLE}npm = ["client"]\n')
+    assert system_parts.parts()["sieve"].find() is None
+    lines = f'PATH={os.defpath}\necho "$@" >> {places}/npm.log\nmkdir -p node_modules\n'
+    put(places / "bin/npm", f"#!/bin/sh\n{lines}touch node_modules/.package-lock.json\n")
+    assert system_parts.main() == 0
+    assert system_parts.main() == 0
+    assert (places / "npm.log").read_text().split()[:1] == ["ci"]
+    assert (places / "npm.log").read_text().count("ci") == 1
+    assert program("sieve") == places / "bin/sieved"
+
+
 def test_a_test_without_its_part_is_skipped_and_in_ci_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """What CI cannot run must not look like what it ran."""
     with pytest.raises(

@@ -2,6 +2,7 @@
 
 import http.client
 import select
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,8 @@ import msgspec
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import RemoteError
-from tamis.http_client.address import Address
+from tamis.http_client.address import DEFAULT_PORTS, Address
+from tamis.http_client.guard import Dial, dial_any
 
 IDLE_MAX = 8
 """Connections kept open for the next request."""
@@ -78,10 +80,11 @@ class Pool:
         trust: Trust = USUAL_TRUST,
         connections_max: int | None = None,
         idle_s: float = IDLE_S,
+        dial: Dial = dial_any,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._address, self._timeout_s, self._trust = address, timeout_s, trust
-        self._idle_s, self._clock = idle_s, clock
+        self._idle_s, self._dial, self._clock = idle_s, dial, clock
         self._idle: list[tuple[float, http.client.HTTPConnection]] = []
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(connections_max) if connections_max else None
@@ -159,10 +162,8 @@ class Pool:
     def _fresh(self) -> http.client.HTTPConnection:
         address = self._address
         if address.scheme == "http":
-            return http.client.HTTPConnection(address.host, address.port, timeout=self._timeout_s)
-        return http.client.HTTPSConnection(
-            address.host, address.port, timeout=self._timeout_s, context=self._tls_context()
-        )
+            return _Dialled(address, self._timeout_s, self._dial)
+        return _Dialled(address, self._timeout_s, self._dial, tls=self._tls_context())
 
     def _leave(self) -> None:
         if self._places is not None:
@@ -178,6 +179,28 @@ class Pool:
                 context.verify_mode = ssl.CERT_NONE
             self._tls = context
         return self._tls
+
+
+class _Dialled(http.client.HTTPConnection):
+    """A connection over a socket that `dial` made; within `tls`, where that is given."""
+
+    def __init__(
+        self, address: Address, timeout_s: float, dial: Dial, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(address.host, address.port, timeout=timeout_s)
+        self.default_port = DEFAULT_PORTS[address.scheme]  # what no Host header names
+        self._dial, self._tls = dial, tls
+
+    def connect(self) -> None:
+        """Connect, within the time limit."""
+        timeout_s = self.timeout if isinstance(self.timeout, int | float) else None
+        sock = self._dial(self.host, self.port, timeout_s)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock = sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self.host)
+        except BaseException:
+            sock.close()
+            raise
 
 
 def _has_ended(connection: http.client.HTTPConnection) -> bool:

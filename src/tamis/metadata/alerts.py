@@ -124,6 +124,7 @@ def _enqueue(connection: sqlite3.Connection, waiting: Iterable[Waiting]) -> None
 
 
 def write_happened(connection: sqlite3.Connection, happened: Iterable[Happened]) -> None:
+    """Put entries into the history, within a transaction."""
     connection.executemany(
         "INSERT INTO alert_history (at_ns, rule, what, detail) VALUES (?, ?, ?, ?)",
         [(one.at_ns, one.rule, one.what, msgspec.json.encode(one.detail).decode()) for one in happened],

@@ -34,7 +34,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """A notice. `key` is the same for all notices about one trouble; `began` and `last` are UTC nanoseconds of the
-    first and the newest record; `count` is how many there were so far.
+    first and the newest record; `count` is how many there were so far. An alert of a server's rule has `labels`,
+    which its records have in common, and a `link` to them.
     """
 
     key: str
@@ -45,13 +46,15 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     host: str
     count: int
-    threshold: int
+    threshold: float
     window_s: float
     repeat_s: float
     began: int
     last: int
     groups: tuple[Group, ...] = ()
     lines: tuple[Line, ...] = ()
+    labels: dict[str, str] = {}
+    link: str = ""
 
 
 def line_of(record: Record) -> Line:

@@ -13,6 +13,7 @@ from tamis.errors import SinkUnavailableError
 from tamis.http_client.address import Address
 from tamis.http_client.connection import FAILURES, USUAL_TRUST, Pool, Request, Response, Trust
 from tamis.http_client.exchange import exchange
+from tamis.http_client.guard import Dial, dial_any
 from tamis.pipeline.fork import watch_forks
 from tamis.version import __version__
 
@@ -51,11 +52,12 @@ class Endpoint:
         headers: Mapping[str, str],
         trust: Trust = USUAL_TRUST,
         connections_max: int = CONNECTIONS_MAX,
+        dial: Dial = dial_any,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name, self._address, self._trust, self._clock = name, address, trust, clock
         self._headers = {"User-Agent": f"tamis/{__version__}", "Accept": "application/json", **headers}
-        self._connections_max = connections_max
+        self._connections_max, self._dial = connections_max, dial
         self.after_fork()
         self._traffic = Traffic()
         watch_forks(self)
@@ -64,7 +66,12 @@ class Endpoint:
         """In the child: connections are the parent's."""
         self._lock = threading.Lock()
         self._pool = Pool(
-            self._address, 0.0, trust=self._trust, connections_max=self._connections_max, clock=self._clock
+            self._address,
+            0.0,
+            trust=self._trust,
+            connections_max=self._connections_max,
+            dial=self._dial,
+            clock=self._clock,
         )
 
     @property

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from tamis.errors import ConfigError
+from tamis.http_client.guard import Dial, dial_any
 from tamis.pipeline.alerts.channels.url import KEY, SOURCE, parse_channel_url
 from tamis.pipeline.base import Sink
 
@@ -16,9 +17,11 @@ CHANNELS: dict[str, str] = {
 """The family of a channel, and the module whose `create(url)` makes it."""
 
 
-def create_channel(given: str) -> Sink:
-    """The channel that a URL stands for; ConfigError names what is wrong, and shows no secret."""
-    url = parse_channel_url(given)
+def create_channel(given: str, *, dial: Dial = dial_any) -> Sink:
+    """The channel that a URL stands for, with connections that `dial` makes; ConfigError names what is wrong, and
+    shows no secret.
+    """
+    url = parse_channel_url(given, dial=dial)
     module = CHANNELS.get(url.family)
     if module is None:
         known = ", ".join(sorted(CHANNELS))

@@ -1,5 +1,7 @@
 """Prometheus' Alertmanager, by its API v2 (https://github.com/prometheus/alertmanager, api/v2/openapi.yaml)."""
 
+import re
+
 from tamis.clock import NS_PER_S
 from tamis.pipeline.alerts.alert import Alert
 from tamis.pipeline.alerts.channels.base import HttpChannel, Notice, encode
@@ -8,6 +10,7 @@ from tamis.pipeline.alerts.channels.url import ChannelUrl
 
 _PATH = "/api/v2/alerts"
 _DESCRIPTION_CHARS_MAX = 8_000
+_LABEL = re.compile("[^a-zA-Z0-9_]")
 
 
 class AlertmanagerChannel(HttpChannel):
@@ -26,7 +29,7 @@ class AlertmanagerChannel(HttpChannel):
                 "service": alert.service,
                 "instance": alert.host,
                 "severity": alert.level.lower(),
-                "pattern": alert.key.rpartition("/")[2],
+                **_own_labels(alert),
             },
             "annotations": {
                 "summary": alert.summary,
@@ -34,8 +37,19 @@ class AlertmanagerChannel(HttpChannel):
             },
             "startsAt": print_time(alert.began),
             "endsAt": print_time(ends),
+            **({"generatorURL": alert.link} if alert.link else {}),
         }
         return Notice(encode([body]), {})
+
+
+def _own_labels(alert: Alert) -> dict[str, str]:
+    """What tells its alerts from others of the rule: labels, or the pattern it began with."""
+    if not alert.labels and not alert.link:
+        return {"pattern": alert.key.rpartition("/")[2]}
+    return {
+        _LABEL.sub("_", f"_{name}" if name[:1].isdigit() else name): value
+        for name, value in alert.labels.items()
+    }
 
 
 def create(url: ChannelUrl) -> AlertmanagerChannel:

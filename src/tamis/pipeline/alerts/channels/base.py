@@ -38,7 +38,9 @@ class HttpChannel(ABC):
 
     def __init__(self, url: ChannelUrl, path: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.name, self._path, self._clock = url.name, path, clock
-        self._endpoint = Endpoint(url.name, url.address, headers={}, trust=url.trust(), clock=clock)
+        self._endpoint = Endpoint(
+            url.name, url.address, headers={}, trust=url.trust(), dial=url.dial, clock=clock
+        )
 
     @abstractmethod
     def notice(self, alert: Alert, batch_id: str) -> Notice:

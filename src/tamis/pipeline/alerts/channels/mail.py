@@ -75,9 +75,9 @@ class MailChannel:
         server: smtplib.SMTP
         if address.scheme == "tls":
             tls = _tls(self._trust)
-            server = smtplib.SMTP_SSL(address.host, address.port, here, timeout=timeout_s, context=tls)
+            server = _OverTls(self._url, here, timeout_s, tls)
         else:
-            server = smtplib.SMTP(address.host, address.port, here, timeout=timeout_s)
+            server = _Plain(self._url, here, timeout_s)
         try:
             if address.scheme == "starttls":
                 server.starttls(context=_tls(self._trust))
@@ -119,6 +119,29 @@ class MailChannel:
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(print_alert(alert))
         return message
+
+
+class _Plain(smtplib.SMTP):
+    """A conversation over a socket that the URL's `dial` made."""
+
+    def __init__(self, url: ChannelUrl, here: str, timeout_s: float) -> None:
+        self._dial = url.dial
+        super().__init__(url.address.host, url.address.port, here, timeout=timeout_s)
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        """The one place where smtplib connects."""
+        return self._dial(host, port, timeout)
+
+
+class _OverTls(_Plain):
+    """The same within TLS from the start."""
+
+    def __init__(self, url: ChannelUrl, here: str, timeout_s: float, tls: ssl.SSLContext) -> None:
+        self._context = tls
+        super().__init__(url, here, timeout_s)
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        return self._context.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=host)
 
 
 def _tls(trust: Trust) -> ssl.SSLContext:

@@ -40,9 +40,12 @@ class PagerDutyChannel(HttpChannel):
                     "count": alert.count,
                     "groups": {group.shape: group.count for group in alert.groups},
                     "lines": [print_line(line) for line in alert.lines],
+                    **({"labels": alert.labels} if alert.labels else {}),
                 },
             },
         }
+        if alert.link:
+            body["links"] = [{"href": alert.link, "text": "The records"}]
         return Notice(encode(body), {})
 
 

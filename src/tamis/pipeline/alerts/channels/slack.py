@@ -17,14 +17,11 @@ class SlackChannel(HttpChannel):
         """Text of users goes in with Slack's three characters escaped, so that it mentions and links nobody."""
         text = f"{_SIGNS[alert.state]} *{TITLES[alert.state]}* {_escaped(alert.summary)}"
         block = _escaped(print_alert(alert)[:_TEXT_CHARS_MAX]).replace("```", "'''")[:_TEXT_CHARS_MAX]
-        body = {
-            "text": text,
-            "blocks": [
-                {"type": "section", "text": {"type": "mrkdwn", "text": text[:_TEXT_CHARS_MAX]}},
-                {"type": "section", "text": {"type": "mrkdwn", "text": f"```{block}```"}},
-            ],
-        }
-        return Notice(encode(body), {})
+        parts = [text[:_TEXT_CHARS_MAX], f"```{block}```"]
+        if alert.link and len(alert.link) < _TEXT_CHARS_MAX:
+            parts.append(f"<{_escaped(alert.link)}|Show the records>")
+        blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": part}} for part in parts]
+        return Notice(encode({"text": text, "blocks": blocks}), {})
 
 
 def _escaped(text: str) -> str:

@@ -13,9 +13,15 @@ def print_alert(alert: Alert) -> str:
     parts = [
         alert.summary,
         "",
-        f"service {alert.service} on {alert.host}, rule {alert.rule}",
+        f"service {alert.service} on {alert.host}, rule {alert.rule}" if alert.host else f"rule {alert.rule}",
         f"first {print_time(alert.began)}, last {print_time(alert.last)}, {alert.count:,} so far",
     ]
+    if alert.labels:
+        parts += [
+            ", ".join(f"{_on_one_line(name)}={_on_one_line(value)}" for name, value in alert.labels.items())
+        ]
+    if alert.link:
+        parts += [alert.link]
     if alert.groups:
         parts += ["", "By shape:"]
         parts += [

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from tamis.errors import ConfigError
 from tamis.http_client.address import Address
 from tamis.http_client.connection import Trust
+from tamis.http_client.guard import Dial, dial_any
 
 KEY = "alert.channels"
 SOURCE = "a channel's URL"
@@ -32,6 +33,8 @@ class ChannelUrl:
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     options: dict[str, str] = field(default_factory=dict, repr=False)
+    dial: Dial = field(default=dial_any, repr=False)
+    """Makes connections; a server refuses those into its own network."""
 
     @property
     def shown(self) -> str:
@@ -77,7 +80,7 @@ class ChannelUrl:
         raise ConfigError(KEY, self.shown, SOURCE, reason)
 
 
-def parse_channel_url(url: str) -> ChannelUrl:
+def parse_channel_url(url: str, *, dial: Dial = dial_any) -> ChannelUrl:
     """A channel's URL; ConfigError names what is wrong with it, and shows nothing that may be secret."""
     shown = url.partition("://")[0] if "://" in url else "***"
     try:
@@ -101,4 +104,5 @@ def parse_channel_url(url: str) -> ChannelUrl:
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         options=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        dial=dial,
     )

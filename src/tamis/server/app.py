@@ -32,8 +32,10 @@ from tamis.server.repeats import RepeatedAnswers, Repeats
 from tamis.server.routes.export import add_export_routes
 from tamis.server.routes.health import health_routes
 from tamis.server.routes.ingest import ingest_routes
+from tamis.server.routes.gelf import gelf_routes
 from tamis.server.routes.loki import loki_routes
 from tamis.server.routes.losses import add_losses_route
+from tamis.server.routes.journal import journal_routes
 from tamis.server.routes.otlp import otlp_routes
 from tamis.server.routes.pages import load_assets, page_routes
 from tamis.server.routes.search import add_search_routes
@@ -149,6 +151,7 @@ def create_app(
 
 
 @asynccontextmanager
+    app.router.routes.extend([*gelf_routes(), *journal_routes()])
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     service: Service = app.state.service

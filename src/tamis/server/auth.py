@@ -18,7 +18,7 @@ from tamis.metadata.tokens import digest, is_cheap, make_token, verify_token
 from tamis.server.local import is_loopback
 from tamis.telemetry.metrics import Metrics
 
-How = Literal["token", "session", "local"]
+How = Literal["token", "session", "local", "listener"]
 
 SESSION_S = 7 * 86_400
 RELOAD_S = 1.0

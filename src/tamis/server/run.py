@@ -7,12 +7,15 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 from fastapi import FastAPI
 
 from tamis.errors import DiskError
 from tamis.server.app import create_app, create_service, ensure_admin
 from tamis.server.listen import Server, bind, check_listen, public_url, server_for
+from tamis.server.listeners.bound import check_listeners
+from tamis.server.listeners.start import Listeners
 from tamis.server.local import LocalServer, remove_local, write_local
 from tamis.server.service import Service
 from tamis.settings import Settings
@@ -39,6 +42,7 @@ def run(settings: Settings, *, say: Say = say_line) -> None:
     Raises ConfigError when it may not or cannot listen, and what opening the store raises.
     """
     check_listen(settings)
+    check_listeners(settings)
     bound = bind(settings)  # before the folder is made: who may not listen leaves nothing behind
     try:
         folder = _made(settings.server.data.expanduser())
@@ -72,6 +76,7 @@ class _Starting:
     def __init__(self, service: Service, settings: Settings, url: str, *, say: Say) -> None:
         self._service, self._settings, self._url, self._say = service, settings, url, say
         self.server: Server | None = None
+        self.listeners: Listeners | None = None
         self.failure: BaseException | None = None
 
     @asynccontextmanager
@@ -82,6 +87,8 @@ class _Starting:
         self._service.stopping.set()
         with contextlib.suppress(asyncio.CancelledError):
             await opening
+        if self.listeners is not None:
+            await self.listeners.close()
 
     async def _open(self) -> None:
         try:
@@ -101,9 +108,21 @@ class _Starting:
         given = self._settings.server.admin_token
         if given and await self._service.auth.by_token(given) is None:
             self._say(LATE_GIVEN)
+        await self._listen()
         self._announce(new_token)
         opened = self._service.ready()
         await asyncio.to_thread(opened.ingester.warm_up)
+
+    async def _listen(self) -> None:
+        """Start what takes records without tokens, and say where."""
+        assert self.server is not None
+        http = cast("type[asyncio.Protocol]", self.server.config.http)
+        listeners = Listeners(self._service, self._settings, http=http)
+        await listeners.start()
+        self.listeners = listeners
+        host = self._settings.listener.host
+        for protocol, port in listeners.ports.items():
+            self._say(f"Tamis takes {protocol} on {host} port {port}")
 
     def _announce(self, new_token: str | None) -> None:
         if new_token is not None:

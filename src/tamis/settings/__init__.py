@@ -1,6 +1,7 @@
 """Settings: one table, one order of precedence (argument, environment, TOML file, default)."""
 
 from tamis.settings.alerts import AlertSettings
+from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.load import ResolvedRow, Settings, load_settings
 from tamis.settings.parts import (
     AuditSettings,
@@ -24,8 +25,11 @@ __all__ = [
     "ClientSettings",
     "EncryptSettings",
     "IngestSettings",
+    "GelfSettings",
     "KeysSettings",
+    "JournalSettings",
     "LogSettings",
+    "ListenerSettings",
     "QuerySettings",
     "RatesSettings",
     "RedactSettings",
@@ -39,4 +43,5 @@ __all__ = [
     "StoreSettings",
     "SuppressSettings",
     "load_settings",
+    "SyslogSettings",
 ]

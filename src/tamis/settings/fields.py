@@ -109,6 +109,11 @@ def folder(default: str, doc: str) -> Path:
     return field(default_factory=lambda: kinds.parse_path(default), metadata={"spec": spec, "shown": default})
 
 
+def optional_port(doc: str) -> int | None:
+    """A port, or none."""
+    return cast("int | None", special(None, Spec(kinds.PORT_OR_OFF, doc)))
+
+
 def optional_file(doc: str) -> Path | None:
     """A path, or none."""
     return cast("Path | None", special(None, Spec(kinds.OPTIONAL_PATH, doc)))

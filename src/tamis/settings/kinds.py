@@ -117,6 +117,16 @@ def parse_seconds(value: object) -> float:
         raise ValueError("must be a duration such as 30, 250ms, 5m, 1h30m or 3d") from None
 
 
+def parse_optional_port(value: object) -> int | None:
+    """A port; off is none, 0 lets the system choose."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in ("", "off")):
+        return None
+    port = parse_int(value)
+    if not 0 <= port <= 65_535:
+        raise ValueError("must be a port from 0 to 65,535, or off")
+    return port
+
+
 def parse_list(value: object) -> tuple[str, ...]:
     """Texts: a list, or one text with commas between them."""
     if isinstance(value, str):
@@ -170,6 +180,11 @@ def show_list(value: object) -> str:
     return ",".join(parse_list(value))
 
 
+def show_port(value: object) -> str:
+    """`off` for none."""
+    return "off" if value is None else str(value)
+
+
 def show_optional(value: object) -> str:
     """Nothing for none."""
     return "" if value is None else str(value)
@@ -185,6 +200,7 @@ DURATION = Kind("duration", parse_seconds, show_seconds)
 DURATION_OR_OFF = Kind(
     "duration or off", parse_seconds, lambda value: show_seconds(value) if value else "off"
 )
+PORT_OR_OFF = Kind("port or off", parse_optional_port, show_port)
 LIST = Kind("list", parse_list, show_list)
 PATH = Kind("path", parse_path)
 OPTIONAL_PATH = Kind("path", parse_optional_path, show_optional)

@@ -7,6 +7,7 @@ from typing import cast
 from tamis.settings.alerts import AlertSettings
 from tamis.settings.fields import Spec
 from tamis.settings.kinds import Kind
+from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.parts import (
     AuditSettings,
     ClientSettings,
@@ -25,6 +26,10 @@ PARTS: Mapping[str, type] = {
     "rates": RatesSettings,
     "ingest": IngestSettings,
     "store": StoreSettings,
+    "listener": ListenerSettings,
+    "syslog": SyslogSettings,
+    "gelf": GelfSettings,
+    "journal": JournalSettings,
     "query": QuerySettings,
     "keys": KeysSettings,
     "audit": AuditSettings,

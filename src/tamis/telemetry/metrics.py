@@ -73,6 +73,40 @@ METRICS: tuple[Metric, ...] = (
     Metric("tamis_rate_callers", "gauge", "Callers whose rate is remembered, by limit.", ("limit",)),
     Metric("tamis_auth_total", "counter", "Credentials looked at, and what came of it.", ("how", "result")),
     Metric("tamis_refused_total", "counter", "Requests refused before a route saw them.", ("reason",)),
+    Metric(
+        "tamis_listener_messages_total",
+        "counter",
+        "Messages that came without a token; result is stored, rejected, or lost: read when the server ended.",
+        ("protocol", "result"),
+    ),
+    Metric(
+        "tamis_listener_cut_total", "counter", "Messages stored without their end: too long.", ("protocol",)
+    ),
+    Metric(
+        "tamis_listener_refused_total",
+        "counter",
+        "Connections and datagrams refused; reason is a setting, http or cross-site.",
+        ("protocol", "reason"),
+    ),
+    Metric(
+        "tamis_listener_kernel_drops_total",
+        "counter",
+        "Datagrams that the system had no room for, as far as it says.",
+        ("protocol",),
+    ),
+    Metric(
+        "tamis_listener_pauses_total",
+        "counter",
+        "Times that reading stopped: too much waited.",
+        ("protocol",),
+    ),
+    Metric("tamis_listener_connections", "gauge", "Connections of senders.", ("protocol",)),
+    Metric(
+        "tamis_listener_waiting_bytes",
+        "gauge",
+        "Messages that were read and are not stored yet.",
+        ("protocol",),
+    ),
     Metric("tamis_store_records", "gauge", "Records in the store."),
     Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
     Metric(

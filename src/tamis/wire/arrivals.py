@@ -1,10 +1,8 @@
 """Messages as sockets hand them on: whole, with who sent them and when they came."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-
-NO_CUTS: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +14,8 @@ class Arrival:
 
     peer: str
     received_ns: int
-    messages: Sequence[bytes]
-    cut: Mapping[int, int] = field(default_factory=dict)
+    messages: list[bytes]
+    cut: dict[int, int] = field(default_factory=dict)
 
 
 class Arrived:

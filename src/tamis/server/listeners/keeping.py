@@ -1,0 +1,115 @@
+"""What listeners decoded, into the store: counted as the bodies of requests are."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tamis.server.answers import Ingested, RejectedLine
+from tamis.server.ingest import Body, Receipt, decode_receipt, encode_receipt
+from tamis.server.service import Opened
+from tamis.wire.base import Decoded, DecodeOptions
+from tamis.wire.journal_export import decode
+from tamis.wire.journal_stream import cursor_of
+
+
+class Keeper:
+    """Stores decoded batches of one principal. Thread-safe; blocks until they are safe."""
+
+    def __init__(self, opened: Opened, principal: str) -> None:
+        self._opened, self._principal = opened, principal
+
+    def options(self, *, line_bytes_max: int | None = None) -> DecodeOptions:
+        """How to read what comes now."""
+        options = self._opened.ingester.options(Body([]))
+        if line_bytes_max is None:
+            return options
+        return replace(options, limits=replace(options.limits, line_bytes_max=line_bytes_max))
+
+    def keep(self, decoded: Decoded, *, batch_id: str | None = None, digest: str = "") -> None:
+        """Store a batch; nothing of it when one came under its id before. Raises what `Store.append` raises."""
+        began = time.perf_counter()
+        answer = Ingested(
+            received=decoded.received,
+            stored=decoded.columns.length,
+            rejected=[RejectedLine(one.line, one.reason) for one in decoded.rejected[:20]],
+            rejected_count=decoded.rejected_count,
+        )
+        if decoded.columns.length:
+            receipt = b"" if batch_id is None else encode_receipt(Receipt(digest, answer))
+            appended = self._opened.store.append(decoded.columns, batch_id=batch_id, receipt=receipt)
+            answer.duplicate = appended.duplicate
+            self._opened.ingester.gaps.note(self._principal, decoded.columns)
+        self._opened.ingester.count(answer, time.perf_counter() - began)
+
+    def find(self, batch_id: str) -> Receipt | None:
+        """What was kept beside an earlier batch."""
+        earlier = self._opened.store.find_batch(batch_id)
+        return None if earlier is None else decode_receipt(earlier.receipt)
+
+    def batch_id(self, name: bytes) -> str:
+        """The store's name for a batch that its sender names so."""
+        named = self._principal.encode() + b"\0" + name
+        return "entries-" + hashlib.blake2b(named, digest_size=16).hexdigest()
+
+
+@dataclass(slots=True)
+class Kept:
+    """What became of some entries of a journal; `left` have to wait for those behind them."""
+
+    stored: int
+    repeated: int
+    rejected: list[str]
+    rejected_count: int
+    left: list[bytes]
+
+
+def keep_entries(keeper: Keeper, entries: Sequence[bytes], *, is_last: bool) -> Kept:
+    """Store entries of a journal, those that were stored before left out.
+
+    A sender that was interrupted begins again behind the last entry it knows to be safe. What we stored beyond that
+    is told by cursors: a batch is known by its first one, and its receipt holds the digest of all of them.
+    """
+    kept = Kept(0, 0, [], 0, [])
+    cursors = [cursor_of(entry) for entry in entries]
+    begin = at = 0
+    while at < len(entries):
+        known = _find(keeper, cursors[at])
+        if known is None:
+            at += 1
+            continue
+        end = at + known.answer.received
+        if end > len(entries) and not is_last:
+            kept.left = list(entries[at:])
+            break
+        if end <= len(entries) and _digest(cursors[at:end]) == known.digest:
+            _keep(keeper, entries[begin:at], cursors[begin:at], kept)
+            kept.repeated += end - at
+            begin = at = end
+        else:
+            at += 1
+    _keep(keeper, entries[begin:at], cursors[begin:at], kept)
+    return kept
+
+
+def _find(keeper: Keeper, cursor: bytes | None) -> Receipt | None:
+    return None if cursor is None else keeper.find(keeper.batch_id(cursor))
+
+
+def _keep(keeper: Keeper, entries: Sequence[bytes], cursors: Sequence[bytes | None], kept: Kept) -> None:
+    if not entries:
+        return
+    decoded = decode(b"".join(entries), keeper.options())
+    first = cursors[0]
+    if first is None or keeper.find(keeper.batch_id(first)) is not None:
+        keeper.keep(decoded)
+    else:
+        keeper.keep(decoded, batch_id=keeper.batch_id(first), digest=_digest(cursors))
+    kept.stored += decoded.columns.length
+    kept.rejected_count += decoded.rejected_count
+    kept.rejected.extend(one.reason for one in decoded.rejected[:20])
+
+
+def _digest(cursors: Sequence[bytes | None]) -> str:
+    joined = b"\n".join(cursor or b"" for cursor in cursors)
+    return hashlib.blake2b(joined, digest_size=16).hexdigest()

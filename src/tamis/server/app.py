@@ -30,12 +30,12 @@ from tamis.server.problems import ProblemError, answer_error
 from tamis.server.rates import RateHeaders, Rates
 from tamis.server.repeats import RepeatedAnswers, Repeats
 from tamis.server.routes.export import add_export_routes
+from tamis.server.routes.gelf import gelf_routes
 from tamis.server.routes.health import health_routes
 from tamis.server.routes.ingest import ingest_routes
-from tamis.server.routes.gelf import gelf_routes
+from tamis.server.routes.journal import journal_routes
 from tamis.server.routes.loki import loki_routes
 from tamis.server.routes.losses import add_losses_route
-from tamis.server.routes.journal import journal_routes
 from tamis.server.routes.otlp import otlp_routes
 from tamis.server.routes.pages import load_assets, page_routes
 from tamis.server.routes.search import add_search_routes
@@ -135,6 +135,7 @@ def create_app(
     app.router.routes.extend(
         [*ingest_routes(), *otlp_routes(), *loki_routes(), *health_routes(), *page_routes()]
     )
+    app.router.routes.extend([*gelf_routes(), *journal_routes()])
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _wrong_method)
     hosts = frozenset(map(str.lower, settings.server.hosts)) if is_loopback(settings.server.host) else None
@@ -151,7 +152,6 @@ def create_app(
 
 
 @asynccontextmanager
-    app.router.routes.extend([*gelf_routes(), *journal_routes()])
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     service: Service = app.state.service

@@ -14,9 +14,9 @@ from tamis.server.auth import Authenticator
 from tamis.server.ingest import Ingester
 from tamis.server.lanes import Slots
 from tamis.server.limits import BodyBudget
+from tamis.server.listeners.tally import Tallies
 from tamis.server.problems import ProblemError
 from tamis.server.repeats import Repeats
-from tamis.server.listeners.tally import Tallies
 from tamis.server.search import Searcher
 from tamis.settings import Settings
 from tamis.store.base import Store
@@ -50,15 +50,15 @@ class Service:
     clock: Clock = SYSTEM_CLOCK
     opened: Opened | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    tallies: Tallies = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tallies = Tallies(metrics=self.metrics, clock=self.clock)
 
     def ready(self) -> Opened:
         """The open store with what works on it; a 503 problem while there is none."""
         if self.opened is None:
             problem = ProblemError(503, "The server is starting or stopping; try again in a moment.")
-    tallies: Tallies = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tallies = Tallies(metrics=self.metrics, clock=self.clock)
             problem.headers["Retry-After"] = "1"
             raise problem
         return self.opened

@@ -59,11 +59,11 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     rates: RatesSettings = field(default_factory=RatesSettings)
     ingest: IngestSettings = field(default_factory=IngestSettings)
-    store: StoreSettings = field(default_factory=StoreSettings)
     listener: ListenerSettings = field(default_factory=ListenerSettings)
     syslog: SyslogSettings = field(default_factory=SyslogSettings)
     gelf: GelfSettings = field(default_factory=GelfSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
     keys: KeysSettings = field(default_factory=KeysSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
@@ -123,12 +123,12 @@ def load_settings(
         server=ServerSettings(**_of_part("server", parsed)),
         rates=RatesSettings(**_of_part("rates", parsed)),
         ingest=IngestSettings(**_of_part("ingest", parsed)),
-        store=StoreSettings(**_of_part("store", parsed)),
-        query=QuerySettings(**_of_part("query", parsed)),
         listener=ListenerSettings(**_of_part("listener", parsed)),
         syslog=SyslogSettings(**_of_part("syslog", parsed)),
         gelf=GelfSettings(**_of_part("gelf", parsed)),
         journal=JournalSettings(**_of_part("journal", parsed)),
+        store=StoreSettings(**_of_part("store", parsed)),
+        query=QuerySettings(**_of_part("query", parsed)),
         keys=KeysSettings(**_of_part("keys", parsed)),
         audit=AuditSettings(**_of_part("audit", parsed)),
         client=ClientSettings(**_of_part("client", parsed)),

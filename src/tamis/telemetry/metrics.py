@@ -68,11 +68,6 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "Records that processes numbered and that never came, as far as known; fewer when late ones come.",
     ),
-    Metric("tamis_export_records_total", "counter", "Records sent by exports.", ("format",)),
-    Metric("tamis_limits_met_total", "counter", "Requests refused because a limit was met.", ("limit",)),
-    Metric("tamis_rate_callers", "gauge", "Callers whose rate is remembered, by limit.", ("limit",)),
-    Metric("tamis_auth_total", "counter", "Credentials looked at, and what came of it.", ("how", "result")),
-    Metric("tamis_refused_total", "counter", "Requests refused before a route saw them.", ("reason",)),
     Metric(
         "tamis_listener_messages_total",
         "counter",
@@ -107,6 +102,11 @@ METRICS: tuple[Metric, ...] = (
         "Messages that were read and are not stored yet.",
         ("protocol",),
     ),
+    Metric("tamis_export_records_total", "counter", "Records sent by exports.", ("format",)),
+    Metric("tamis_limits_met_total", "counter", "Requests refused because a limit was met.", ("limit",)),
+    Metric("tamis_rate_callers", "gauge", "Callers whose rate is remembered, by limit.", ("limit",)),
+    Metric("tamis_auth_total", "counter", "Credentials looked at, and what came of it.", ("how", "result")),
+    Metric("tamis_refused_total", "counter", "Requests refused before a route saw them.", ("reason",)),
     Metric("tamis_store_records", "gauge", "Records in the store."),
     Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
     Metric(

@@ -22,6 +22,7 @@ WAIT_S = 60
 AUTHORIZED = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 CONNECTIONS_MAX = 100
+RATIOS = ("server.decompress_ratio_max", "server.decompressed_bytes_max")
 LIMITS = {
     "TAMIS_SERVER_CONNECTIONS_MAX": str(CONNECTIONS_MAX),
     "TAMIS_SERVER_HEADER_TIMEOUT_S": "2s",
@@ -128,20 +129,13 @@ def test_bombs_cost_neither_memory_nor_time(server: Server) -> None:
     """Each is 413 with the limit's name, and the process does not grow by what they would have become."""
     process = psutil.Process(server.process.pid)
     assert post(server, b'{"message":"a"}').status_code == 200
-    before, met_before = process.memory_info().rss, sum(map(met_of(server), RATIOS))
+    before, met_before = process.memory_info().rss, sum(met(server, limit) for limit in RATIOS)
     made = bombs()
     for name, body in made.items():
         refused = post(server, body, Content_Encoding="deflate" if name == "deflate" else "gzip")
         assert (refused.status_code, refused.json()["limit"] in RATIOS) == (413, True), name
-    assert sum(map(met_of(server), RATIOS)) == met_before + len(made)
+    assert sum(met(server, limit) for limit in RATIOS) == met_before + len(made)
     assert process.memory_info().rss < before + (128 << 20)
-
-
-RATIOS = ("server.decompress_ratio_max", "server.decompressed_bytes_max")
-
-
-def met_of(server: Server):  # type: ignore[no-untyped-def]  # a helper of one line
-    return lambda limit: met(server, limit)
 
 
 def test_a_body_over_its_limit_is_counted(server: Server) -> None:

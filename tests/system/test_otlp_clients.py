@@ -103,7 +103,7 @@ def test_no_record_is_missing_after_a_kill_in_mid_stream(tmp_path: Path) -> None
 def javascript(url: str, count: int, *options: str) -> "subprocess.Popen[str]":
     """OpenTelemetry's SDK for JavaScript, logging."""
     folder = ROOT / "tests/clients/opentelemetry-js"
-    command = [program("node"), "ship.js", url, TOKEN, str(count), *options]
+    command = [str(program("node")), "ship.js", url, TOKEN, str(count), *options]
     return subprocess.Popen(
         command,
         cwd=folder,

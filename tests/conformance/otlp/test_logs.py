@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from google.protobuf.message import DecodeError
-from google.rpc.status_pb2 import Status
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # without types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 from tests.conformance.otlp.conftest import JSON, PROTOBUF, WAIT_S, Target
@@ -90,13 +90,13 @@ def test_a_record_is_taken(target: Target, found: Found, kind: str) -> None:
 @pytest.mark.parametrize("empty", ["nothing", "no resources", "no scopes", "no records"])
 def test_an_empty_request_is_a_success(target: Target, kind: str, empty: str) -> None:
     """A client may send nothing; it is told that this went well."""
-    form: dict[str, Any] = {
+    forms: dict[str, dict[str, Any]] = {
         "nothing": {},
         "no resources": {"resourceLogs": []},
         "no scopes": {"resourceLogs": [{}]},
         "no records": {"resourceLogs": [{"scopeLogs": [{"logRecords": []}]}]},
-    }[empty]
-    accepted(target.post(ENCODERS[kind](form), kind), kind)
+    }
+    accepted(target.post(ENCODERS[kind](forms[empty]), kind), kind)
 
 
 @BOTH

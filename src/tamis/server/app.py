@@ -29,6 +29,8 @@ from tamis.server.origins import Origins, origins_of
 from tamis.server.problems import ProblemError, answer_error
 from tamis.server.rates import RateHeaders, Rates
 from tamis.server.repeats import RepeatedAnswers, Repeats
+from tamis.server.routes.bulk import bulk_routes
+from tamis.server.routes.elastic import elastic_routes
 from tamis.server.routes.export import add_export_routes
 from tamis.server.routes.gelf import gelf_routes
 from tamis.server.routes.health import health_routes
@@ -154,6 +156,8 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
+    own = frozenset(str(getattr(route, "path", "")) for route in app.routes)
+    app.router.routes.extend([*bulk_routes(), *elastic_routes(own)])  # last: these take other names before theirs
     service: Service = app.state.service
     service.stopping.set()
 

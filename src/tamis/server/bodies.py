@@ -1,7 +1,9 @@
 """Bodies of records: read within their limits, and taken in."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -14,6 +16,8 @@ from tamis.server.problems import ParameterError, ProblemError
 from tamis.server.service import Service
 from tamis.wire.base import NO_FIELDS, FieldNames, StreamMaker
 from tamis.wire.compressed import ENCODINGS
+
+T = TypeVar("T")
 
 
 async def take_in(
@@ -29,15 +33,26 @@ async def take_in(
 ) -> Ingested:
     """Read a request's body and store what it holds; see `Ingester.take`. `stream` makes what reads it, when it
     is not lines; `inner` is an encoding that it undoes by itself; the other names are those of `Body`."""
-    opened = service.ready()
+    said = Body([], "", service_name, host, fields, own=own, stream=stream)
+    return await take_body(request, service, service.ready().ingester.take, said=said, inner=inner)
+
+
+async def take_body(
+    request: Request,
+    service: Service,
+    take: Callable[[Body, BodyClaim], T],
+    *,
+    said: Body,
+    inner: str = "",
+) -> T:
+    """Read a request's body and let a thread `take` it, with what is `said` of it; see `take_in`."""
     encoding, key = _encoding(request.headers, inner), _key(request.headers)
     principal: Principal = request.scope["tamis.principal"]
     with service.bodies.enter() as claim:
         pieces = await _read(request, service, claim)
-        body = Body(pieces, encoding, service_name, host, fields, principal.name, key, own, stream)
+        body = replace(said, pieces=pieces, encoding=encoding, principal=principal.name, key=key)
         loop = asyncio.get_running_loop()
-        taking = loop.run_in_executor(service.writes, opened.ingester.take, body, claim)
-        return await asyncio.shield(taking)
+        return await asyncio.shield(loop.run_in_executor(service.writes, take, body, claim))
 
 
 async def _read(request: Request, service: Service, claim: BodyClaim) -> list[bytes]:

@@ -91,7 +91,8 @@ class Ingester:
         self._own_limits = replace(self._limits, line_bytes_max=self._limits.line_bytes_max * OWN_LINE_TIMES)
         self.gaps = GapTracker(gap_limits(settings.ingest), metrics=metrics, clock=clock)
         """What senders numbered and never came."""
-        self._schemas = LearnedSchemas()
+        self.schemas = LearnedSchemas()
+        """What blocks of JSON lines were found to hold."""
         self._zone: tzinfo = ZoneInfo(settings.ingest.zone)
         self._fields = FieldNames(
             time=settings.ingest.time_fields,
@@ -114,25 +115,25 @@ class Ingester:
         began = time.perf_counter()
         batch_id = body.batch_id()
         earlier = None if batch_id is None else self._store.find_batch(batch_id)
-        digest = None if batch_id is None else _Digest(body)
+        digest = None if batch_id is None else Digest(body)
         try:
             if earlier is None:
                 decoder = self._decoder(body)
-                for piece in self._plain(body, claim, digest):
+                for piece in self.plain(body, claim, digest):
                     decoder.feed(piece)
                 answer = self._stored(
                     decoder.finish(), body.principal, batch_id, digest.text() if digest else ""
                 )
             else:
-                collections.deque(self._plain(body, claim, digest), maxlen=0)
+                collections.deque(self.plain(body, claim, digest), maxlen=0)
                 answer = self._repeat(earlier, digest.text() if digest else "")
         except TooLargeError as error:
             self._metrics.add("tamis_limits_met_total", 1, error.limit_name)
             raise
-        self._count(answer, time.perf_counter() - began)
+        self.count(answer, time.perf_counter() - began)
         return answer
 
-    def _plain(self, body: Body, claim: BodyClaim, digest: "_Digest | None") -> Iterator[bytes]:
+    def plain(self, body: Body, claim: BodyClaim, digest: "Digest | None") -> Iterator[bytes]:
         """The body's bytes as they come out of the decompressor; what came in is let go on the way."""
         pieces = self._inflated(body, claim) if body.encoding else _emptied(body.pieces)
         self._metrics.add("tamis_ingest_bytes_total", sum(map(len, body.pieces)), "wire")
@@ -170,7 +171,18 @@ class Ingester:
         return self._repeat(appended, digest) if appended.duplicate else answer
 
     def _decoder(self, body: Body) -> StreamDecoder:
-        options = DecodeOptions(
+        options = self.options(body)
+        if body.stream is not None:
+            return body.stream(options)
+        return BodyDecoder(options, self.schemas, count=self.count_block)
+
+    def count_block(self, way: str) -> None:
+        """A block was decoded the ``fast`` or the ``general`` way."""
+        self._metrics.add("tamis_ingest_blocks_total", 1, way)
+
+    def options(self, body: Body) -> DecodeOptions:
+        """How to read a body."""
+        return DecodeOptions(
             service=body.service,
             host=body.host,
             fields=FieldNames(
@@ -182,13 +194,6 @@ class Ingester:
             now_ns=self._clock.now_ns(),
             limits=self._own_limits if body.own else self._limits,
         )
-        if body.stream is not None:
-            return body.stream(options)
-        return BodyDecoder(
-            options,
-            self._schemas,
-            count=lambda way: self._metrics.add("tamis_ingest_blocks_total", 1, way),
-        )
 
     def _repeat(self, earlier: Appended, digest: str) -> Ingested:
         receipt = decode_receipt(earlier.receipt)
@@ -199,14 +204,15 @@ class Ingester:
         receipt.answer.duplicate = True
         return receipt.answer
 
-    def _count(self, answer: Ingested, seconds: float) -> None:
+    def count(self, answer: Ingested, seconds: float) -> None:
+        """A body was taken, and answered."""
         self._metrics.observe("tamis_ingest_seconds", seconds)
         stored = "duplicate" if answer.duplicate else "stored"
         self._metrics.add("tamis_ingest_records_total", answer.stored, stored)
         self._metrics.add("tamis_ingest_records_total", answer.rejected_count, "rejected")
 
 
-class _Digest:
+class Digest:
     """Of the lines and of what the URL says of them: the same lines compressed otherwise are the same body."""
 
     def __init__(self, body: Body) -> None:

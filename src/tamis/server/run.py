@@ -139,5 +139,6 @@ def _end(service: Service, folder: Path) -> None:
     service.asker.close()
     if opened is not None:
         remove_local(folder)
+        opened.bulks.close()
         opened.store.close()
     service.accounts.close()

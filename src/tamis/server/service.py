@@ -11,6 +11,8 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.metadata.accounts import Accounts
 from tamis.server.ask import Asker
 from tamis.server.auth import Authenticator
+from tamis.server.bulk import BulkTaker
+from tamis.server.documents import Documents
 from tamis.server.ingest import Ingester
 from tamis.server.lanes import Slots
 from tamis.server.limits import BodyBudget
@@ -31,6 +33,7 @@ class Opened:
     searcher: Searcher
     ingester: Ingester
 
+    bulks: BulkTaker
 
 @dataclass(slots=True)
 class Service:
@@ -68,8 +71,11 @@ class Service:
         self.repeats.store = store
         self.opened = Opened(
             store,
+        ingester = Ingester(store, self.settings, metrics=self.metrics, clock=self.clock)
+        documents = Documents(self.folder, store, ids_max=self.settings.ingest.document_ids_max)
             Searcher(store, rows_max=self.settings.query.rows_max, clock=self.clock),
-            Ingester(store, self.settings, metrics=self.metrics, clock=self.clock),
+            ingester,
+            BulkTaker(store, ingester, documents, self.metrics),
         )
 
 

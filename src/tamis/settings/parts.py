@@ -113,6 +113,12 @@ class IngestSettings:
         "Distinct attribute names of one body; further ones are kept in the object attribute `rest`.",
         least=16,
     )
+    document_ids_max: int = whole(
+        2_000_000,
+        "Ids of documents (Elasticsearch's `_id`) that are remembered, the newest; what comes again under one of them is "
+        "not stored again.",
+        least=1,
+    )
     gap_settle_s: float = seconds(
         "60s", "How long a gap in a process's numbers stands open before it counts as lost records."
     )

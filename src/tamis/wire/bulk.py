@@ -252,6 +252,28 @@ class BulkDecoder:
         return replace(columns, core=core, attributes=attributes)
 
 
+class OneDocument:
+    """A body that is one source, perhaps over several lines, read as a bulk of one item. Not thread-safe."""
+
+    def __init__(self, bulk: BulkDecoder, action: bytes, bytes_max: int) -> None:
+        self._bulk, self._action, self._bytes_max = bulk, action, bytes_max
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> None:
+        """The next piece."""
+        self._size += len(piece)
+        if self._size > self._bytes_max:
+            raise TooLargeError("ingest.document_bytes_max", self._bytes_max)
+        self._pieces.append(piece)
+
+    def finish(self) -> Bulk:
+        """The body has ended: all of it. Between values of JSON a new line is a blank like others."""
+        source = b"".join(self._pieces).removeprefix(BOM).replace(b"\n", b" ")
+        self._bulk.feed(b"%b\n%b\n" % (self._action, source))
+        return self._bulk.finish()
+
+
 def _lines(data: bytes) -> list[bytes]:
     """The lines of a text; of many blank ones in a row, two."""
     if b"\n\n\n" in data:

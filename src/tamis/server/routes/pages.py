@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tamis.server.auth import SESSION_S, Principal, cookie_name
+from tamis.server.elastic import elastic_response, greeting, wants_greeting
 from tamis.server.openapi import describe
 from tamis.server.params import read_body
 from tamis.server.problems import ProblemError
@@ -58,8 +59,10 @@ def _send(request: Request, name: str) -> Response:
 
 
 async def index(request: Request) -> Response:
-    """The page; with `?token=`, the one-time code that opens a session."""
+    """The page; with `?token=`, the one-time code that opens a session; Elasticsearch's clients are greeted."""
     code = request.query_params.get("token")
+    if wants_greeting(request):
+        return elastic_response(request, greeting(service_of(request)))
     if code is None:
         return _send(request, "index.html")
     rest = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]

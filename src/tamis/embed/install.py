@@ -4,8 +4,10 @@ import logging
 import sys
 
 from tamis.embed.logger import BoundLogger, Logger
+from tamis.embed.missed import take_missed
 from tamis.embed.outlet import NEVER, OUTLET
 from tamis.embed.root import RootHandler
+from tamis.embed.taker import OURS, PATCHABLE, Lent, Taker, lend
 
 _HANDLER = RootHandler()
 _KEPT: set[str] = set()
@@ -29,6 +31,14 @@ class _Root(logging.RootLogger):
         super().addHandler(hdlr)
         super().addHandler(_HANDLER)
 
+    def handle(self, record: logging.LogRecord) -> None:
+        """What is logged on the root itself arrives though somebody else's handler raises, as any other logger's."""
+        try:
+            super().handle(record)
+        except Exception as error:  # logging never raises into the application
+            if not take_missed(error, record.name):
+                raise
+
 
 def get_logger(name: str | None = None, /, **fields: object) -> Logger:
     """The logger of this name, as one that takes fields as keywords; with `fields` bound to it.
@@ -38,11 +48,24 @@ def get_logger(name: str | None = None, /, **fields: object) -> Logger:
     """
     found = logging.getLogger(name)
     if type(found) is logging.Logger:
-        found.__class__ = Logger
+        _adopt(found)
     if name:
         _KEPT.add(name)
     logger = found if isinstance(found, Logger) else BoundLogger(found, {})
     return logger.bind(**fields) if fields else logger
+
+
+def _adopt(logger: object) -> None:
+    """Let a logger from before take the short way; one that somebody changed goes on being asked about each record."""
+    if not isinstance(logger, logging.Logger) or isinstance(logger, Taker):
+        return
+    if type(logger) is logging.Logger:
+        is_patched = not PATCHABLE.isdisjoint(vars(logger))
+        logger.__class__ = Logger
+        if is_patched:
+            object.__setattr__(logger, "_is_patched", True)
+    elif OURS.isdisjoint(vars(logger)) and (lent := lend(type(logger))) is not None:
+        logger.__class__ = lent
 
 
 def install(level: int, code_level: int) -> None:
@@ -55,13 +78,12 @@ def install(level: int, code_level: int) -> None:
         if logging.getLoggerClass() is logging.Logger:
             logging.setLoggerClass(Logger)
         for logger in list(root.manager.loggerDict.values()):
-            if type(logger) is logging.Logger:
-                logger.__class__ = Logger
+            _adopt(logger)
         if type(root) is logging.RootLogger:
             root.__class__ = _Root
         root.setLevel(level)
         OUTLET.code_level = code_level
-        OUTLET.handlers = [_HANDLER]
+        OUTLET.handler, OUTLET.handlers = _HANDLER, [_HANDLER]
         if _HANDLER not in root.handlers:
             root.addHandler(_HANDLER)
 
@@ -75,6 +97,8 @@ def give_back() -> None:
         for name, logger in list(logging.getLogger().manager.loggerDict.items()):
             if type(logger) is Logger and name not in _KEPT:
                 logger.__class__ = logging.Logger  # type: ignore[assignment]  # what it was before
+            elif isinstance(logger, Lent):
+                logger.__class__ = logger._lender  # type: ignore[assignment]  # the same
 
 
 def uninstall() -> None:

@@ -23,7 +23,17 @@ class Outlet:
     a change at run time loses no record: whoever read the old `put` still puts into something that takes it.
     """
 
-    __slots__ = ("__weakref__", "changing", "code_level", "context", "handlers", "lose", "put", "put_own")
+    __slots__ = (
+        "__weakref__",
+        "changing",
+        "code_level",
+        "context",
+        "handler",
+        "handlers",
+        "lose",
+        "put",
+        "put_own",
+    )
 
     def __init__(self) -> None:
         self.put: Callable[[Captured], object] = _into_nothing
@@ -34,6 +44,8 @@ class Outlet:
         self.handlers: list[logging.Handler] | None = None
         """What the root logger has when it has our handler alone; None while the pipeline is not there, and
         everything goes the standard way."""
+        self.handler: logging.Handler = logging.NullHandler()
+        """Our handler; another one stands here until the pipeline is first there."""
         self.code_level = NEVER
         """From this level on, records carry the position in the code."""
         self.context: Callable[[], Context] = CURRENT.get

@@ -17,6 +17,29 @@ def are_immutable(values: Iterable[object]) -> bool:
     return True
 
 
+def may_cross(arguments: Iterable[object], fields: Mapping[str, object]) -> bool:
+    """Whether arguments and fields of a record may cross as they are; names are taken for texts. The usual kinds are
+    looked for first, by identity, in two loops: whoever logs waits for this.
+    """
+    for value in arguments:
+        kind = type(value)
+        if kind is not str and kind is not int and kind not in IMMUTABLE:
+            return False
+    for value in fields.values():
+        kind = type(value)
+        if kind is not str and kind is not int and kind not in IMMUTABLE:
+            return False
+    return True
+
+
+def are_plain(fields: Mapping[Any, object]) -> bool:
+    """Whether names are texts, and values may cross as they are."""
+    for name, value in fields.items():  # noqa: SIM110 -- as above
+        if type(name) is not str or type(value) not in IMMUTABLE:
+            return False
+    return True
+
+
 def text_of(value: object) -> str:
     """`str(value)`, or a mark when that fails; never raises, and exactly a `str`."""
     try:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -65,6 +65,12 @@ class EmbeddedTarget:
             budget = Budget(float("inf"))
             made = Export(self._searcher, _asked(ask), budget, file_format=file_format, order="asc")
             yield made.pieces()
+
+    def tail(self, text: str, after: str) -> NoReturn:
+        """Nothing comes into a folder that this process has to itself."""
+        raise CommandError(
+            f"no server has {self.name} open, so nothing comes into it; start one with `tamis serve --data {self.name}`"
+        )
 
     def append(self, batch: Columns, key: str) -> Receipt:
         """Store a batch, once however often it is sent under its key."""

@@ -68,6 +68,11 @@ class RemoteTarget:
         query = {"q": ask.q, "start": ask.start, "end": ask.end, "format": file_format}
         return self._client.stream("GET", API + "export", query=query)
 
+    def tail(self, text: str, after: str) -> AbstractContextManager[Iterator[bytes]]:
+        """The server's live tail: events of what came after a record or a moment, then of what comes."""
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": after}
+        return self._client.stream("GET", API + "tail", query={"q": text}, headers=headers)
+
     def append(self, batch: Columns, key: str) -> Receipt:
         """Store a batch, once however often it is sent under its key."""
         body = encode_records(batch.records(SYSTEM_CLOCK.now_ns()))

@@ -1,33 +1,28 @@
-"""``tamis tail``: records as they come in, by polling; none is lost and none is shown twice.
+"""``tamis tail``: records as they come in, from the server's live tail; none is lost and none is shown twice, also when
+the connection or the server goes and comes back."""
 
-Each poll asks for what was received lately, and keeps what has an ingest sequence behind the last poll's `as_of`.
-All times are the server's own (relative in the query), so that clocks need not agree.
-"""
-
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
-from tamis.cli.failure import UsageError
+from tamis.cli.failure import CommandError, UsageError
 from tamis.cli.options import Flag, Where
 from tamis.cli.question import pointing_at, read_query
 from tamis.cli.reach import open_target
 from tamis.cli.show.records import line_of
 from tamis.cli.stopping import stop_on_signals
 from tamis.cli.target import Answer, Ask, Target
-from tamis.cli.terminal import as_json, coloured
-from tamis.query.ast import And, Compare, Filter, Query
-from tamis.query.printer import print_query
+from tamis.cli.terminal import as_json, coloured, say
+from tamis.errors import DeniedError, OverloadedError, RemoteError, TamisError, UnreachableError
+from tamis.wire.sse import Event, decode_events
 
-POLL_S = 0.5
-SLACK_S = 30.0
-"""How long a record may take from its receipt to where reads see it."""
-BUSY_SLACK_S = 3.0
-BUSY_RECORDS = 20_000
-"""With so many records in the window, it is made smaller."""
 PAGE_MAX = 10_000
+RETRY_FIRST_S, RETRY_MAX_S = 0.2, 5.0
+DENIED_MAX_S = 30.0
 
 
 def tail(
@@ -53,51 +48,65 @@ def tail(
         raise UsageError("tail shows records as they come: it takes a filter without stages")
     if not 0 <= lines <= PAGE_MAX:
         raise UsageError(f"--lines must be from 0 to {PAGE_MAX:,}")
-    target = open_target(where)
     colour = coloured()
+    with contextlib.suppress(KeyboardInterrupt), pointing_at(text), stop_on_signals():
+        for record in _follow(where, text, lines):
+            print(as_json(record) if json else line_of(record, colour=colour), flush=True)
+
+
+def _follow(where: Where, text: str, lines: int) -> Iterator[Answer]:
+    """The last `lines` records in order of time, then for ever those that come, in order of arrival."""
+    target = open_target(where)
     try:
-        with pointing_at(text), stop_on_signals():
-            for record in follow(target, tree.filter, lines):
-                print(as_json(record) if json else line_of(record, colour=colour), flush=True)
-    except KeyboardInterrupt:
-        return
+        page = target.search(Ask(text), limit=max(lines, 1))
+        yield from reversed(page["records"][:lines])
+        seen, wait_s, heard_s = page["as_of"], RETRY_FIRST_S, time.monotonic()
+        while True:
+            try:
+                for event in _events(target, text, seen):
+                    seen, wait_s, heard_s = event.id or seen, RETRY_FIRST_S, time.monotonic()
+                    if event.data:
+                        yield from _shown(event)
+            except (RemoteError, OverloadedError) as error:
+                if not _may_pass(error, time.monotonic() - heard_s):
+                    raise
+                say(f"{error}; trying again")
+            time.sleep(wait_s)
+            wait_s = min(wait_s * 2, RETRY_MAX_S)
+            target.close()
+            target = _again(where, target)
     finally:
         target.close()
 
 
-def follow(target: Target, wanted: Filter, lines: int) -> Iterator[Answer]:
-    """The last `lines` records in order of time, then for ever those that come, in order of arrival."""
-    page = target.search(Ask(print_query(Query(wanted))), limit=max(lines, 1))
-    yield from reversed(page["records"][:lines])
-    seen = _sequence(page["as_of"])
-    slack_s, polled_s = SLACK_S, time.monotonic()
-    while True:
-        time.sleep(POLL_S)
-        window_s = slack_s + time.monotonic() - polled_s
-        polled_s = time.monotonic()
-        recent = Query(_and(wanted, Compare("received", ">=", f"-{window_s:.0f}s")))
-        records, as_of = _everything(target, print_query(recent))
-        slack_s = BUSY_SLACK_S if len(records) > BUSY_RECORDS else SLACK_S
-        fresh = [one for one in records if seen < _sequence(one["id"])]
-        yield from sorted(fresh, key=lambda one: _sequence(one["id"]))
-        seen = max(seen, as_of)
+def _may_pass(error: TamisError, silent_s: float) -> bool:
+    """Whether to come back: the server is away, busy or starting. One that starts has another token for this machine,
+    and for a moment nobody knows it."""
+    if isinstance(error, DeniedError):
+        return silent_s < DENIED_MAX_S
+    return isinstance(error, UnreachableError | OverloadedError) or (
+        isinstance(error, RemoteError) and error.status in (502, 503, 504)
+    )
 
 
-def _and(first: Filter, second: Filter) -> Filter:
-    return And((*first.items, second)) if isinstance(first, And) else And((first, second))
+def _events(target: Target, text: str, seen: str) -> Iterator[Event]:
+    with target.tail(text, seen) as pieces:
+        yield from decode_events(pieces)
 
 
-def _everything(target: Target, text: str) -> tuple[list[Answer], int]:
-    """All records of a query at one moment, and that moment's sequence."""
-    page = target.search(Ask(text), limit=PAGE_MAX)
-    as_of = _sequence(page["as_of"])
-    records = list(page["records"])
-    while page.get("next_cursor"):
-        page = target.search(Ask(text), limit=PAGE_MAX, cursor=page["next_cursor"])
-        records += page["records"]
-    return records, as_of
+def _shown(event: Event) -> Iterator[Answer]:
+    answer: Answer = msgspec.json.decode(event.data)
+    if event.name == "message":
+        yield answer
+    elif event.name == "missed":
+        say(f"{answer['count']:,} records came too fast to be shown here; a search finds them")
+    elif event.name == "error":
+        raise CommandError(answer["detail"].rstrip("."))
 
 
-def _sequence(public: str) -> int:
-    """The ingest sequence in a record's id, or in an `as_of`."""
-    return int(public.rpartition("-")[2])
+def _again(where: Where, before: Target) -> Target:
+    """The server anew: one that was started again has another token for this machine. While it is away, the old."""
+    try:
+        return open_target(where)
+    except TamisError:
+        return before

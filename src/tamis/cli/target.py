@@ -80,6 +80,10 @@ class Target(Protocol):
         """Everything that is found, as the bytes of a file."""
         ...
 
+    def tail(self, text: str, after: str) -> AbstractContextManager[Iterator[bytes]]:
+        """Server-sent events: what came after a record's id or an `as_of`, then what comes."""
+        ...
+
     def append(self, batch: Columns, key: str) -> Receipt:
         """Store a batch, once however often it is sent under its key; returns when it is safe."""
         ...

@@ -41,12 +41,16 @@ from tamis.server.routes.losses import add_losses_route
 from tamis.server.routes.otlp import otlp_routes
 from tamis.server.routes.pages import load_assets, page_routes
 from tamis.server.routes.search import add_search_routes
+from tamis.server.routes.tail import add_tail_route
 from tamis.server.service import Service
+from tamis.server.tail import Tails
 from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.telemetry.metrics import Metrics
 from tamis.version import __version__
 
+TAIL_THREADS = 2
+"""One looks for what came while the other reads for who comes back."""
 WRITE_THREADS = 12
 """More than processors: most of them wait for one shared fsync."""
 
@@ -82,12 +86,21 @@ def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SY
             metrics=metrics,
         ),
         repeats=repeats,
+        tails=Tails(
+            settings, lane=Lane(_tail_turns(settings), metrics=metrics), metrics=metrics, clock=clock
+        ),
         exports=Slots(export, metrics=metrics),
         reads=ThreadPoolExecutor(query.exports_max, "tamis-export"),
         writes=ThreadPoolExecutor(WRITE_THREADS, "tamis-write"),
         folder=folder,
         clock=clock,
     )
+
+
+def _tail_turns(settings: Settings) -> Turns:
+    """All viewers may come back at once: they wait for each other, none is refused."""
+    waiting_max = settings.tail.viewers_max + 1
+    return Turns("tail", TAIL_THREADS, "tail", waiting_max, settings.query.timeout_s)
 
 
 def ensure_admin(service: Service) -> str | None:
@@ -133,6 +146,7 @@ def create_app(
     app.state.assets = load_assets()
     add_search_routes(app.router)
     add_export_routes(app.router)
+    add_tail_route(app.router)
     add_losses_route(app.router)
     app.router.routes.extend(
         [*ingest_routes(), *otlp_routes(), *loki_routes(), *health_routes(), *page_routes()]

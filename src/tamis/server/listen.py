@@ -18,6 +18,7 @@ from tamis.errors import ConfigError
 from tamis.server.gate import AnswerHeaders
 from tamis.server.local import is_loopback
 from tamis.server.problems import ProblemError
+from tamis.server.service import Service
 from tamis.server.protocol import Limits, guarded_protocol
 from tamis.settings import Settings
 
@@ -126,11 +127,20 @@ def server_for(app: FastAPI, settings: Settings) -> "Server":
         timeout_graceful_shutdown=math.ceil(settings.server.stop_grace_s),
         ssl_context_factory=None if context is None else lambda _, __: context,
     )
-    return Server(config)
+    return Server(config, app.state.service)
 
 
 class Server(uvicorn.Server):
     """Takes SIGINT and SIGTERM as the wish to end, and gives the signals back as it found them."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what lasts as long as its reader likes; then wait for the other requests."""
+        self._service.tails.stop()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

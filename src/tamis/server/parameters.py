@@ -37,6 +37,11 @@ _ROWS = (
     _text("id", "The `id` of a record."),
     _whole("before", "So many records before it.", minimum=0, default=10),
     _whole("after", "So many records after it.", minimum=0, default=10),
+    _text(
+        "last_event_id",
+        "The `id` of the last record that was seen: everything that came after it is shown first. The header "
+        "`Last-Event-ID` says the same, and goes before.",
+    ),
     _text("format", "What the file is.", enum=["ndjson", "csv", "parquet"]),
 )
 

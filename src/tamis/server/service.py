@@ -20,6 +20,7 @@ from tamis.server.listeners.tally import Tallies
 from tamis.server.problems import ProblemError
 from tamis.server.repeats import Repeats
 from tamis.server.search import Searcher
+from tamis.server.tail import Tails
 from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.telemetry.metrics import Metrics
@@ -46,6 +47,7 @@ class Service:
     bodies: BodyBudget
     asker: Asker
     repeats: Repeats
+    tails: Tails
     exports: Slots
     reads: ThreadPoolExecutor
     writes: ThreadPoolExecutor

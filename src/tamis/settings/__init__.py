@@ -17,6 +17,7 @@ from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSet
 from tamis.settings.protection import RatesSettings
 from tamis.settings.retention import RetentionRule
 from tamis.settings.table import TABLE, Row
+from tamis.settings.tail import TailSettings
 
 __all__ = [
     "TABLE",
@@ -42,6 +43,7 @@ __all__ = [
     "SpoolSettings",
     "StoreSettings",
     "SuppressSettings",
+    "TailSettings",
     "SyslogSettings",
     "load_settings",
 ]

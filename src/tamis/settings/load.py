@@ -25,6 +25,7 @@ from tamis.settings.pipeline import LogSettings, SpoolSettings
 from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
 from tamis.settings.protection import RatesSettings
 from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
+from tamis.settings.tail import TailSettings
 
 MASK = "***REDACTED***"
 PREFIX = "TAMIS_"
@@ -65,6 +66,7 @@ class Settings:
     journal: JournalSettings = field(default_factory=JournalSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
+    tail: TailSettings = field(default_factory=TailSettings)
     keys: KeysSettings = field(default_factory=KeysSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
@@ -129,6 +131,7 @@ def load_settings(
         journal=JournalSettings(**_of_part("journal", parsed)),
         store=StoreSettings(**_of_part("store", parsed)),
         query=QuerySettings(**_of_part("query", parsed)),
+        tail=TailSettings(**_of_part("tail", parsed)),
         keys=KeysSettings(**_of_part("keys", parsed)),
         audit=AuditSettings(**_of_part("audit", parsed)),
         client=ClientSettings(**_of_part("client", parsed)),

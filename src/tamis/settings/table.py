@@ -20,6 +20,7 @@ from tamis.settings.parts import (
 from tamis.settings.pipeline import LogSettings, SpoolSettings
 from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
 from tamis.settings.protection import RatesSettings
+from tamis.settings.tail import TailSettings
 
 PARTS: Mapping[str, type] = {
     "server": ServerSettings,
@@ -31,6 +32,7 @@ PARTS: Mapping[str, type] = {
     "journal": JournalSettings,
     "store": StoreSettings,
     "query": QuerySettings,
+    "tail": TailSettings,
     "keys": KeysSettings,
     "audit": AuditSettings,
     "client": ClientSettings,

@@ -54,9 +54,11 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("tamis_query_seconds", "histogram", "Answering one question, waiting included.", ("kind",)),
     Metric(
-        "tamis_queries_running", "gauge", "Questions that run now; kind is heavy, light or export.", ("kind",)
+        "tamis_queries_running", "gauge", "Questions that run now; kind is heavy, light, export or tail.", ("kind",)
     ),
     Metric("tamis_queries_waiting", "gauge", "Questions that wait for their turn.", ("kind",)),
+    Metric("tamis_tail_viewers", "gauge", "Live tails that are open."),
+    Metric("tamis_tail_events_total", "counter", "Records sent to live tails, each viewer's counted."),
     Metric(
         "tamis_answers_total",
         "counter",

@@ -1,5 +1,6 @@
 """Where the server is put together."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -61,7 +62,8 @@ def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SY
     """The parts without a store. `folder` holds meta.db; None keeps accounts in memory."""
     metrics = Metrics(process=True)
     metrics.set("tamis_build_info", 1, __version__)
-    accounts = Accounts(open_database(folder), clock)
+    database = open_database(folder)
+    accounts = Accounts(database, clock)
     query = settings.query
     heavy, light, export = (
         Turns(kind, running_max, setting, query.waiting_max, query.waiting_timeout_s)
@@ -75,6 +77,7 @@ def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SY
     return Service(
         settings=settings,
         metrics=metrics,
+        database=database,
         accounts=accounts,
         auth=Authenticator(accounts, metrics, clock),
         bodies=BodyBudget(BODIES_BYTES_MAX, settings.server.ingest_waiting_max, metrics=metrics),
@@ -156,6 +159,8 @@ def create_app(
     app.add_exception_handler(405, _wrong_method)
     hosts = frozenset(map(str.lower, settings.server.hosts)) if is_loopback(settings.server.host) else None
     rates = Rates(settings, service.metrics, service.clock)
+    own = frozenset(str(getattr(route, "path", "")) for route in app.routes)
+    app.router.routes.extend([*bulk_routes(), *elastic_routes(own)])  # last: these take other names before theirs
     known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
     app.user_middleware = [
         Middleware(AnswerHeaders, service.metrics, known),
@@ -169,11 +174,14 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
-    own = frozenset(str(getattr(route, "path", "")) for route in app.routes)
-    app.router.routes.extend([*bulk_routes(), *elastic_routes(own)])  # last: these take other names before theirs
     service: Service = app.state.service
+    opened = service.opened
+    if opened is not None:
+        opened.alerts.start()
+    yield
     service.stopping.set()
+    if opened is not None:
+        await asyncio.to_thread(opened.alerts.stop)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -50,7 +50,7 @@ def run(settings: Settings, *, say: Say = say_line) -> None:
     except BaseException:
         bound.close()
         raise
-    url = public_url(settings, bound.getsockname()[1])
+    url = service.url = public_url(settings, bound.getsockname()[1])
     starting = _Starting(service, settings, url, say=say)
     server = server_for(create_app(settings, service=service, lifespan=starting.lifespan), settings)
     starting.server = server
@@ -111,6 +111,7 @@ class _Starting:
         await self._listen()
         self._announce(new_token)
         opened = self._service.ready()
+        opened.alerts.start()
         await asyncio.to_thread(opened.ingester.warm_up)
 
     async def _listen(self) -> None:
@@ -139,6 +140,7 @@ def _end(service: Service, folder: Path) -> None:
     service.asker.close()
     if opened is not None:
         remove_local(folder)
+        opened.alerts.stop()
         opened.bulks.close()
         opened.store.close()
     service.accounts.close()

@@ -9,6 +9,11 @@ from starlette.requests import Request
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.metadata.accounts import Accounts
+from tamis.metadata.alerts import AlertBook
+from tamis.metadata.database import Database
+from tamis.metadata.rules import RuleBook
+from tamis.server.alerts.desk import AlertDesk
+from tamis.server.alerts.options import alert_options
 from tamis.server.ask import Asker
 from tamis.server.auth import Authenticator
 from tamis.server.bulk import BulkTaker
@@ -33,8 +38,9 @@ class Opened:
     store: Store
     searcher: Searcher
     ingester: Ingester
-
     bulks: BulkTaker
+    alerts: AlertDesk
+
 
 @dataclass(slots=True)
 class Service:
@@ -42,6 +48,7 @@ class Service:
 
     settings: Settings
     metrics: Metrics
+    database: Database
     accounts: Accounts
     auth: Authenticator
     bodies: BodyBudget
@@ -53,6 +60,8 @@ class Service:
     writes: ThreadPoolExecutor
     folder: Path | None = None
     clock: Clock = SYSTEM_CLOCK
+    url: str = ""
+    """Where it is reached, as far as it knows."""
     opened: Opened | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     tallies: Tallies = field(init=False)
@@ -71,14 +80,20 @@ class Service:
     def set_store(self, store: Store) -> None:
         """From now on questions and records are taken."""
         self.repeats.store = store
-        self.opened = Opened(
-            store,
         ingester = Ingester(store, self.settings, metrics=self.metrics, clock=self.clock)
         documents = Documents(self.folder, store, ids_max=self.settings.ingest.document_ids_max)
+        self.opened = Opened(
+            store,
             Searcher(store, rows_max=self.settings.query.rows_max, clock=self.clock),
             ingester,
             BulkTaker(store, ingester, documents, self.metrics),
+            self._alerts(store),
         )
+
+    def _alerts(self, store: Store) -> AlertDesk:
+        options = alert_options(self.settings, self.url)
+        rules, book = RuleBook(self.database, self.clock), AlertBook(self.database, self.clock)
+        return AlertDesk(store, rules, book, options, metrics=self.metrics, clock=self.clock)
 
 
 def service_of(request: Request) -> Service:

@@ -1,6 +1,6 @@
 """Settings: one table, one order of precedence (argument, environment, TOML file, default)."""
 
-from tamis.settings.alerts import AlertSettings
+from tamis.settings.alerts import AlertSettings, AlertsSettings
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.load import ResolvedRow, Settings, load_settings
 from tamis.settings.parts import (
@@ -22,6 +22,7 @@ from tamis.settings.tail import TailSettings
 __all__ = [
     "TABLE",
     "AlertSettings",
+    "AlertsSettings",
     "AuditSettings",
     "ClientSettings",
     "EncryptSettings",
@@ -43,7 +44,7 @@ __all__ = [
     "SpoolSettings",
     "StoreSettings",
     "SuppressSettings",
-    "TailSettings",
     "SyslogSettings",
+    "TailSettings",
     "load_settings",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tamis.errors import ConfigError
-from tamis.settings.alerts import AlertSettings
+from tamis.settings.alerts import AlertSettings, AlertsSettings
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.parts import (
     AuditSettings,
@@ -77,6 +77,7 @@ class Settings:
     redact: RedactSettings = field(default_factory=RedactSettings)
     encrypt: EncryptSettings = field(default_factory=EncryptSettings)
     alert: AlertSettings = field(default_factory=AlertSettings)
+    alerts: AlertsSettings = field(default_factory=AlertsSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -142,6 +143,7 @@ def load_settings(
         redact=RedactSettings(**_of_part("redact", parsed)),
         encrypt=EncryptSettings(**_of_part("encrypt", parsed)),
         alert=AlertSettings(**_of_part("alert", parsed)),
+        alerts=AlertsSettings(**_of_part("alerts", parsed)),
         sources=sources,
         warnings=tuple(_unknown_names(environ)),
     )

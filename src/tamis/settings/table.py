@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import cast
 
-from tamis.settings.alerts import AlertSettings
+from tamis.settings.alerts import AlertSettings, AlertsSettings
 from tamis.settings.fields import Spec
 from tamis.settings.kinds import Kind
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
@@ -43,6 +43,7 @@ PARTS: Mapping[str, type] = {
     "redact": RedactSettings,
     "encrypt": EncryptSettings,
     "alert": AlertSettings,
+    "alerts": AlertsSettings,
 }
 
 

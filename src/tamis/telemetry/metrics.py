@@ -54,7 +54,10 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("tamis_query_seconds", "histogram", "Answering one question, waiting included.", ("kind",)),
     Metric(
-        "tamis_queries_running", "gauge", "Questions that run now; kind is heavy, light, export or tail.", ("kind",)
+        "tamis_queries_running",
+        "gauge",
+        "Questions that run now; kind is heavy, light, export or tail.",
+        ("kind",),
     ),
     Metric("tamis_queries_waiting", "gauge", "Questions that wait for their turn.", ("kind",)),
     Metric("tamis_tail_viewers", "gauge", "Live tails that are open."),
@@ -109,6 +112,27 @@ METRICS: tuple[Metric, ...] = (
     Metric("tamis_rate_callers", "gauge", "Callers whose rate is remembered, by limit.", ("limit",)),
     Metric("tamis_auth_total", "counter", "Credentials looked at, and what came of it.", ("how", "result")),
     Metric("tamis_refused_total", "counter", "Requests refused before a route saw them.", ("reason",)),
+    Metric("tamis_alerts_rules", "gauge", "Alert rules at work."),
+    Metric("tamis_alerts_firing", "gauge", "Groups of records for which a rule holds now."),
+    Metric(
+        "tamis_alerts_evaluations_total", "counter", "Looks at a rule; result is ok or failed.", ("result",)
+    ),
+    Metric("tamis_alerts_evaluation_seconds", "histogram", "One look at one rule."),
+    Metric(
+        "tamis_alerts_told_total", "counter", "Notices made; state is firing, going_on or over.", ("state",)
+    ),
+    Metric(
+        "tamis_alerts_deliveries_total",
+        "counter",
+        "Tries to tell a channel; result is delivered, put_off, refused or given_up.",
+        ("channel", "result"),
+    ),
+    Metric("tamis_alerts_waiting", "gauge", "Notices that are still to be told."),
+    Metric(
+        "tamis_alerts_late_records_total",
+        "counter",
+        "Records that came too late for the windows of a rule, counted for each rule.",
+    ),
     Metric("tamis_store_records", "gauge", "Records in the store."),
     Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
     Metric(

@@ -1,0 +1,160 @@
+"""`CountWatch`: rules that count: so many, so many a second, such a share, so many new shapes."""
+
+from collections.abc import Iterable, Mapping
+
+from tamis.clock import NS_PER_S
+from tamis.query.ast import Filter
+from tamis.server.alerts.counting import Counted, Span, count_steps, shapes
+from tamis.server.alerts.groups import ALL, key_of, labels_of
+from tamis.server.alerts.rule import Compiled
+from tamis.server.alerts.watch import Look, Reading, Watchfulness
+from tamis.server.alerts.windows import STEPS, Windows
+
+SHAPES_MAX = 500_000
+"""Shapes that a rule on new ones knows; with more nothing is new any more, and its state says so."""
+
+
+class CountWatch:
+    """Windows over counts. A record counts at its own time; one whose sender's clock is ahead counts when it comes,
+    one that comes `late_s` after its time or later does not count.
+    """
+
+    def __init__(self, compiled: Compiled, groups_max: int) -> None:
+        self.compiled = compiled
+        self.seen = Watchfulness(groups_max)
+        self.windows, self.totals = Windows(compiled.window_ns), Windows(compiled.window_ns)
+        self._late_ns = round(compiled.rule.late_s * NS_PER_S)
+        self._touched: dict[str, set[int]] = {}
+        self.known_shapes: set[int] = set()
+        self._new_shapes: dict[int, int] = {}
+
+    @property
+    def is_about_shapes(self) -> bool:
+        """Whether it counts shapes that are new."""
+        return self.compiled.rule.kind == "new_pattern"
+
+    def _horizon(self, now_ns: int) -> int:
+        return self.windows.step_of(now_ns - self._late_ns)
+
+    def open(self, look: Look) -> None:
+        """Read the windows that may still change; the one that ends now is judged."""
+        if self.is_about_shapes:
+            everything = Span(None, look.as_of)
+            known = shapes(look.store, self.compiled.filter, everything, look.budget)
+            self.known_shapes = set(known)
+            return
+        first = (self._horizon(look.now_ns) - STEPS + 1) * self.windows.step_ns
+        span = Span(None, look.as_of, first, self.windows.end_ns(self.windows.step_of(look.now_ns)))
+        found, of = self._read(look, span)
+        last = self.windows.step_of(look.now_ns)
+        for counted, windows in ((found, self.windows), (of, self.totals)):
+            for key, _ in self._add(counted, windows, look.now_ns, first // self.windows.step_ns):
+                self._touched[key] = {last}
+
+    def take(self, look: Look) -> None:
+        """Add what came since."""
+        span = Span(look.after_seq, look.as_of)
+        if self.is_about_shapes:
+            self._take_shapes(look, span)
+            return
+        found, of = self._read(look, span)
+        horizon = self._horizon(look.now_ns)
+        for windows, counted in ((self.windows, found), (self.totals, of)):
+            for key, step in self._add(counted, windows, look.now_ns, horizon):
+                self._touched.setdefault(key, set()).add(step)
+
+    def _read(self, look: Look, span: Span) -> tuple[list[Counted], list[Counted]]:
+        def count(found: Filter) -> list[Counted]:
+            return count_steps(
+                look.store,
+                found,
+                self.compiled.fields,
+                span,
+                look.budget,
+                step_ns=self.windows.step_ns,
+            )
+
+        return count(self.compiled.filter), [] if self.compiled.of is None else count(self.compiled.of)
+
+    def _add(
+        self, counted: Iterable[Counted], windows: Windows, now_ns: int, horizon: int
+    ) -> list[tuple[str, int]]:
+        """Put counts into windows; where they went."""
+        last, places = windows.step_of(now_ns), []
+        for one in counted:
+            step = min(one.step, last)
+            if step < horizon:
+                self.seen.late += one.count
+                continue
+            key = key_of(one.values)
+            if self.seen.admit(key, labels_of(self.compiled.fields, one.values)):
+                windows.add(key, step, one.count)
+                places.append((key, step))
+        return places
+
+    def _take_shapes(self, look: Look, span: Span) -> None:
+        """A shape counts once, when its first record comes, wherever that record's time lies."""
+        found = shapes(look.store, self.compiled.filter, span, look.budget)
+        step = self.windows.step_of(look.now_ns)
+        for shape in found:
+            if shape in self.known_shapes or len(self.known_shapes) >= SHAPES_MAX:
+                continue
+            self.known_shapes.add(shape)
+            self._new_shapes[shape] = step
+            self.seen.admit(ALL, {})
+            self.windows.add(ALL, step, 1)
+            self._touched.setdefault(ALL, set()).add(step)
+
+    def readings(self, now_ns: int, held: Mapping[str, int]) -> list[Reading]:
+        """Groups that something came of, and those with an incident; with a share all of them: others may change it."""
+        keys = {*self._touched, *held}
+        if self.compiled.of is not None:
+            keys.update(self.windows.keys())
+        return [self._reading(key, now_ns, held.get(key)) for key in sorted(keys)]
+
+    def _reading(self, key: str, now_ns: int, held: int | None) -> Reading:
+        last = self.windows.step_of(now_ns)
+        now = self._value(key, last)
+        ends = {window.end for window in self.windows.around(key, self._touched.get(key, ()), last)}
+        ends |= set() if self.is_about_shapes else {last}
+        met = [
+            (end, value)
+            for end in sorted(ends)
+            if (held is None or self.windows.end_ns(end) > held)
+            and self._meets(value := self._value(key, end))
+        ]
+        reading = Reading(
+            key,
+            self.seen.labels.get(key, {}),
+            max((value for _, value in met), default=now),
+            self._meets(now),
+            shapes=frozenset(self._new_shapes) if self.is_about_shapes else frozenset(),
+        )
+        if not met:
+            return reading
+        first, final = met[0][0], met[-1][0]
+        return Reading(
+            reading.key, reading.labels, reading.value, reading.is_met,
+            first_ns=min(self.windows.end_ns(first), now_ns), last_ns=min(self.windows.end_ns(final), now_ns),
+            begins_ns=self.windows.start_ns(first), shapes=reading.shapes,
+        )  # fmt: skip
+
+    def _value(self, key: str, end: int) -> float:
+        """What the rule compares, for the window that ends at a step."""
+        count = self.windows.total(key, end)
+        if self.compiled.of is not None:
+            total = self.totals.total(key, end)
+            return count / total if total >= self.compiled.rule.of_min else 0.0
+        return count / self.compiled.rule.window_s if self.compiled.rule.kind == "rate" else count
+
+    def _meets(self, value: float) -> bool:
+        return value >= self.compiled.rule.threshold and value > 0
+
+    def settle(self, now_ns: int) -> None:
+        """Forget what no window can hold any more."""
+        self._touched.clear()
+        oldest = self._horizon(now_ns) - STEPS + 1
+        self.windows.forget_before(oldest)
+        self.totals.forget_before(oldest)
+        self._new_shapes = {shape: step for shape, step in self._new_shapes.items() if step >= oldest}
+        self.seen.keep_only({*self.windows.keys(), *self.totals.keys()})

@@ -1,7 +1,7 @@
 """Elasticsearch's bulks taken in: each item stored, found to be stored already, or refused."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from tamis.store.base import Appended, Store
 from tamis.telemetry.metrics import Metrics
 from tamis.wire.bulk import Bulk, BulkDecoder, OneDocument
 from tamis.wire.bulk_answer import Filter, Stored, encode_answer
-from tamis.wire.bulk_ids import Identities
 from tamis.wire.bulk_items import CREATE, Refusal
 
 CONFLICT = Refusal(
@@ -92,7 +91,7 @@ class BulkTaker:
             earlier = None if batch_id is None else self._store.find_batch(batch_id)
             if earlier is not None:
                 return _again(bulk, earlier, digest)
-            refused = judge(bulk.actions(bulk.rows), bulk.rows.tolist(), bulk.identities, claim=claim)
+            refused = judge(bulk, claim)
             left = bulk.without(refused)
             if not left.columns.length:
                 return left, Appended(0, 0)
@@ -128,17 +127,16 @@ def _again(bulk: Bulk, earlier: Appended, digest: str) -> tuple[Bulk, Appended]:
     return bulk.without(receipt.refused), replace(earlier, duplicate=True)
 
 
-def judge(
-    codes: Sequence[int], rows: Sequence[int], identities: Identities, *, claim: Claim
-) -> dict[int, Refusal]:
+def judge(bulk: Bulk, claim: Claim) -> dict[int, Refusal]:
     """Which rows are not to be stored, of documents with an id: what is to be created and is there; what is to be
     indexed and is there with the same source."""
-    if not claim.exists.any() and len(claim.keys) == len(identities):
+    if not claim.exists.any() and len(claim.keys) == len(bulk.identities):
         return {}
     refused: dict[int, Refusal] = {}
     here: dict[tuple[int, int], set[int]] = {}
     """Sources that this body has brought, by id."""
-    known: Any = zip(codes, rows, identities.words.tolist(), claim.exists, claim.same, strict=True)
+    codes, rows, words = bulk.actions(bulk.rows), bulk.rows.tolist(), bulk.identities.words.tolist()
+    known: Any = zip(codes, rows, words, claim.exists, claim.same, strict=True)
     for code, row, (high, low, content), exists, same in known:
         sources = here.get((high, low))
         if code == CREATE and (exists or sources is not None):

@@ -14,7 +14,7 @@ from tamis.record.model import Column, Columns
 from tamis.wire.arrow_schema import LearnedSchemas
 from tamis.wire.base import DecodeOptions
 from tamis.wire.bulk_ids import NO_IDENTITIES, Identities, identify
-from tamis.wire.bulk_items import ItemReader, Items, LongLine, Refusal
+from tamis.wire.bulk_items import CREATE, ItemReader, Items, LongLine, Refusal
 from tamis.wire.bulk_sources import SourceReader, Told, service_of_index
 from tamis.wire.joined import Parts
 from tamis.wire.jsonlines import BOM
@@ -24,6 +24,8 @@ BLOCK_BYTES = 1 << 22
 INDEX_ATTRIBUTE, ID_ATTRIBUTE = "es.index", "es.id"
 DEFAULT_INDEX = "tamis"
 """What an answer says of items that name no index, in a request that names none."""
+LINE_BYTES_USUAL = 8
+"""With shorter lines, blank ones are looked for."""
 _BLANK_LINES = re.compile(rb"\n{4,}")
 
 
@@ -114,7 +116,7 @@ class BulkDecoder:
         self._limits = options.limits
         told_of_all = replace(options.limits, rejections_listed_max=options.limits.lines_max)
         self._index = index
-        self._block_bytes = max(BLOCK_BYTES, 2 * options.limits.line_bytes_max)
+        self.block_bytes = max(BLOCK_BYTES, 2 * options.limits.line_bytes_max)
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._waiting: list[bytes] = []
@@ -122,7 +124,7 @@ class BulkDecoder:
         self._skipped = 0
         """Bytes of a line that is too long, and was let go."""
         self._begun = False
-        self._items = ItemReader(DEFAULT_INDEX if index is None else index)
+        self._items = ItemReader(DEFAULT_INDEX if index is None else index, self._limits.line_bytes_max)
         self._sources = SourceReader(replace(options, limits=told_of_all), schemas, count=count)
         self._told = Told()
         self._parts = Parts()
@@ -137,7 +139,7 @@ class BulkDecoder:
             piece = self._skip(piece)
         self._held.append(piece)
         self._held_bytes += len(piece)
-        if self._held_bytes >= self._block_bytes:
+        if self._held_bytes >= self.block_bytes:
             self._cut()
 
     def finish(self) -> Bulk:
@@ -229,14 +231,17 @@ class BulkDecoder:
 
     def _identify(self, items: Items, block: Block, places: Any, *, sources: list[bytes]) -> None:
         ids: Any = items.ids
-        rows = [row for row, place in enumerate(places.tolist()) if ids[place] is not None]
-        names = [
-            block.names[0 if block.name_of is None else block.name_of[place]]
-            for place in places[rows].tolist()
-        ]
-        self._identities.append(
-            identify(names, [ids[place] for place in places[rows].tolist()], [sources[row] for row in rows])
-        )
+        if len(sources) < len(ids):
+            ids = [ids[place] for place in places.tolist()]
+        rows = list(range(len(ids)))
+        if None in ids:
+            rows = [row for row in rows if ids[row] is not None]
+            ids, sources = [ids[row] for row in rows], [sources[row] for row in rows]
+        codes = np.frombuffer(block.codes, np.uint8)[places[rows]]
+        names = block.names
+        if block.name_of is not None:
+            names = [names[at] for at in block.name_of[places[rows]].tolist()]
+        self._identities.append(identify(names, ids, None if (codes == CREATE).all() else sources))
         self._rows.append(np.array(rows, np.int64) + self._stored)
 
     def _described(self, columns: Columns, block: Block, places: Any) -> Columns:
@@ -276,7 +281,7 @@ class OneDocument:
 
 def _lines(data: bytes) -> list[bytes]:
     """The lines of a text; of many blank ones in a row, two."""
-    if b"\n\n\n" in data:
+    if data.count(b"\n") > len(data) // LINE_BYTES_USUAL:
         data = _BLANK_LINES.sub(b"\n\n\n", data)
     return data.split(b"\n")
 

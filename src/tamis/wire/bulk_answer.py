@@ -1,7 +1,7 @@
 """What a bulk is answered with: an object for each item, as Elasticsearch's clients read them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -16,6 +16,7 @@ PATTERNS_MAX, PATTERN_CHARS_MAX = 100, 1_000
 _ID, _NAME, _NUMBER = "\ue000", "\ue001", "\ue002"
 """Stand in a template for what differs between items."""
 _PLAIN = re.compile(r'[^"\\\x00-\x1f\ud800-\udfff]*')
+_MARKS = re.compile(f'("{_ID}"|"{_NUMBER}")')
 _encode = msgspec.json.Encoder().encode
 
 
@@ -102,8 +103,7 @@ def encode_answer(
     has_errors = bulk.refused_count > 0
     head: Any = wanted.apply({"took": took_ms, "errors": has_errors}) or {}
     text = _encode(head)[:-1]
-    sample = wanted.apply({"items": [refused_item(ACTIONS[0], "i", "d", refusal=Refusal(400, "k", "r"))]})
-    if sample is None and wanted.apply({"items": [stored_item(ACTIONS[0])]}) is None:
+    if not any(wanted.apply({"items": [sample]}) for action in ACTIONS for sample in _samples(action)):
         yield text + b"}"
         return
     yield text + (b"," if head else b"") + b'"items":['
@@ -117,6 +117,10 @@ def encode_answer(
                 yield ("" if is_first else ",").encode() + ",".join(items).encode("utf-8", "replace")
                 is_first = False
     yield b"]}"
+
+
+def _samples(action: str) -> tuple[dict[str, Any], ...]:
+    return stored_item(action), refused_item(action, "index", "id", refusal=Refusal(400, "kind", "reason"))
 
 
 def stored_item(action: str) -> dict[str, Any]:
@@ -150,7 +154,7 @@ class _Writer:
 
     def __init__(self, block: Block, store_id: str, wanted: Filter) -> None:
         self._block, self._store_id, self._wanted = block, store_id, wanted
-        self._forms: dict[tuple[int, int], Callable[..., str] | None] = {}
+        self._forms: dict[tuple[int, int], list[str] | None] = {}
 
     def items(self, places: range, seq: int) -> tuple[list[str], int]:
         """Items as JSON, and the sequence of what comes behind them."""
@@ -177,34 +181,35 @@ class _Writer:
         form = self._form(self._block.codes[places.start], 0)
         if form is None:
             return []
-        numbers = range(seq, seq + len(places))
+        numbers = list(map(str, range(seq, seq + len(places))))
         if self._block.ids is None:
-            ids = list(map(f'"{self._store_id}-%d"'.__mod__, numbers))
+            ids = list(map(f'"{self._store_id}-%s"'.__mod__, numbers))
         else:
             given = self._block.ids[places.start : places.stop].to_pylist()
             if None in given or _PLAIN.fullmatch("".join(given)) is None:
-                ids = [self._id(name, number) for name, number in zip(given, numbers, strict=True)]
+                ids = [self._id(name, seq + at) for at, name in enumerate(given)]
             else:
                 ids = list(map('"%s"'.__mod__, given))
-        return list(map(form, ids, numbers))
+        marked = {_ID: ids, _NUMBER: numbers}
+        columns = [marked.get(part) or repeat(part, len(ids)) for part in form]
+        return list(map("".join, zip(*columns, strict=True)))
 
     def _one(self, code: int, at: int, name: str | None, *, seq: int) -> str:
         form = self._form(code, at)
-        return "" if form is None else form(self._id(name, seq), seq)
+        marked = {_ID: self._id(name, seq), _NUMBER: str(seq)}
+        return "" if form is None else "".join(marked.get(part, part) for part in form)
 
     def _id(self, name: str | None, seq: int) -> str:
         return f'"{self._store_id}-{seq}"' if name is None else _encode(name).decode()
 
-    def _form(self, code: int, at: int) -> Callable[..., str] | None:
-        """What makes the text of a stored item from its id and number; None when nothing of it is wanted."""
+    def _form(self, code: int, at: int) -> list[str] | None:
+        """The text of a stored item in parts, marks among them; None when nothing of it is wanted."""
         if (code, at) not in self._forms:
             left = self._wanted.apply({"items": [stored_item(ACTIONS[code])]})
-            self._forms[code, at] = None if left is None else _formed(left["items"][0], self._block.names[at])
+            self._forms[code, at] = None if left is None else _parts(left["items"][0], self._block.names[at])
         return self._forms[code, at]
 
 
-def _formed(item: dict[str, Any], name: str) -> Callable[..., str]:
+def _parts(item: dict[str, Any], name: str) -> list[str]:
     text = _encode(item).decode().replace(f'"{_NAME}"', _encode(name).decode())
-    text = text.replace("{", "{{").replace("}", "}}")
-    text = text.replace(f'"{_ID}"', "{0}").replace(f'"{_NUMBER}"', "{1}")
-    return text.format
+    return [part.strip('"') if part[1:-1] in (_ID, _NUMBER) else part for part in _MARKS.split(text) if part]

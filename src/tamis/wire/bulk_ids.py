@@ -41,11 +41,18 @@ def unpack(data: bytes) -> Identities:
 NO_IDENTITIES = Identities(np.zeros((0, _WORDS), np.uint64))
 
 
-def identify(indices: Sequence[str], ids: Sequence[str], sources: Sequence[bytes]) -> Identities:
-    """The identities of documents."""
-    digests = [
-        blake2b(f"{index}\0{name}".encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
-        + blake2b(source.strip(), digest_size=CONTENT_BYTES).digest()
-        for index, name, source in zip(indices, ids, sources, strict=True)
-    ]
-    return unpack(b"".join(digests))
+def identify(indices: Sequence[str], ids: Sequence[str], sources: Sequence[bytes] | None) -> Identities:
+    """The identities of documents in their indices (or all in one). Where all are only to be created nobody asks for
+    the digests of their `sources`, and they are left out."""
+    if len(indices) == 1:
+        index = f"{indices[0]}\0"
+        keys = [blake2b((index + name).encode(), digest_size=KEY_BYTES).digest() for name in ids]
+    else:
+        both = zip(indices, ids, strict=True)
+        keys = [blake2b(f"{index}\0{name}".encode(), digest_size=KEY_BYTES).digest() for index, name in both]
+    words = np.zeros((len(ids), _WORDS), np.uint64)
+    words[:, :2] = np.frombuffer(b"".join(keys), "<u8").reshape(-1, 2)
+    if sources is not None:
+        contents = [blake2b(source.strip(), digest_size=CONTENT_BYTES).digest() for source in sources]
+        words[:, 2] = np.frombuffer(b"".join(contents), "<u8")
+    return Identities(words)

@@ -1,7 +1,8 @@
 """The lines of an Elasticsearch bulk body as items: an action, and the source that follows it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ _EDGE = b" \t\r\0\f\v"
 _LIKE_ACTIONS = tuple(
     form % name for name in (b"index", b"create", b"update", b"delete") for form in (b'{"%s"', b'{ "%s"')
 )
+_HEAD = itemgetter(slice(0, max(map(len, _LIKE_ACTIONS))))
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -156,8 +158,8 @@ class ItemReader:
     that is an action beyond doubt: they belong to the item that is refused.
     """
 
-    def __init__(self, index: str) -> None:
-        self._index = index
+    def __init__(self, index: str, line_bytes_max: int) -> None:
+        self._index, self._line_bytes_max = index, line_bytes_max
         self._lost = False
 
     def read(self, lines: list[bytes], *, last: bool = False) -> tuple[Items, int]:
@@ -174,7 +176,11 @@ class ItemReader:
         """Items whose lines take turns, all to be stored; None where they are otherwise."""
         count = len(lines) // 2
         actions, sources = lines[0 : 2 * count : 2], lines[1 : 2 * count : 2]
-        if self._lost or not count or any(one.startswith(_LIKE_ACTIONS) for one in sources):
+        if self._lost or not count or isinstance(lines[-1], LongLine):
+            return None
+        if max(map(len, actions)) > self._line_bytes_max:
+            return None
+        if any(one.startswith(_LIKE_ACTIONS) for one in set(map(_HEAD, sources))):
             return None
         items = self._same(actions) or self._kindred(actions)
         if items is not None:
@@ -186,9 +192,14 @@ class ItemReader:
         distinct = set(actions)
         if len(distinct) > DISTINCT_MAX:
             return None
-        known = {line: _plain_action(line) for line in distinct}
+        known: dict[bytes, Any] = {line: _plain_action(line) for line in distinct}
         if None in known.values():
             return None
+        if len(known) == 1:
+            (one,) = known.values()
+            name = self._index if one.index is None else one.index
+            ids = None if one.id is None else [one.id] * len(actions)
+            return Items(bytes((one.code,)) * len(actions), [name], None, ids)
         found: list[Any] = [known[line] for line in actions]
         names = [self._index if one.index is None else one.index for one in found]
         ids = [one.id for one in found]
@@ -203,10 +214,9 @@ class ItemReader:
                 continue
             names = [self._index if one.index is None else one.index for one in metas]
             ids = [one.id for one in metas]
-            lengths = [len(one) for one in ids if one is not None]
-            if lengths and not 0 < min(lengths) <= max(lengths) <= ID_BYTES_MAX // 4:
-                return None
-            if any(len(name) > INDEX_BYTES_MAX // 4 or not name for name in set(names)):
+            if not _fit(set(names), INDEX_BYTES_MAX) or not _fit(
+                [one for one in ids if one is not None], ID_BYTES_MAX
+            ):
                 return None
             return _packed(bytes((code,)) * len(metas), names, ids)
         return None
@@ -223,12 +233,11 @@ class ItemReader:
             if not isinstance(line, LongLine) and not line.strip(_EDGE):
                 at += 1
                 continue
-            action = read_action(line)
+            action = self._action(line)
             self._lost = isinstance(action, str)
             taken = 1
             if isinstance(action, str):
-                why = too_long(line.limit, line.size) if isinstance(line, LongLine) else action
-                made.refuse(Action(INDEX, self._index, None), malformed(f"malformed action line: {why}"))
+                made.refuse(Action(INDEX, self._index, None), malformed(f"malformed action line: {action}"))
             elif action.code == DELETE:
                 made.refuse(action, NO_DELETE)
             elif at + 1 >= len(lines) and not last:
@@ -237,6 +246,10 @@ class ItemReader:
                 taken = made.put(action, lines[at + 1] if at + 1 < len(lines) else None)
             at += taken
         return made.items(self._index), at
+
+    def _action(self, line: bytes) -> Action | str:
+        size = line.size if isinstance(line, LongLine) else len(line)
+        return too_long(self._line_bytes_max, size) if size > self._line_bytes_max else read_action(line)
 
 
 class _Made:
@@ -286,6 +299,12 @@ def _packed(codes: bytes, names: list[str], ids: list[str | None]) -> Items:
         name_of = [places[name] for name in names]
     has_ids = ids.count(None) < len(ids)
     return Items(codes, distinct, name_of, ids if has_ids else None)
+
+
+def _fit(texts: Iterable[Any], bytes_max: int) -> bool:
+    """Whether texts are surely within 1 and so many bytes."""
+    lengths = set(map(len, texts))
+    return not lengths or (min(lengths) > 0 and max(lengths) <= bytes_max // 4)
 
 
 def _plain_action(line: bytes) -> Action | None:

@@ -1,17 +1,20 @@
 """What systemd-journal-upload sends: a body that need not end, stored as it comes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from tamis.errors import DiskError, OverloadedError
-from tamis.server.listeners.keeping import Keeper, keep_entries
+from tamis.server.listeners.keeping import Keeper, Kept, keep_entries
 from tamis.server.listeners.tally import Tally
 from tamis.server.problems import ProblemError
 from tamis.server.service import Service
-from tamis.wire.journal_stream import Entries
+from tamis.wire.journal_stream import Entries, cursor_of
+
+T = TypeVar("T")
 
 BATCH_ENTRIES, BATCH_BYTES = 2_000, 1 << 20
 QUIET_S = 0.5
@@ -27,6 +30,8 @@ class Upload:
         self._entries = Entries(service.settings.server.line_bytes_max)
         self._pending: list[bytes] = []
         self._pending_bytes = 0
+        self._is_first = True
+        self._cursor: bytes | None = None
         self.stored = self.repeated = self.rejected = 0
 
     async def take(self, request: Request) -> None:
@@ -44,9 +49,13 @@ class Upload:
             raise
         self._add(self._entries.finish())
         await self._store(is_last=True)
+        if self._cursor is not None:
+            await self._in_thread(partial(self._keeper.mark, self._cursor))
 
     def _add(self, entries: list[bytes]) -> None:
         self._pending.extend(entries)
+        if entries:
+            self._cursor = cursor_of(entries[-1])
         self._pending_bytes += sum(map(len, entries))
         for reason in self._entries.rejected:
             self.rejected += 1
@@ -86,19 +95,9 @@ class Upload:
         size, self._pending_bytes = self._pending_bytes, 0
         if not pending:
             return
-        while True:
-            try:
-                with self._service.bodies.enter() as claim:
-                    claim.grow(size)
-                    keep = partial(keep_entries, self._keeper, pending, is_last=is_last)
-                    kept = await asyncio.shield(
-                        asyncio.get_running_loop().run_in_executor(self._service.writes, keep)
-                    )
-                break
-            except (OverloadedError, DiskError) as error:
-                if self._service.stopping.is_set():
-                    raise
-                await asyncio.sleep(error.retry_after_s if isinstance(error, OverloadedError) else RETRY_S)
+        keep = partial(keep_entries, self._keeper, pending, is_first=self._is_first, is_last=is_last)
+        kept = await self._insist(keep, size)
+        self._is_first = False
         self._pending[:0] = kept.left
         self._pending_bytes += sum(map(len, kept.left))
         self.stored += kept.stored
@@ -108,6 +107,21 @@ class Upload:
         for reason in kept.rejected:
             self._tally.reject(self._peer, reason)
         self._tally.reject_more(kept.rejected_count - len(kept.rejected))
+
+    async def _insist(self, keep: Callable[[], Kept], size: int) -> Kept:
+        """Ask the store until it takes them, or the server stops."""
+        while True:
+            try:
+                with self._service.bodies.enter() as claim:
+                    claim.grow(size)
+                    return await self._in_thread(keep)
+            except (OverloadedError, DiskError) as error:
+                if self._service.stopping.is_set():
+                    raise
+                await asyncio.sleep(error.retry_after_s if isinstance(error, OverloadedError) else RETRY_S)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._service.writes, work))
 
 
 def _again(detail: str) -> ProblemError:

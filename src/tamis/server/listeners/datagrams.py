@@ -15,7 +15,7 @@ from tamis.wire.arrivals import Arrival
 DATAGRAM_BYTES_MAX = 1 << 16
 READS_MAX = 256
 """Datagrams that are read before others have their turn."""
-LOOK_S = 5.0
+LOOK_S = 1.0
 """So often drops are counted, and chunks given up."""
 _TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 _INODE, _DROPS = 9, -1

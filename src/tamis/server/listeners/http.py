@@ -2,6 +2,7 @@
 
 import asyncio
 from email.utils import formatdate
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -68,6 +69,18 @@ class _State(ServerState):
         """uvicorn sets it once, to nothing."""
 
 
+def _patient(http: type[Any]) -> type[Any]:
+    """The protocol for senders that do not wait for an answer: what came whole is taken, though its sender is gone."""
+
+    def connection_lost(self: Any, error: Exception | None) -> None:
+        cycle = self.cycle
+        http.connection_lost(self, error)
+        if cycle is not None and not cycle.more_body and not cycle.response_started:
+            cycle.disconnected = False
+
+    return type("PatientProtocol", (http,), {"connection_lost": connection_lost})
+
+
 class OpenHttp:
     """Some routes without tokens. `http` is uvicorn's protocol with the limits of the server's own."""
 
@@ -91,7 +104,7 @@ class OpenHttp:
         app.state.service = service
         self._config = uvicorn.Config(
             app,
-            http=http,
+            http=_patient(http),
             ws="none",
             lifespan="off",
             log_config=None,

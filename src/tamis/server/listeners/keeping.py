@@ -5,12 +5,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tamis.record.model import Columns
 from tamis.server.answers import Ingested, RejectedLine
 from tamis.server.ingest import Body, Receipt, decode_receipt, encode_receipt
 from tamis.server.service import Opened
 from tamis.wire.base import Decoded, DecodeOptions
 from tamis.wire.journal_export import decode
 from tamis.wire.journal_stream import cursor_of
+
+REASONS_MAX = 20
+_LAST = b"last\0"
 
 
 class Keeper:
@@ -32,7 +36,7 @@ class Keeper:
         answer = Ingested(
             received=decoded.received,
             stored=decoded.columns.length,
-            rejected=[RejectedLine(one.line, one.reason) for one in decoded.rejected[:20]],
+            rejected=[RejectedLine(one.line, one.reason) for one in decoded.rejected[:REASONS_MAX]],
             rejected_count=decoded.rejected_count,
         )
         if decoded.columns.length:
@@ -46,6 +50,16 @@ class Keeper:
         """What was kept beside an earlier batch."""
         earlier = self._opened.store.find_batch(batch_id)
         return None if earlier is None else decode_receipt(earlier.receipt)
+
+    def mark(self, cursor: bytes) -> None:
+        """An upload ended well with this entry: systemd may begin the next one with it again."""
+        nothing = Columns(length=0, timestamp=[])
+        receipt = encode_receipt(Receipt("", Ingested(received=1, stored=1)))
+        self._opened.store.append(nothing, batch_id=self.batch_id(_LAST + cursor), receipt=receipt)
+
+    def was_last(self, cursor: bytes | None) -> bool:
+        """Whether an upload ended with this entry."""
+        return cursor is not None and self.find(self.batch_id(_LAST + cursor)) is not None
 
     def batch_id(self, name: bytes) -> str:
         """The store's name for a batch that its sender names so."""
@@ -64,15 +78,17 @@ class Kept:
     left: list[bytes]
 
 
-def keep_entries(keeper: Keeper, entries: Sequence[bytes], *, is_last: bool) -> Kept:
+def keep_entries(keeper: Keeper, entries: Sequence[bytes], *, is_first: bool, is_last: bool) -> Kept:
     """Store entries of a journal, those that were stored before left out.
 
     A sender that was interrupted begins again behind the last entry it knows to be safe. What we stored beyond that
-    is told by cursors: a batch is known by its first one, and its receipt holds the digest of all of them.
+    is told by cursors: a batch is known by its first one, and its receipt holds the digest of all of them. And it
+    may begin with that entry itself (`Keeper.mark`).
     """
     kept = Kept(0, 0, [], 0, [])
     cursors = [cursor_of(entry) for entry in entries]
-    begin = at = 0
+    begin = at = int(is_first and keeper.was_last(cursors[0]))
+    kept.repeated = begin
     while at < len(entries):
         known = _find(keeper, cursors[at])
         if known is None:
@@ -107,7 +123,7 @@ def _keep(keeper: Keeper, entries: Sequence[bytes], cursors: Sequence[bytes | No
         keeper.keep(decoded, batch_id=keeper.batch_id(first), digest=_digest(cursors))
     kept.stored += decoded.columns.length
     kept.rejected_count += decoded.rejected_count
-    kept.rejected.extend(one.reason for one in decoded.rejected[:20])
+    kept.rejected.extend(one.reason for one in decoded.rejected[:REASONS_MAX])
 
 
 def _digest(cursors: Sequence[bytes | None]) -> str:

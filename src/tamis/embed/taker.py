@@ -82,7 +82,13 @@ class Taker(logging.Logger):
                 or OUTLET.handler.level
             ):
                 self._go_stock(level, msg, args, fields)
-            elif fields and not SPECIAL.isdisjoint(fields):
+            elif (  # two thirds of what `isdisjoint` takes
+                "extra" in fields
+                or "exc_info" in fields
+                or "stacklevel" in fields
+                or "stack_info" in fields
+                or "msg" in fields
+            ):
                 self._take_special(level, msg, args, fields)
             elif type(msg) is str and may_cross(args, fields):
                 outlet, thread = OUTLET, HERE.thread or this_thread()

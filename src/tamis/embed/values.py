@@ -23,11 +23,11 @@ def may_cross(arguments: Iterable[object], fields: Mapping[str, object]) -> bool
     """
     for value in arguments:
         kind = type(value)
-        if kind is not str and kind is not int and kind not in IMMUTABLE:
+        if kind is not str and kind is not int and kind is not float and kind not in IMMUTABLE:
             return False
     for value in fields.values():
         kind = type(value)
-        if kind is not str and kind is not int and kind not in IMMUTABLE:
+        if kind is not str and kind is not int and kind is not float and kind not in IMMUTABLE:
             return False
     return True
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import pygelf
+import pygelf  # type: ignore[import-untyped]  # it says nothing of types
 import pytest
 
 from tests.support.commands import Server, running_server, wait_for

@@ -5,9 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from tamis.record.model import Columns
 from tamis.server.answers import Ingested, RejectedLine
-from tamis.server.ingest import Body, Receipt, decode_receipt, encode_receipt
+from tamis.server.ingest import Body
 from tamis.server.service import Opened
 from tamis.wire.base import Decoded, DecodeOptions
 from tamis.wire.journal_export import decode
@@ -15,6 +17,13 @@ from tamis.wire.journal_stream import cursor_of
 
 REASONS_MAX = 20
 _LAST = b"last\0"
+
+
+class Run(msgspec.Struct, frozen=True):
+    """What is kept beside a batch of a journal's entries: how many there are, and the digest of their cursors."""
+
+    count: int
+    digest: str = ""
 
 
 class Keeper:
@@ -30,7 +39,7 @@ class Keeper:
             return options
         return replace(options, limits=replace(options.limits, line_bytes_max=line_bytes_max))
 
-    def keep(self, decoded: Decoded, *, batch_id: str | None = None, digest: str = "") -> None:
+    def keep(self, decoded: Decoded, *, batch_id: str | None = None, receipt: bytes = b"") -> None:
         """Store a batch; nothing of it when one came under its id before. Raises what `Store.append` raises."""
         began = time.perf_counter()
         answer = Ingested(
@@ -40,21 +49,20 @@ class Keeper:
             rejected_count=decoded.rejected_count,
         )
         if decoded.columns.length:
-            receipt = b"" if batch_id is None else encode_receipt(Receipt(digest, answer))
             appended = self._opened.store.append(decoded.columns, batch_id=batch_id, receipt=receipt)
             answer.duplicate = appended.duplicate
             self._opened.ingester.gaps.note(self._principal, decoded.columns)
         self._opened.ingester.count(answer, time.perf_counter() - began)
 
-    def find(self, batch_id: str) -> Receipt | None:
+    def find(self, batch_id: str) -> Run | None:
         """What was kept beside an earlier batch."""
         earlier = self._opened.store.find_batch(batch_id)
-        return None if earlier is None else decode_receipt(earlier.receipt)
+        return None if earlier is None else msgspec.json.decode(earlier.receipt, type=Run)
 
     def mark(self, cursor: bytes) -> None:
         """An upload ended well with this entry: systemd may begin the next one with it again."""
         nothing = Columns(length=0, timestamp=[])
-        receipt = encode_receipt(Receipt("", Ingested(received=1, stored=1)))
+        receipt = msgspec.json.encode(Run(1))
         self._opened.store.append(nothing, batch_id=self.batch_id(_LAST + cursor), receipt=receipt)
 
     def was_last(self, cursor: bytes | None) -> bool:
@@ -94,7 +102,7 @@ def keep_entries(keeper: Keeper, entries: Sequence[bytes], *, is_first: bool, is
         if known is None:
             at += 1
             continue
-        end = at + known.answer.received
+        end = at + known.count
         if end > len(entries) and not is_last:
             kept.left = list(entries[at:])
             break
@@ -108,7 +116,7 @@ def keep_entries(keeper: Keeper, entries: Sequence[bytes], *, is_first: bool, is
     return kept
 
 
-def _find(keeper: Keeper, cursor: bytes | None) -> Receipt | None:
+def _find(keeper: Keeper, cursor: bytes | None) -> Run | None:
     return None if cursor is None else keeper.find(keeper.batch_id(cursor))
 
 
@@ -120,7 +128,8 @@ def _keep(keeper: Keeper, entries: Sequence[bytes], cursors: Sequence[bytes | No
     if first is None or keeper.find(keeper.batch_id(first)) is not None:
         keeper.keep(decoded)
     else:
-        keeper.keep(decoded, batch_id=keeper.batch_id(first), digest=_digest(cursors))
+        receipt = msgspec.json.encode(Run(len(entries), _digest(cursors)))
+        keeper.keep(decoded, batch_id=keeper.batch_id(first), receipt=receipt)
     kept.stored += decoded.columns.length
     kept.rejected_count += decoded.rejected_count
     kept.rejected.extend(one.reason for one in decoded.rejected[:REASONS_MAX])

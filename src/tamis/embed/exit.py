@@ -7,11 +7,12 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
 
-class Ending(Protocol):
+class Unfinished(Protocol):
     """Something that has work left when the process ends."""
 
     def deliver_at_exit(self) -> object:
@@ -19,20 +20,30 @@ class Ending(Protocol):
         ...
 
 
-def at_exit(owner: Ending) -> None:
+@dataclass(frozen=True, slots=True)
+class _AtExit:
+    """What `atexit` calls; equal for one owner, so that it is found again."""
+
+    reference: "weakref.ref[Unfinished]"
+
+    def __call__(self) -> None:
+        _deliver(self.reference)
+
+
+def at_exit(owner: Unfinished) -> None:
     """Deliver when the interpreter ends, and in multiprocessing children. Before `logging` closes handlers, which it
     does in an order of its own: one that another hands records to may be closed first. Keeps nobody alive.
     """
-    atexit.register(_deliver, weakref.ref(owner))
+    atexit.register(_AtExit(weakref.ref(owner)))
     at_child_exit(owner)
 
 
-def not_at_exit(owner: Ending) -> None:
+def not_at_exit(owner: Unfinished) -> None:
     """It has nothing more to deliver: let it be forgotten."""
-    atexit.unregister(owner.deliver_at_exit)
+    atexit.unregister(_AtExit(weakref.ref(owner)))
 
 
-def at_child_exit(owner: Ending) -> None:
+def at_child_exit(owner: Unfinished) -> None:
     """Deliver when a multiprocessing child ends, which runs no `atexit`; called again after each fork.
 
     Such a child forgets its finalizers right after the fork, and then calls what was registered for after it:
@@ -44,12 +55,12 @@ def at_child_exit(owner: Ending) -> None:
         processes.register_after_fork(owner, _finalize)
 
 
-def _finalize(owner: Ending) -> None:
+def _finalize(owner: Unfinished) -> None:
     finalize = sys.modules["multiprocessing.util"].Finalize
     finalize(None, _deliver, args=(weakref.ref(owner),), exitpriority=-100)
 
 
-def _deliver(reference: "weakref.ref[Ending]") -> None:
+def _deliver(reference: "weakref.ref[Unfinished]") -> None:
     owner = reference()
     if owner is not None:
         _NOW.deliveries += 1
@@ -72,7 +83,7 @@ class _Now:
 _NOW = _Now()
 
 
-def _end_by(number: int, reference: "weakref.ref[Ending]") -> None:
+def _end_by(number: int, reference: "weakref.ref[Unfinished]") -> None:
     if _NOW.deliveries:  # this very thread delivers already: it goes on, and ends then
         _NOW.signal = lambda: _end_by(number, reference)
         return
@@ -81,7 +92,7 @@ def _end_by(number: int, reference: "weakref.ref[Ending]") -> None:
     os.kill(os.getpid(), number)
 
 
-def at_sigterm(owner: Ending) -> bool:
+def at_sigterm(owner: Unfinished) -> bool:
     """Deliver at SIGTERM, and then end by it as if nobody had looked; whether that could be arranged.
 
     Only over the default action: a program with a handler of its own decides itself what SIGTERM means. Only from

@@ -55,6 +55,19 @@ def tamis(*arguments: str, home: Path, given: str = "", **extra: str) -> Ran:
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+def run_program(text: str, *, home: Path, **extra: str) -> Ran:
+    """Run a Python program, given as text, in `home`, to its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        capture_output=True,
+        check=False,
+        cwd=home,
+        env=environment(home, **extra),
+        timeout=60,
+    )
+    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 def tamis_here(*arguments: str, home: Path, **extra: str) -> Ran:
     """The same in this process: as `tamis`, but quicker, and without standard input."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")

@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
@@ -98,7 +99,7 @@ def slow(bytes_per_s: float, *, where: str = "") -> Fault:
     return Fault(bytes_per_s=bytes_per_s, where=where)
 
 
-class FaultyServer:
+class FaultyServer(ABC):
     """Subclasses say what is answered (`answer`, called under `lock`). Thread-safe; a context manager.
 
     `script(fault, times=n)` puts faults on for the next requests that they fit, in order; `always(fault)` holds
@@ -122,9 +123,9 @@ class FaultyServer:
         self._is_listening = self._is_closed = False
         self.listen()
 
+    @abstractmethod
     def answer(self, request: Request) -> Reply:
         """What this server does and says when nothing is wrong."""
-        raise NotImplementedError
 
     def refused_reply(self, status: int, reason: str) -> Reply:
         """How this server words an error of its own."""

@@ -1,13 +1,11 @@
 """Handlers in front of other handlers, when the interpreter ends."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import environment
+from tests.support.commands import Ran, run_program
 
 PROGRAM = """
 import logging, logging.config, sys
@@ -31,16 +29,7 @@ def test_a_wrapped_handler_is_closed_last(tmp_path: Path, kind: str, more: str, 
     """Whatever their names, and so the order in which dictConfig makes them and `logging` closes them: the wrapped
     handler is still open when what waits is handed over."""
     text = PROGRAM.format(kind=kind, more=more, name=name)
-    ended = subprocess.run(
-        [sys.executable, "-c", text],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert run_program(text, home=tmp_path) == Ran(0, "", "")
     found = (tmp_path / "app.log").read_text("utf-8").splitlines()
     assert found == [f"record {n}" for n in range(5000)]
 
@@ -69,15 +58,6 @@ for n in range(50):
 def test_sigterm_in_the_middle_of_the_end_cuts_nothing_short(tmp_path: Path) -> None:
     """As pools of processes send it to workers that end by themselves: what is being delivered is delivered, and
     then the process ends by the signal."""
-    ended = subprocess.run(
-        [sys.executable, "-c", TWICE],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (ended.returncode, ended.stderr) == (-signal.SIGTERM, "")
+    assert run_program(TWICE, home=tmp_path) == Ran(-signal.SIGTERM, "", "")
     assert (tmp_path / "sent").read_text("utf-8").splitlines() == [f"record {n}" for n in range(50)]
     assert len((tmp_path / "log.jsonl").read_text("utf-8").splitlines()) == 50

@@ -1,11 +1,9 @@
 """What is logged after everything else: when the interpreter takes the program's own objects apart."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.support.commands import environment
+from tests.support.commands import Ran, run_program
 
 PROGRAM = """
 import tamis
@@ -24,16 +22,7 @@ for n in range(100):
 def test_finalizers_of_the_last_objects_may_log(tmp_path: Path) -> None:
     """Threads are stopped wherever they are by then: none of them keeps what a record needs."""
     for _ in range(3):
-        ended = subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (ended.returncode, ended.stderr) == (0, "")
+        assert run_program(PROGRAM, home=tmp_path) == Ran(0, "", "")
         found = [
             json.loads(line)["message"] for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()
         ]

@@ -41,6 +41,7 @@ from tamis.server.routes.loki import loki_routes
 from tamis.server.routes.losses import add_losses_route
 from tamis.server.routes.otlp import otlp_routes
 from tamis.server.routes.pages import load_assets, page_routes
+from tamis.server.routes.rules import add_rule_routes
 from tamis.server.routes.search import add_search_routes
 from tamis.server.routes.tail import add_tail_route
 from tamis.server.service import Service
@@ -151,6 +152,7 @@ def create_app(
     add_export_routes(app.router)
     add_tail_route(app.router)
     add_losses_route(app.router)
+    add_rule_routes(app.router)
     app.router.routes.extend(
         [*ingest_routes(), *otlp_routes(), *loki_routes(), *health_routes(), *page_routes()]
     )

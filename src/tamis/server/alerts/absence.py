@@ -1,6 +1,7 @@
 """`AbsenceWatch`: rules about what does not come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from tamis.clock import NS_PER_S
 from tamis.server.alerts.awake import Awake
@@ -32,15 +33,21 @@ class AbsenceWatch:
 
     def take(self, look: Look) -> None:
         """Read what came since."""
+        if look.after_seq == look.as_of:
+            return
         self._read(look, Span(look.after_seq, look.as_of))
 
     def _read(self, look: Look, span: Span) -> None:
-        for values, stamp in newest(
-            look.store, self.compiled.filter, self.compiled.fields, span, look.budget
-        ):
+        self.add(
+            newest(look.store, self.compiled.filter, self.compiled.fields, span, look.budget), look.now_ns
+        )
+
+    def add(self, found: Iterable[tuple[Sequence[Any], int]], now_ns: int) -> None:
+        """Groups of which something came, with the time of the newest."""
+        for values, stamp in found:
             key = key_of(values)
             if self.seen.admit(key, labels_of(self.compiled.fields, values)):
-                self._newest[key] = max(self._newest.get(key, stamp), min(stamp, look.now_ns))
+                self._newest[key] = max(self._newest.get(key, stamp), min(stamp, now_ns))
 
     def readings(self, now_ns: int, held: Mapping[str, int]) -> list[Reading]:
         """Groups of which nothing came for a window, and those with an incident."""

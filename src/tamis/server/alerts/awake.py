@@ -12,8 +12,11 @@ class Awake:
     they kept meanwhile. For one thread.
     """
 
-    def __init__(self, clock: Clock, *, grace_s: float, last_ns: int | None = None) -> None:
+    def __init__(
+        self, clock: Clock, *, grace_s: float, last_ns: int | None = None, gap_s: float = SLEPT_S_MIN
+    ) -> None:
         self._clock, self._grace_ns = clock, round(grace_s * NS_PER_S)
+        self._gap_s = gap_s
         now_ns = clock.now_ns()
         self._pauses: list[tuple[int, int]] = []
         if last_ns is not None and last_ns < now_ns:
@@ -28,7 +31,7 @@ class Awake:
         is_turned = (
             abs(by_calendar_s - by_watch_s) > SLEPT_S_MIN
         )  # or the machine slept: its watch stood still
-        if is_turned or by_watch_s > SLEPT_S_MIN:
+        if is_turned or by_watch_s > self._gap_s:
             self._pause(now_ns)
         self._looked_ns, self._looked_s = now_ns, now_s
         return now_ns

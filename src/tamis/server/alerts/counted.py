@@ -53,14 +53,19 @@ class CountWatch:
 
     def take(self, look: Look) -> None:
         """Add what came since."""
+        if look.after_seq == look.as_of:
+            return
         span = Span(look.after_seq, look.as_of)
         if self.is_about_shapes:
             self._take_shapes(look, span)
             return
         found, of = self._read(look, span)
-        horizon = self._horizon(look.now_ns)
+        self.add(found, of, look.now_ns)
+
+    def add(self, found: Iterable[Counted], of: Iterable[Counted], now_ns: int) -> None:
+        """Put counts of records that came now into their windows."""
         for windows, counted in ((self.windows, found), (self.totals, of)):
-            for key, step in self._add(counted, windows, look.now_ns, horizon):
+            for key, step in self._add(counted, windows, now_ns, self._horizon(now_ns)):
                 self._touched.setdefault(key, set()).add(step)
 
     def _read(self, look: Look, span: Span) -> tuple[list[Counted], list[Counted]]:
@@ -93,9 +98,11 @@ class CountWatch:
         return places
 
     def _take_shapes(self, look: Look, span: Span) -> None:
+        self.add_shapes(shapes(look.store, self.compiled.filter, span, look.budget), look.now_ns)
+
+    def add_shapes(self, found: Iterable[int], now_ns: int) -> None:
         """A shape counts once, when its first record comes, wherever that record's time lies."""
-        found = shapes(look.store, self.compiled.filter, span, look.budget)
-        step = self.windows.step_of(look.now_ns)
+        step = self.windows.step_of(now_ns)
         for shape in found:
             if shape in self.known_shapes or len(self.known_shapes) >= SHAPES_MAX:
                 continue

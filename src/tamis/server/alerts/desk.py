@@ -46,7 +46,9 @@ class AlertDesk:
     ) -> None:
         self.rules, self.book, self.options = rules, book, options
         self._clock, self._store = clock, store
-        self.evaluator = Evaluator(store, rules, book, options, metrics=metrics, clock=clock)
+        self.evaluator = Evaluator(
+            store, rules, book, options, metrics=metrics, clock=clock, looked_every_s=options.interval_s
+        )
         self.courier = Courier(book, rules, options, metrics=metrics, clock=clock)
         self._changed, self._ended, self._wake = threading.Event(), threading.Event(), threading.Event()
         self._changed.set()

@@ -13,7 +13,7 @@ from tamis.metadata.alerts import AlertBook
 from tamis.metadata.rules import RuleBook
 from tamis.pipeline.alerts.alert import State
 from tamis.server.alerts.absence import AbsenceWatch
-from tamis.server.alerts.awake import Awake
+from tamis.server.alerts.awake import SLEPT_S_MIN, Awake
 from tamis.server.alerts.counted import CountWatch
 from tamis.server.alerts.judge import Verdict, fits, is_forgotten, is_silenced, judge, settled_ns
 from tamis.server.alerts.message import make_alert
@@ -78,6 +78,7 @@ class Evaluator:
         *,
         metrics: Metrics,
         clock: Clock = SYSTEM_CLOCK,
+        looked_every_s: float = 1.0,
     ) -> None:
         self._store, self._rules, self._book, self._options = store, rules, book, options
         self._metrics, self._clock = metrics, clock
@@ -87,7 +88,8 @@ class Evaluator:
         self._silences: list[Silence] = []
         self._budget: Budget | None = None
         last = max((row.evaluated_ns for row in rules.rules() if row.evaluated_ns is not None), default=None)
-        self._awake = Awake(clock, grace_s=options.grace_s, last_ns=last)
+        gap_s = max(SLEPT_S_MIN, 3 * looked_every_s)
+        self._awake = Awake(clock, grace_s=options.grace_s, last_ns=last, gap_s=gap_s)
 
     def cancel(self) -> None:
         """Call off the question that runs now; from any thread."""

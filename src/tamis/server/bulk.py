@@ -11,7 +11,7 @@ from tamis.errors import ConflictError, TooLargeError
 from tamis.record.model import Columns
 from tamis.server.answers import Ingested
 from tamis.server.documents import Claim, Documents
-from tamis.server.ingest import Body, Digest, Ingester
+from tamis.server.ingest import Body, Digest, Ingester, Receipt, decode_receipt, encode_receipt
 from tamis.server.limits import BodyClaim
 from tamis.store.base import Appended, Store
 from tamis.telemetry.metrics import Metrics
@@ -27,13 +27,14 @@ CONFLICT = Refusal(
 SAME = Refusal(200, "noop", "")
 """The very same document is stored under this id: nothing is to be done."""
 NOTHING = Columns(length=0, timestamp=[])
+NO_ANSWER = Ingested(0, 0)
+"""A bulk's answer is made of the bulk again."""
 
 
-class BulkReceipt(msgspec.Struct):
+class BulkReceipt(Receipt):
     """What is kept beside a batch, so that a body sent again under its key gets the same answer."""
 
-    bulk_digest: str
-    refused: dict[int, Refusal] = {}
+    refused: dict[int, Refusal] = msgspec.field(default_factory=dict)
     """Rows that were found to be stored already."""
 
 
@@ -95,7 +96,7 @@ class BulkTaker:
             left = bulk.without(refused)
             if not left.columns.length:
                 return left, Appended(0, 0)
-            receipt = b"" if batch_id is None else msgspec.json.encode(BulkReceipt(digest, refused))
+            receipt = b"" if batch_id is None else encode_receipt(BulkReceipt(digest, NO_ANSWER, refused))
             name = claim.note(left.identities, batch_id)
             appended = self._store.append(left.columns, batch_id=name, receipt=receipt)
             if appended.duplicate:
@@ -116,11 +117,8 @@ class BulkTaker:
 
 def _again(bulk: Bulk, earlier: Appended, digest: str) -> tuple[Bulk, Appended]:
     """A body that came before under its key."""
-    try:
-        receipt = msgspec.json.decode(earlier.receipt, type=BulkReceipt)
-    except msgspec.DecodeError:
-        receipt = BulkReceipt("")
-    if receipt.bulk_digest != digest:
+    receipt = decode_receipt(earlier.receipt, BulkReceipt)
+    if receipt.digest != digest:
         raise ConflictError(
             "this Idempotency-Key came before with another body; use a new key for new records"
         )

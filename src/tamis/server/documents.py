@@ -23,8 +23,8 @@ from tamis.wire.bulk_ids import NO_IDENTITIES, Identities, unpack
 FOLDER = "documents"
 FILES_KEPT = 3
 """With so many files of half of what is remembered, all of it is on disk."""
-RUN_IDS_MAX = 1 << 17
-"""Runs are merged up to here."""
+RUN_SHARE = 16
+"""Runs are merged up to this part of what is remembered: so much is forgotten at a time."""
 _KIND = 1
 _SUFFIX = ".journal"
 
@@ -126,7 +126,7 @@ class Runs:
     """Identities in sorted runs, newest first; the oldest run goes when there are too many. Not thread-safe."""
 
     def __init__(self, ids_max: int) -> None:
-        self._ids_max = ids_max
+        self._ids_max, self._run_max = ids_max, ids_max // RUN_SHARE
         self._runs: list[tuple[Any, Any]] = []
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ class Runs:
         if not len(identities):
             return
         words = identities.words
-        while self._runs and len(self._runs[0][0]) <= len(words) and 2 * len(words) <= RUN_IDS_MAX:
+        while self._runs and len(self._runs[0][0]) <= len(words) and 2 * len(words) <= self._run_max:
             words = np.concatenate([words, self._runs.pop(0)[1]])
         words = words[np.argsort(words[:, 0], kind="stable")]
         self._runs.insert(0, (np.ascontiguousarray(words[:, 0]), words))

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -70,6 +71,9 @@ class Receipt(msgspec.Struct):
 
     digest: str
     answer: Ingested
+
+
+R = TypeVar("R", bound=Receipt)
 
 
 class Ingester:
@@ -196,7 +200,7 @@ class Ingester:
         )
 
     def _repeat(self, earlier: Appended, digest: str) -> Ingested:
-        receipt = decode_receipt(earlier.receipt)
+        receipt = decode_receipt(earlier.receipt, Receipt)
         if receipt.digest != digest:
             raise ConflictError(
                 "this Idempotency-Key came before with another body; use a new key for new records"
@@ -239,7 +243,7 @@ def encode_receipt(receipt: Receipt) -> bytes:
     return plain if len(plain) <= RECEIPT_PLAIN_BYTES else b"z" + zlib.compress(plain, 1)
 
 
-def decode_receipt(data: bytes) -> Receipt:
+def decode_receipt(data: bytes, kind: type[R]) -> R:
     """What `encode_receipt` wrote."""
     plain = zlib.decompress(data[1:]) if data.startswith(b"z") else data
-    return msgspec.json.decode(plain, type=Receipt)
+    return msgspec.json.decode(plain, type=kind)

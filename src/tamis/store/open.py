@@ -56,6 +56,7 @@ def store_options(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> StoreOptio
         query_threads=query.threads or os.cpu_count() or 1,
         query_heavy_max=query.heavy_max,
         query_shapes_max=query.shapes_max,
+        query_kept_bytes=query.kept_bytes,
     )
 
 

@@ -111,6 +111,7 @@ def _open(
         threads=options.query_threads,
         heavy_max=options.query_heavy_max,
         shapes_max=options.query_shapes_max,
+        kept_bytes=options.query_kept_bytes,
     )
     shop = Workshop(disk, layout, catalog, engine, options, clock, Numbers(found.manifest.segment_next))
     parts = _parts(shop, found, lock)

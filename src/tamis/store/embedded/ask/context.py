@@ -27,7 +27,7 @@ def context(
             return ()
         wanted = Wanted(count, order, place)
         found, parts = locate(snapshot, question, budget, engine, wanted=wanted)
-        return fetch([decided.part for decided in parts], found)
+        return fetch(parts, found, engine.kept)
 
     return Context(
         as_of=snapshot.last_seq,

@@ -7,7 +7,10 @@ import numpy as np
 from tamis.query.values import canonical_text
 from tamis.store.base import Budget, Counted, Histogram, Question
 from tamis.store.embedded.ask.compile import Parameters
+from tamis.store.embedded.ask.condition import seen_up_to
 from tamis.store.embedded.ask.engine import Engine
+from tamis.store.embedded.ask.matched import Asked
+from tamis.store.embedded.ask.recent import count_recent, histogram_recent
 from tamis.store.embedded.ask.scan import Decided, Plan, all_scanned, plan_of, select, split, start_sql
 from tamis.store.embedded.ask.values import field_sql, read_tagged
 from tamis.store.embedded.format.part import Part, Snapshot
@@ -15,6 +18,9 @@ from tamis.store.embedded.format.part import Part, Snapshot
 
 def count(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine) -> Counted:
     """How many records the question means."""
+    recent = count_recent(Asked(snapshot, question, engine, budget))
+    if recent is not None:
+        return Counted(as_of=seen_up_to(question, snapshot), warnings=snapshot.warnings, count=recent)
     plan = plan_of(snapshot, question, engine, budget)
     parted = split(plan)
     total = sum(int(decided.tally.count[rows].sum()) for decided, rows in parted.known)
@@ -35,7 +41,20 @@ def histogram(
     by: str | None,
 ) -> Histogram:
     """Counts by interval and by the text of a field's value."""
-    plan = plan_of(snapshot, question, engine, budget, by_hour=True)
+    asked = Asked(snapshot, question, engine, budget)
+    buckets = histogram_recent(asked, interval_ns=interval_ns, by=by)
+    if buckets is None:
+        buckets = _tallied_and_scanned(asked, interval_ns=interval_ns, by=by)
+    return Histogram(
+        as_of=seen_up_to(question, snapshot),
+        warnings=snapshot.warnings,
+        interval_ns=interval_ns,
+        buckets=_by_start(buckets),
+    )
+
+
+def _tallied_and_scanned(asked: Asked, *, interval_ns: int, by: str | None) -> dict[tuple[int, str], int]:
+    plan = plan_of(asked.snapshot, asked.question, asked.engine, asked.budget, by_hour=True)
     buckets: dict[tuple[int, str], int] = {}
     tallied = by is None or by in ("service", "level")
     parted = (
@@ -44,9 +63,7 @@ def histogram(
     for decided, rows in parted.known:
         _add_tally(buckets, decided, rows, interval_ns=interval_ns, by=by)
     _add_scan(buckets, plan, parted.scanned, parted.hours, interval_ns=interval_ns, by=by)
-    return Histogram(
-        as_of=plan.as_of, warnings=snapshot.warnings, interval_ns=interval_ns, buckets=_by_start(buckets)
-    )
+    return buckets
 
 
 def spans_intervals(decided: Decided, interval_ns: int) -> Any:

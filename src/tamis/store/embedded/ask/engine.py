@@ -13,6 +13,7 @@ import pyarrow as pa
 from tamis.errors import DamageError, QueryCancelledError, QueryTimeoutError, QueryTooLargeError
 from tamis.store.base import Budget
 from tamis.store.embedded.ask.decide import Decider
+from tamis.store.embedded.ask.kept import KeptGroups
 from tamis.store.embedded.ask.remembered import FoundRows
 
 _TICK_S = 0.02
@@ -29,9 +30,11 @@ class Engine:
         threads: int = 2,
         heavy_max: int = 4,
         shapes_max: int = 500_000,
+        kept_bytes: int = 0,
     ) -> None:
         self.decider = Decider(shapes_max)
         self.found = FoundRows()
+        self.kept = KeptGroups(kept_bytes)
         self._free = threading.Semaphore(heavy_max)
         self._database = duckdb.connect(
             config={

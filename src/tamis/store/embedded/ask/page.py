@@ -11,10 +11,12 @@ from tamis.store.base import Budget, Order, Page, Question
 from tamis.store.cursor import Cursor, decode_cursor, encode_cursor
 from tamis.store.embedded.ask.condition import seen_up_to
 from tamis.store.embedded.ask.engine import Engine
+from tamis.store.embedded.ask.matched import Asked
+from tamis.store.embedded.ask.recent import located_recent
 from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, fetch, located, whole
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
 from tamis.store.embedded.ask.shapes import NO
-from tamis.store.embedded.format.part import PartFacts, RowGroup, Snapshot
+from tamis.store.embedded.format.part import Part, PartFacts, RowGroup, Snapshot
 from tamis.store.embedded.format.tally import HOUR_NS
 
 _GROUPS_MAX = 16
@@ -49,7 +51,7 @@ def search(
     pinned = replace(question, as_of=as_of)
     after = None if position is None else (position.timestamp, position.seq)
     found, parts = locate(snapshot, pinned, budget, engine, wanted=Wanted(limit + 1, order, after))
-    records = fetch([decided.part for decided in parts], found[:limit])
+    records = fetch(parts, found[:limit], engine.kept)
     following = None
     if len(found) > limit and records:
         last = found[limit - 1]
@@ -59,9 +61,17 @@ def search(
 
 def locate(
     snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, wanted: Wanted
-) -> tuple[list[Located], list[Decided]]:
+) -> tuple[list[Located], list[Part]]:
     """Where the first records of the question are, in the order wanted, and the parts they are in."""
-    plan = plan_of(snapshot, _narrowed(question, wanted), engine, budget)
+    asked = Asked(snapshot, _narrowed(question, wanted), engine, budget)
+    recent = located_recent(
+        asked, limit=wanted.limit, newest_first=wanted.order == "desc", after=wanted.after
+    )
+    return _located(asked, wanted) if recent is None else recent
+
+
+def _located(asked: Asked, wanted: Wanted) -> tuple[list[Located], list[Part]]:
+    plan = plan_of(asked.snapshot, asked.question, asked.engine, asked.budget)
     groups = candidates(plan, wanted.order)
     following = next(groups, None)
     found: list[Located] = []
@@ -75,8 +85,9 @@ def locate(
             break
         size = _next_size(found, read, wanted)
         if size > _GROUPS_MAX:
-            return _merged([], _rest(plan, wanted), wanted), plan.parts
-    return found, plan.parts
+            found = _rest(plan, wanted)
+            break
+    return _merged(found, [], wanted), [decided.part for decided in plan.parts]
 
 
 def _next_size(found: list[Located], read: int, wanted: Wanted) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from tamis.record.model import StoredRecord
+from tamis.store.embedded.ask.kept import KeptGroups
 from tamis.store.embedded.format.columns import to_records
 from tamis.store.embedded.format.part import Part, PartFacts, RowGroup
 
@@ -35,25 +36,27 @@ def located(table: pa.Table | None) -> list[Located]:
     return [Located(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
 
-def fetch(parts: Iterable[Part], wanted: Sequence[Located]) -> tuple[StoredRecord, ...]:
-    """The records at these places, in the order asked for."""
+def fetch(
+    parts: Iterable[Part], wanted: Sequence[Located], kept: KeptGroups | None = None
+) -> tuple[StoredRecord, ...]:
+    """The records at these places, in the order asked for; `kept` keeps the row groups that they are in."""
     by_place: dict[str, list[Located]] = {}
     for item in wanted:
         by_place.setdefault(item.place, []).append(item)
     found: dict[int, StoredRecord] = {}
     for part in parts:
-        for record in _fetch_from(part, by_place.get(place_of(part), [])):
+        for record in _fetch_from(part, by_place.get(place_of(part), []), kept):
             found[record.seq] = record
     return tuple(found[item.seq] for item in wanted if item.seq in found)
 
 
-def _fetch_from(part: Part, wanted: list[Located]) -> list[StoredRecord]:
+def _fetch_from(part: Part, wanted: list[Located], kept: KeptGroups | None) -> list[StoredRecord]:
     rows = np.array(sorted(item.row for item in wanted), np.int64)
     records: list[StoredRecord] = []
     for group in part.row_groups() if wanted else ():
         inside = rows[(rows >= group.first_row) & (rows < group.first_row + group.rows)]
         if len(inside):
-            table = part.read([group.index])
+            table = part.read([group.index]) if kept is None else kept.table(part, group)
             records.extend(to_records(table.take(pa.array(inside - group.first_row))))
     return records
 

@@ -1,0 +1,177 @@
+"""Questions about times that are few row groups long, such as the last hour: answered from rows that are kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tamis.store.embedded.ask.condition import Condition, condition_of, out_of_reach
+from tamis.store.embedded.ask.kept import Numbers
+from tamis.store.embedded.ask.matched import Asked, matching_rows
+from tamis.store.embedded.ask.rows import Located, place_of
+from tamis.store.embedded.format.columns import NAMES
+from tamis.store.embedded.format.part import Part, RowGroup
+
+PARTS_MAX = 24
+GROUPS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A part that a question is about, and its row groups within the time, oldest first."""
+
+    part: Part
+    condition: Condition
+    groups: tuple[RowGroup, ...]
+
+    def cut(self, asked: Asked, group: RowGroup, rows: Numbers) -> Numbers:
+        """Those of a group's rows that are within the time."""
+        wanted = self.condition.wanted
+        start, end = wanted.start_ns, wanted.end_ns
+        late = start is not None and group.min_ts < start
+        early = end is not None and group.max_ts >= end
+        if not (late or early) or not len(rows):
+            return rows
+        stamps = asked.engine.kept.stamps(self.part, group)
+        first = np.searchsorted(stamps, start) if late and start is not None else 0
+        last = np.searchsorted(stamps, end) if early and end is not None else group.rows
+        low, high = np.searchsorted(rows, [int(first), int(last)])
+        return rows[low:high]
+
+
+def reach_of(asked: Asked) -> list[Reach] | None:
+    """What a question is about; None when that is too much, or when sequences divide a part."""
+    found: list[Reach] = []
+    count = 0
+    for part in asked.snapshot.parts if asked.engine.kept.is_on else ():
+        condition = condition_of(asked.question, asked.snapshot, part)
+        if out_of_reach(condition, part):
+            continue
+        wanted, facts = condition.wanted, part.facts
+        if wanted.upto_seq is not None and facts.max_seq > wanted.upto_seq:
+            return None
+        if wanted.after_seq is not None and facts.min_seq <= wanted.after_seq:
+            return None
+        if len(found) == PARTS_MAX:
+            return None
+        groups = tuple(
+            group
+            for group in part.row_groups()
+            if (wanted.start_ns is None or group.max_ts >= wanted.start_ns)
+            and (wanted.end_ns is None or group.min_ts < wanted.end_ns)
+        )
+        count += len(groups)
+        if count > GROUPS_MAX:
+            return None
+        if groups:
+            found.append(Reach(part, condition, groups))
+    return found if asked.engine.kept.is_on else None
+
+
+def runs(asked: Asked, reaches: list[Reach]) -> Iterator[tuple[Reach, RowGroup, Numbers, bool]]:
+    """Each row group with its rows that match in time, and whether that is all that match in it."""
+    for reach in reaches:
+        asked.budget.remaining_s()
+        all_rows = matching_rows(asked, reach.part, reach.condition, reach.groups)
+        for group, rows in zip(reach.groups, all_rows, strict=True):
+            kept = reach.cut(asked, group, rows)
+            yield reach, group, kept, len(kept) == len(rows)
+
+
+def count_recent(asked: Asked) -> int | None:
+    """How many; None: it takes another way."""
+    reaches = reach_of(asked)
+    return None if reaches is None else sum(len(rows) for _, _, rows, _ in runs(asked, reaches))
+
+
+def histogram_recent(asked: Asked, *, interval_ns: int, by: str | None) -> dict[tuple[int, str], int] | None:
+    """Counts by start of interval and value; None: it takes another way."""
+    reaches = reach_of(asked) if by is None or by in NAMES else None
+    if reaches is None:
+        return None
+    buckets: dict[tuple[int, str], int] = {}
+    for reach, group, rows, _ in runs(asked, reaches):
+        if not len(rows):
+            continue
+        starts, places = np.unique(
+            asked.engine.kept.stamps(reach.part, group)[rows] // interval_ns, return_inverse=True
+        )
+        codes, values = _values(asked, reach.part, group, by)
+        codes = codes if by is None else codes[rows]
+        sums = np.bincount(places * len(values) + codes)
+        for place in np.flatnonzero(sums).tolist():
+            start, code = divmod(place, len(values))
+            bucket = (int(starts[start]) * interval_ns, values[code] or "")
+            buckets[bucket] = buckets.get(bucket, 0) + int(sums[place])
+    return buckets
+
+
+def _values(asked: Asked, part: Part, group: RowGroup, by: str | None) -> tuple[Numbers, list[str | None]]:
+    return (np.zeros(1, np.int16), [None]) if by is None else asked.engine.kept.values(part, group, by)
+
+
+def located_recent(
+    asked: Asked, *, limit: int, newest_first: bool, after: tuple[int, int] | None
+) -> tuple[list[Located], list[Part]] | None:
+    """Where the first rows are, and the parts they are in; None: it takes another way."""
+    reaches = reach_of(asked)
+    if reaches is None:
+        return None
+    groups = sorted(
+        ((reach, group) for reach in reaches for group in reach.groups),
+        key=lambda pair: -pair[1].max_ts if newest_first else pair[1].min_ts,
+    )
+    found: list[Located] = []
+    for reach, group in groups:
+        if len(found) == limit and _is_behind(found[-1], group, newest_first=newest_first):
+            break
+        found += _first_of(asked, reach, group, limit=limit, newest_first=newest_first, after=after)
+        found = sorted(found, reverse=newest_first)[:limit]
+    return found, [reach.part for reach in reaches]
+
+
+def _is_behind(last: Located, group: RowGroup, *, newest_first: bool) -> bool:
+    return last.ts > group.max_ts if newest_first else last.ts < group.min_ts
+
+
+def _first_of(
+    asked: Asked,
+    reach: Reach,
+    group: RowGroup,
+    *,
+    limit: int,
+    newest_first: bool,
+    after: tuple[int, int] | None,
+) -> list[Located]:
+    """The first rows of a group that match, behind the place where the reader is."""
+    kept, part = asked.engine.kept, reach.part
+    (rows,) = matching_rows(asked, part, reach.condition, [group])
+    rows = reach.cut(asked, group, rows)
+    if not len(rows):
+        return []
+    stamps, seqs = kept.stamps(part, group), kept.seqs(part, group)
+    if after is not None:
+        rows = _behind(rows, stamps, seqs, after, newest_first=newest_first)
+    chosen = (rows[-limit:] if newest_first else rows[:limit]).astype(np.int64)
+    place = place_of(part)
+    return [
+        Located(stamp, seq, place, row)
+        for stamp, seq, row in zip(
+            stamps[chosen].tolist(),
+            seqs[chosen].tolist(),
+            (chosen + group.first_row).tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _behind(
+    rows: Numbers, stamps: Numbers, seqs: Numbers, after: tuple[int, int], *, newest_first: bool
+) -> Numbers:
+    stamp, seq = after
+    times, same = stamps[rows], stamps[rows] == stamp
+    if newest_first:
+        left: Numbers = rows[(times < stamp) | (same & (seqs[rows] < seq))]
+    else:
+        left = rows[(times > stamp) | (same & (seqs[rows] > seq))]
+    return left

@@ -107,6 +107,24 @@ class Collector:
             raise TooLargeError("ingest.expanded_bytes_max", limits.expanded_bytes_max)
         return True
 
+    def names_left(self, length: int) -> int:
+        """How many attribute names a block of so many records may have, if none of them came before."""
+        return names_limit(self.options, length) - len(self._known)
+
+    def has_room(self, count: int, size: int) -> bool:
+        """Whether so many records more, of so many bytes with what stands around them, are within all limits."""
+        limits = self._limits
+        within = self._bytes_before + self._bytes + size <= limits.expanded_bytes_max
+        return within and self.received + count <= limits.lines_max
+
+    def add_block(self, columns: Columns, size: int) -> None:
+        """Records that were made columns of elsewhere, after `has_room`."""
+        self._flush()
+        self.received += columns.length
+        self._bytes_before += size
+        self._known.update(columns.attributes)
+        self._parts.add(columns)
+
     def add(self, record: LogRecord) -> None:
         """The record that was admitted."""
         self._records.append(record)

@@ -3,18 +3,24 @@
 import base64
 import math
 import struct
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from tamis.errors import WireError
 from tamis.record.attributes import DEEP_MARK, DEFAULT_LIMITS
 from tamis.wire.base import NOTE_FIELD, Bytes, Decoded, DecodeOptions
+from tamis.wire.gathered import Gathered
 from tamis.wire.jsonlines import UTF8_NOTE
 from tamis.wire.otlp import Attributes, Collector, LogRecord, Scope, bounded, scope_of
+from tamis.wire.otlp_together import columns_together
 from tamis.wire.protobuf import (
     BYTES,
     SIZES,
     VARINT,
     bytes_field,
+    fields_with_ends,
     messages_in,
     read_fields,
     read_varint,
@@ -22,6 +28,10 @@ from tamis.wire.protobuf import (
     varint_field,
 )
 
+TOGETHER_MIN = 32
+"""Fewer records of a scope are read sooner one by one."""
+BLOCK = 5_000
+"""So many records are made columns of at a time."""
 PAIRS_KEPT_MAX, PAIR_BYTES_MAX = 10_000, 256
 """Attributes that were read before are known again by their bytes: so many, none longer than that."""
 _MALFORMED = (WireError, IndexError, KeyError, struct.error)
@@ -62,25 +72,61 @@ def decode_protobuf(body: Bytes, options: DecodeOptions) -> Decoded:
 def _read_scope_logs(
     message: bytes, resource: Attributes, schema: str, *, around: int, collector: Collector, reader: "_Reader"
 ) -> None:
-    scope, scope_schema, records = b"", "", []
-    for number, value in read_fields(message):
+    scope, scope_schema = b"", ""
+    starts: list[int] = []
+    ends: list[int] = []
+    for number, value, end in fields_with_ends(message):
         match number:
             case 1:
                 scope += _message(value)
             case 2:
-                records.append(_message(value))
+                ends.append(end)
+                starts.append(end - len(_message(value)))
             case 3:
                 scope_schema = _text(value)
-    collector.begin(_read_scope(scope, resource, (schema, scope_schema), reader=reader), around + len(scope))
-    for record in records:
-        if not collector.admit(len(record)):
-            continue
-        try:
-            collector.add(reader.record(record))
-        except UnicodeDecodeError:
-            _add_lenient(record, collector)
-        except _MALFORMED as error:
-            collector.reject(f"the record is not protobuf: {error}")
+    made = _read_scope(scope, resource, (schema, scope_schema), reader=reader)
+    around += len(scope)
+    collector.begin(made, around)
+    for first in _left_over(message, made, (starts, ends), around=around, collector=collector):
+        for start, end in zip(starts[first : first + BLOCK], ends[first : first + BLOCK], strict=True):
+            _read_record(message[start:end], collector, reader)
+
+
+def _left_over(
+    message: bytes, scope: Scope, spans: tuple[list[int], list[int]], *, around: int, collector: Collector
+) -> Iterator[int]:
+    """The first records of the blocks that have to be read one by one; the others are added together."""
+    count = len(spans[0])
+    if count < TOGETHER_MIN:
+        yield from range(0, count, BLOCK)
+        return
+    seen, starts, ends = Gathered(message), *map(np.array, spans)
+    for first in range(0, count, BLOCK):
+        begin, behind = starts[first : first + BLOCK], ends[first : first + BLOCK]
+        sizes, length = behind - begin + around, len(begin)
+        columns = None
+        if sizes.max() <= collector.options.limits.line_bytes_max and collector.has_room(
+            length, int(sizes.sum())
+        ):
+            names_max = collector.names_left(length)
+            columns = columns_together(
+                seen, begin, behind, scope=scope, options=collector.options, names_max=names_max
+            )
+        if columns is None:
+            yield first
+        else:
+            collector.add_block(columns, int(sizes.sum()))
+
+
+def _read_record(record: bytes, collector: Collector, reader: "_Reader") -> None:
+    if not collector.admit(len(record)):
+        return
+    try:
+        collector.add(reader.record(record))
+    except UnicodeDecodeError:
+        _add_lenient(record, collector)
+    except _MALFORMED as error:
+        collector.reject(f"the record is not protobuf: {error}")
 
 
 def _read_scope(

@@ -12,13 +12,15 @@ MASK_64 = (1 << 64) - 1
 
 def read_varint(message: bytes, at: int) -> tuple[int, int]:
     """The number (64 bits, unsigned) that stands at a place, and the place behind it; WireError."""
-    first = message[at : at + 2]
-    if first and first[0] < 0x80:
-        return first[0], at + 1
-    if len(first) == 2 and first[1] < 0x80:
-        return first[0] & 0x7F | first[1] << 7, at + 2
+    end = len(message)
+    if at < end:
+        first = message[at]
+        if first < 0x80:
+            return first, at + 1
+        if at + 1 < end and (second := message[at + 1]) < 0x80:
+            return first & 0x7F | second << 7, at + 2
     number = shift = 0
-    end = min(len(message), at + VARINT_BYTES_MAX)
+    end = min(end, at + VARINT_BYTES_MAX)
     while at < end:
         byte = message[at]
         number |= (byte & 0x7F) << shift
@@ -33,13 +35,19 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
     Groups, which nothing has sent for twenty years, are no fields here.
     """
+    for number, value, _ in fields_with_ends(message):
+        yield number, value
+
+
+def fields_with_ends(message: bytes) -> Iterator[tuple[int, int | bytes, int]]:
+    """As `read_fields`, with the place behind each field."""
     at, end = 0, len(message)
     while at < end:
         key, at = read_varint(message, at)
         wire = key & 7
         if wire == VARINT:
             value, at = read_varint(message, at)
-            yield key >> 3, value
+            yield key >> 3, value, at
             continue
         if wire == BYTES:
             size, at = read_varint(message, at)
@@ -51,8 +59,8 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise WireError(
                 f"not protobuf: field {key >> 3} ends {at + size - len(message):,} bytes too late"
             )
-        yield key >> 3, message[at : at + size]
         at += size
+        yield key >> 3, message[at - size : at], at
 
 
 def messages_in(message: bytes, number: int) -> Iterator[bytes]:

@@ -21,24 +21,47 @@ def open_target(where: Where, *, create: bool = False) -> Target:
     Without ``--url`` and ``--data``: TAMIS_URL, else the server on this machine. `create`: a data folder that is
     not there is made.
     """
+    settings = _settings(where)
+    client = _running(where, settings)
+    if client is not None:
+        return RemoteTarget(client)
+    assert where.data is not None
+    return _folder(where.data, settings, create=create)
+
+
+def open_server(where: Where) -> HttpClient:
+    """The server that is meant, for what only a server has; UsageError when a data folder has none."""
+    client = _running(where, _settings(where))
+    if client is None:
+        raise UsageError(
+            f"{where.data}: no server has it open; start one with `tamis serve --data {where.data}`"
+        )
+    return client
+
+
+def _settings(where: Where) -> Settings:
     if where.url is not None and where.data is not None:
         raise UsageError("--url and --data name two places; give one of them")
-    settings = load_settings({"client.url": where.url})
+    return load_settings({"client.url": where.url})
+
+
+def _running(where: Where, settings: Settings) -> HttpClient | None:
+    """The server that is meant; None: a data folder that none has open."""
     if where.data is None:
         return _server(settings)
     running = read_local(where.data)
     if running is not None and _answers(address := parse_address(running.url)):
         # the note that only we can read says who it is: its certificate is for other names than this machine's
-        return _remote(address, running.token, settings, verify=not address.loopback)
-    return _folder(where.data, settings, create=create)
+        return _client(address, running.token, settings, verify=not address.loopback)
+    return None
 
 
-def _server(settings: Settings) -> Target:
+def _server(settings: Settings) -> HttpClient:
     address = parse_address(settings.client.url, settings.sources.get("client.url", "default"))
     token = settings.client.token or address.token
     if not token and address.loopback:
         token = _local_token(address, settings.server.data.expanduser())
-    return _remote(address, token, settings)
+    return _client(address, token, settings)
 
 
 def _local_token(address: Address, folder: Path) -> str:
@@ -61,8 +84,8 @@ def _answers(address: Address) -> bool:
         return True
 
 
-def _remote(address: Address, token: str, settings: Settings, *, verify: bool = True) -> Target:
-    return RemoteTarget(HttpClient(address, token, timeout_s=settings.client.timeout_s, verify=verify))
+def _client(address: Address, token: str, settings: Settings, *, verify: bool = True) -> HttpClient:
+    return HttpClient(address, token, timeout_s=settings.client.timeout_s, verify=verify)
 
 
 def _folder(path: Path, settings: Settings, *, create: bool) -> Target:

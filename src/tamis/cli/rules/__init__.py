@@ -1,0 +1,1 @@
+"""``tamis rules``: alert rules of a server."""

@@ -190,6 +190,26 @@ LOKI_OPERATION = _protocol(
     },
 )
 
+GELF_OPERATION = _protocol(
+    "gelf_post",
+    "Take in GELF.",
+    description="One message, or several on a line each; compressed or not, whatever the header says of it.",
+    bodies=("application/json",),
+    answers={
+        "202": "Everything is stored, safely.",
+        "400": "`rejected` says which messages were not stored, and why.",
+    },
+)
+
+JOURNAL_OPERATION = _protocol(
+    "journal_upload_post",
+    "Take in entries of systemd's journal.",
+    description="What systemd-journal-upload sends: a body that need not end is stored as it comes. Entries that were "
+    "stored before, by their cursors, are not stored again.",
+    bodies=("application/vnd.fdo.journal",),
+    answers={"202": "Everything is stored, safely, or was before; the text says how many were rejected."},
+)
+
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document; made once."""
@@ -209,5 +229,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         document["paths"]["/api/v1/ingest"] = {"post": INGEST_OPERATION}
         document["paths"]["/v1/logs"] = {"post": OTLP_OPERATION}
         document["paths"]["/loki/api/v1/push"] = {"post": LOKI_OPERATION}
+        document["paths"]["/gelf"] = {"post": GELF_OPERATION}
+        document["paths"]["/upload"] = {"post": JOURNAL_OPERATION}
         app.openapi_schema = document
     return app.openapi_schema

@@ -80,6 +80,7 @@ def queue_limits(log: LogSettings) -> QueueLimits:
         overflow=cast(Overflow, log.overflow),
         block_s=log.block_s,
         durable=cast(Durable, log.durable),
+        unwritten_s=log.unwritten_s,
     )
 
 

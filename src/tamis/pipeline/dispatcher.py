@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.pipeline.alone import Alone
 from tamis.pipeline.base import Processor
 from tamis.pipeline.captured import LEVEL, LOGGER, Captured, Origin, to_record
 from tamis.pipeline.delivery.delivery import Delivery
@@ -19,13 +18,13 @@ from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.own import is_interrupted, own_work
 from tamis.pipeline.pump import Pump
+from tamis.pipeline.rounds import Rounds
 from tamis.pipeline.worker import Worker
 from tamis.telemetry.diagnostics import Diagnostics
 
-TICK_S = 0.02
-"""How long a record waits for the worker at most, when that has nothing else to do."""
 OVERFLOW = "overflow"
-_DUE_INTERVAL_S = 0.25
+WRITE_S = 30.0
+"""How long a durable call waits for its turn; every wait before it ends by itself sooner than that."""
 _URGENT, _TOLD = 40, 30
 _ALWAYS = -(1 << 31)
 
@@ -61,12 +60,14 @@ class Dispatcher:
     def _begin(self) -> None:
         """Everything that belongs to one process."""
         self._queue: deque[Captured] = deque()
-        self._door = Door(self.limits, self._queue, presses=self._presses, clock=self._clock)
-        self._alone, self._closed = Alone(self._clock), False
-        self._ending = Ending(self._queue, self._pump, self._drain, clock=self._clock)
+        self._closed = False
+        self._door = Door(
+            self.limits, self._queue, presses=self._presses, hurry=self._call_worker, clock=self._clock
+        )
+        self._rounds = Rounds(self._queue, self._pump, self._door, clock=self._clock)
+        self._ending = Ending(self._queue, self._pump, self._rounds.drain, clock=self._clock)
         self._open_records = min(OPEN_RECORDS, self.limits.records_max // 2)
         self._asking_level = _ALWAYS  # the first record starts the worker
-        self._due_s = 0.0
         self.metrics.watch(self._queue)
 
     @property
@@ -76,7 +77,7 @@ class Dispatcher:
 
     def put(self, captured: Captured) -> None:
         """Take a record over. Lock-free, also in signal handlers and finalizers; with `durable` it returns when
-        the record is written.
+        the record is written, or it was counted, and told, that it is not.
         """
         queue = self._queue
         if len(queue) >= self._open_records and not self._may_enter(captured):
@@ -87,7 +88,7 @@ class Dispatcher:
 
     def put_own(self, captured: Captured) -> None:
         """A record that was logged within the pipeline's own work: told, and not taken, but for finalizers' and
-        signal handlers'."""
+        signal handlers', which are written moments later."""
         if is_interrupted():
             self._queue.append(captured)  # whoever was interrupted must not wait at the door
             return
@@ -100,7 +101,7 @@ class Dispatcher:
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
         with own_work():
-            if not self._drain(deadline_s, start=False):
+            if not self._rounds.drain(deadline_s, start=False):
                 return False
             marks = [(delivery, delivery.hurry()) for delivery in self.deliveries]
             waited = [delivery.wait(mark, deadline_s) for delivery, mark in marks]
@@ -131,7 +132,7 @@ class Dispatcher:
         it was done: False, and nothing changed, when the worker cannot be held up in time.
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
-        with own_work(), self._alone.hold(deadline_s) as is_mine:
+        with own_work(), self._rounds.alone.hold(deadline_s) as is_mine:
             old = self.deliveries
             if not is_mine:
                 for delivery in set(deliveries or ()).difference(old):
@@ -183,8 +184,7 @@ class Dispatcher:
             self._ending.end_late()
         elif self.limits.durable != "off":
             self._worker.ensure()
-            with own_work():
-                self._drain(self._clock.monotonic_s() + max(self.limits.block_s, LAST_S))
+            self._write()
         elif self._worker.ensure():
             self._asking_level = _URGENT
             if self._closed:  # meanwhile: what comes now has no worker any more
@@ -193,37 +193,28 @@ class Dispatcher:
         else:  # the interpreter is ending and nobody closed us, or there are too many threads
             self._ending.write_now()
 
+    def _write(self) -> None:
+        """Have what is in the queue written before this returns, or say that it is not."""
+        with own_work():
+            if not self._rounds.write(self._clock.monotonic_s() + max(self.limits.block_s, WRITE_S)):
+                self.metrics.leave_unwritten()
+                self.diagnostics.tell("durable", "a durable call returned before its record was written")
+
     def _presses(self) -> bool:
         return any(delivery.is_full for delivery in self.deliveries)
 
-    def _drain(self, deadline_s: float, *, final: bool = False, start: bool = True) -> bool:
-        """Hand out what is in the queue now; whether all of it was. `start`: deliveries may start threads."""
-        with self._alone.hold(deadline_s) as is_mine:
-            if not is_mine:
-                return False
-            self._pump.may_start = start
-            done = self._pump.drain(self._queue, deadline_s, final=final)
-            if final:
-                self._pump.finish()
-        return done
+    def _call_worker(self) -> None:
+        """Somebody waits for it."""
+        self._worker.ensure()
+        self._worker.wake()
 
     def _turn(self) -> float:
         """One round of the worker; how long it may wait for the next."""
-        with self._alone.hold(self._clock.monotonic_s() + LAST_S) as is_mine:
-            if not is_mine:
-                return TICK_S
-            self._pump.may_start = True
-            taken = self._pump.take(self._queue)
-            if taken or not self._queue:
-                self._door.took()
-            now_s = self._clock.monotonic_s()
-            if now_s >= self._due_s:
-                self._due_s = now_s + _DUE_INTERVAL_S
-                self._pump.due()
+        wait_s = self._rounds.turn()
         self._open_records = self._door.open_records(self._pump.bytes_each)
         if self._closed:  # while we were at it: what we handed out is nobody else's to deliver
             self._ending.end_late()
-        return 0.0 if taken and self._queue else TICK_S
+        return wait_s
 
     def _turn_failed(self, error: BaseException) -> None:
         self.metrics.fail(restarted=not isinstance(error, Exception) or not self._worker.is_alive)
@@ -234,7 +225,7 @@ class Dispatcher:
 @contextmanager
 def held(dispatcher: Dispatcher) -> Iterator[None]:
     """Have it take records, and hand none out, within the block: a predecessor delivers what it has first."""
-    with dispatcher._alone.hold(dispatcher._clock.monotonic_s()):
+    with dispatcher._rounds.alone.hold(dispatcher._clock.monotonic_s()):
         yield
 
 

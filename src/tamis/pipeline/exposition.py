@@ -25,6 +25,9 @@ LOG_METRICS: tuple[Metric, ...] = (
     Metric("tamis_log_errors_total", "counter", "Failures in processors and in the pipeline itself."),
     Metric("tamis_log_restarts_total", "counter", "Times that a worker ended and was started again."),
     Metric(
+        "tamis_log_unwritten_total", "counter", "Durable calls that returned before their record was written."
+    ),
+    Metric(
         "tamis_log_sink_records",
         "gauge",
         "What became of the records for a sink: delivered, dead_lettered, spooled, queued, sampled, "
@@ -70,6 +73,7 @@ def _rows(counts: "LogCounts") -> Iterator[tuple[str, _Rows]]:
     yield "tamis_log_bytes_total", [((), counts.bytes)]
     yield "tamis_log_errors_total", [((), counts.errors)]
     yield "tamis_log_restarts_total", [((), counts.restarts)]
+    yield "tamis_log_unwritten_total", [((), counts.unwritten)]
     yield "tamis_log_sink_records", [row for sink in sinks for row in _states(sink)]
     yield "tamis_log_sink_batches_total", [((sink.name,), sink.batches) for sink in sinks]
     yield "tamis_log_sink_bytes_total", [((sink.name,), sink.bytes) for sink in sinks]

@@ -23,6 +23,10 @@ Durable = Literal["off", "process", "disk"]
 class QueueLimits:
     """How much waits before the chain, and for each sink in memory; what happens then; when a logging call
     returns.
+
+    `unwritten_s` is how long a record may be neither in a spool nor delivered, which is what a killed process loses:
+    callers wait while the worker, or a sink on this machine, needs longer for what is there. 0 is as long as there
+    is room. Never with ``drop``, and not for what a sink holds back to gather it, without a spool.
     """
 
     records_max: int = 100_000
@@ -30,6 +34,12 @@ class QueueLimits:
     overflow: Overflow = "spool"
     block_s: float = 1.0
     durable: Durable = "off"
+    unwritten_s: float = 0.0
+
+    @property
+    def pace_s(self) -> float:
+        """`unwritten_s`, where callers wait at all."""
+        return 0.0 if self.overflow == "drop" else self.unwritten_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

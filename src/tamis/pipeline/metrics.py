@@ -62,7 +62,8 @@ class SinkCounts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogCounts:
     """The pipeline at one instant. `processed` came out of the chain; `dropped` holds what no sink was given,
-    by reason; `loggers` counts records by the logger's name.
+    by reason; `loggers` counts records by the logger's name; `unwritten` are durable calls that returned before their
+    record was written.
     """
 
     sent: int
@@ -76,6 +77,7 @@ class LogCounts:
     bytes: int
     errors: int
     restarts: int
+    unwritten: int
     loggers: Mapping[str, int]
     sinks: Mapping[str, SinkCounts]
 
@@ -107,7 +109,7 @@ class LogMetrics:
         self._dropped: Counter[str] = Counter()
         self._loggers: Counter[str] = Counter()
         self._sinks: dict[str, SinkMeter] = {}
-        self._batches = self._bytes = self._errors = self._restarts = 0
+        self._batches = self._bytes = self._errors = self._restarts = self._unwritten = 0
 
     def watch(self, queue: "deque[Captured]") -> None:
         """The queue whose length counts as waiting."""
@@ -159,6 +161,11 @@ class LogMetrics:
             self._errors += 1
             self._restarts += restarted
 
+    def leave_unwritten(self) -> None:
+        """A durable call returns before its record is written."""
+        with self._lock:
+            self._unwritten += 1
+
     def attach(self, name: str) -> "SinkMeter":
         """The counts of a sink from now on; of one that was there before, they go on."""
         with self._lock:
@@ -198,6 +205,7 @@ class LogMetrics:
                 bytes=self._bytes,
                 errors=self._errors,
                 restarts=self._restarts,
+                unwritten=self._unwritten,
                 loggers=dict(self._loggers),
                 sinks={name: self._of_sink(meter, waiting) for name, meter in self._sinks.items()},
             )

@@ -72,6 +72,10 @@ class LogSettings:
         "process",
         "disk",
     )
+    unwritten_s: float = seconds(
+        "50ms",
+        "How long a record may be neither written nor delivered before callers wait; 0 is while there is room.",
+    )
     exit_s: float = seconds(
         "5s", "How long the end of the process waits for deliveries; the rest is spooled."
     )

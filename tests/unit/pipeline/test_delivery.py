@@ -150,6 +150,20 @@ def test_a_record_that_breaks_its_sink_is_found_and_put_aside(tmp_path: Path) ->
     pipe.dispatcher.close(1)
 
 
+def test_what_is_refused_without_a_spool_is_dropped_under_its_reason() -> None:
+    """Nothing is kept on disk then: nobody is told that it is, and nothing counts as a dead letter."""
+    sink = Gathering("strict")
+    sink.answer = lambda batch: Outcome(rejected=(Rejected(batch.records[0], "no such field"),))
+    pipe = Pipe(sink)
+    put(pipe, 0, 1)
+    settle(pipe)
+    counts = pipe.metrics.snapshot().sinks[sink.name]
+    assert (counts.delivered, counts.dead_lettered, counts.dropped) == (0, 0, {"refused": 1})
+    assert any("are dropped" in line and "no such field" in line for line in pipe.told)
+    pipe.check_sum(1)
+    pipe.dispatcher.close(1)
+
+
 def test_a_sink_that_returns_no_outcome_is_at_fault() -> None:
     """A sink that forgets to say what became of a batch gets it as often as one that fails, and no more."""
     sink = Gathering("silent")
@@ -161,7 +175,7 @@ def test_a_sink_that_returns_no_outcome_is_at_fault() -> None:
     sink.send = send  # type: ignore[assignment, method-assign]  # what a sink must not do
     pipe = Pipe(sink)
     put(pipe, 0, 1)
-    until(lambda: pipe.metrics.snapshot().sinks["silent"].dead_lettered)
+    until(lambda: pipe.metrics.snapshot().sinks["silent"].dropped)
     assert len(tries) == pipe.limits.retry.attempts_max
     assert "Outcome" in pipe.dispatcher.deliveries[0].health().last_error
     assert pipe.dispatcher.close(5)

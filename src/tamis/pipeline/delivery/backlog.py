@@ -4,10 +4,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from tamis.errors import DiskError, NoSpaceError
 from tamis.pipeline.base import BatchLimits
 from tamis.pipeline.delivery.load import NOWHERE, Load, load_of
 from tamis.pipeline.delivery.older import Older
+from tamis.pipeline.delivery.ondisk import OnDisk, OpenSpool, Tell
 from tamis.pipeline.delivery.room import FULL, choose, fill_of, room_in
 from tamis.pipeline.delivery.waiting import Lot, Waiting
 from tamis.pipeline.limits import QueueLimits
@@ -16,9 +16,6 @@ from tamis.pipeline.parcel import Parcel, encode_records
 from tamis.pipeline.spool.spool import Spool
 
 OVERFLOW, DAMAGED = "overflow", "damaged"
-
-OpenSpool = Callable[[], Spool | None]
-Tell = Callable[[str, str], object]
 
 
 class Backlog:
@@ -43,14 +40,18 @@ class Backlog:
         adopted: Spool | None = None,
     ) -> None:
         self.name, self.meter, self.limits, self.prefix = name, meter, limits, prefix
-        self._open_spool, self._tell, self._lost = open_spool, tell, lost
+        self._tell, self._lost = tell, lost
         self._lock = threading.RLock()
-        self._tail, self._older = Waiting(), Older(self._not_read, self._spool_failed)
-        self.spool = adopted
-        """Where it stands on disk, once something does."""
+        self._disk = OnDisk(name, open_spool, tell, spool=adopted)
+        self._tail, self._older = Waiting(), Older(self._not_read, self._disk.failed)
         self._tail_from: int | None = adopted.next_ordinal if adopted is not None else 0
         self.is_private = False
         """Whether it stands in no spool of its own that could be handed on."""
+
+    @property
+    def spool(self) -> Spool | None:
+        """Where it stands on disk, once something does."""
+        return self._disk.spool
 
     @property
     def is_full(self) -> bool:
@@ -83,29 +84,26 @@ class Backlog:
             return len(parcel.records)
 
     def _store(self, parcel: Parcel, *, sync: bool) -> int:
-        """Its first ordinal in the spool, or NOWHERE."""
-        try:
-            if self.spool is None:
-                self.spool = self._open_spool()
-            if self.spool is None:
-                return NOWHERE
-            self._store_older(self.spool)
-            return self.spool.append(parcel, sync=sync)
-        except DiskError as error:
-            trouble = "has no room" if isinstance(error, NoSpaceError) else "fails"
-            self._tell("spool", f"the spool of {self.name} {trouble}: records wait in memory; {error}")
-        return NOWHERE
+        """Its first ordinal in the spool, or NOWHERE. What came while the spool refused goes in first."""
+        spool = self._disk.open()
+        if spool is None or (self.is_private and not self._store_older(spool)):
+            return NOWHERE
+        return self._disk.append(parcel, sync=sync)
 
-    def _store_older(self, spool: Spool) -> None:
-        """What came while the spool refused goes in first."""
-        places = list(self._tail.lots_nowhere()) if self.is_private else []
+    def _store_older(self, spool: Spool) -> bool:
+        """Whether all that stood in memory alone is in the spool now."""
+        places = list(self._tail.lots_nowhere())
         if places and self._tail_from is None:
             self._begin_tail(spool)
         for place in places:
             older = _parcel(self._tail.lot(place))
-            self._tail.put(place, _lot(older, spool.append(older)))
+            first = self._disk.append(older)
+            if first == NOWHERE:
+                return False
+            self._tail.put(place, _lot(older, first))
             self.meter.spool(len(older.records))
         self.is_private = False
+        return True
 
     def _forget_tail(self) -> None:
         """The spool has it: it is read back when its turn comes."""
@@ -154,27 +152,29 @@ class Backlog:
 
     def settle(self, load: Load) -> None:
         """All of the load is delivered, dead-lettered or dropped: it need not be kept."""
-        self._note(lambda spool: spool.settle(load.ordinals))
+        with self._lock:
+            self._disk.settle(load.ordinals)
 
     def mark(self, load: Load) -> None:
         """The load is about to be sent."""
         if load.spooled:
-            self._note(lambda spool: spool.mark(load.id, load.ordinals))
+            with self._lock:
+                self._disk.mark(load.id, load.ordinals)
 
     def prepare(self) -> None:
         """Between two batches: make ready what takes time."""
-        self._note(Spool.prepare)
+        with self._lock:
+            self._disk.prepare()
 
     def close(self) -> tuple[int, int]:
         """Let the spool go; how many records stood in memory alone, and are gone, and how many stand in the spool."""
         with self._lock:
             lost = sum(len(self._tail.lot(place).records) for place in self._tail.lots_nowhere())
-            spooled = self.spool.unsettled if self.spool is not None else 0
-            if self.spool is not None:
-                self.spool.close()
+            spooled = self._disk.unsettled
+            self._disk.close()
             self._tail.clear()
             self._older.clear()
-            self.spool, self._tail_from, self.is_private = None, 0, False
+            self._tail_from, self.is_private = 0, False
             return lost, spooled
 
     def abandon(self) -> None:
@@ -202,25 +202,15 @@ class Backlog:
     def _not_read(self, start: int, end: int) -> None:
         """What should stand in the spool and was not read: settled already, or damaged."""
         assert self.spool is not None
-        spool, missing = self.spool, list(self.spool.settled.missing(start, end))
+        missing = list(self.spool.settled.missing(start, end))
         lost = sum(stop - at for at, stop in missing)
         if lost:
             self.meter.drop(DAMAGED, spooled=lost)
             self._lost(lost)
-            self._tell("damaged", f"{self.name}: {lost:,} spooled records are damaged: see {spool.folder}")
-            self._note(lambda spool: spool.settle([n for at, stop in missing for n in range(at, stop)]))
-
-    def _note(self, write: Callable[[Spool], object]) -> None:
-        """A note in the spool, which may fail: then more is sent again after a crash."""
-        with self._lock:
-            if self.spool is not None:
-                try:
-                    write(self.spool)
-                except DiskError as error:
-                    self._spool_failed(error)
-
-    def _spool_failed(self, error: DiskError) -> None:
-        self._tell("spool", f"the spool of {self.name} fails: {error}")
+            self._tell(
+                "damaged", f"{self.name}: {lost:,} spooled records are damaged: see {self._disk.folder}"
+            )
+            self._disk.settle([n for at, stop in missing for n in range(at, stop)])
 
 
 def _lot(parcel: Parcel, first: int) -> Lot:

@@ -4,18 +4,18 @@ import os
 from dataclasses import dataclass
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.pipeline.alone import Alone
 from tamis.pipeline.base import Sink
 from tamis.pipeline.captured import Origin
 from tamis.pipeline.delivery.adoption import Adoption
 from tamis.pipeline.delivery.backlog import Backlog
 from tamis.pipeline.delivery.dead import DeadLetters
 from tamis.pipeline.delivery.lanes import Lanes
+from tamis.pipeline.delivery.room import room_at_once
 from tamis.pipeline.delivery.sender import Lane, Sender
+from tamis.pipeline.delivery.steps import Steps
 from tamis.pipeline.delivery.tally import Tally
 from tamis.pipeline.limits import DeliveryLimits, QueueLimits
 from tamis.pipeline.metrics import LogMetrics
-from tamis.pipeline.own import own_work
 from tamis.pipeline.parcel import Parcel
 from tamis.pipeline.spool.spool import Spool, new_begin
 from tamis.pipeline.spool.store import SpoolStore
@@ -23,7 +23,6 @@ from tamis.pipeline.worker import Worker
 from tamis.resilience.machine import BreakerState
 from tamis.telemetry.diagnostics import Diagnostics
 
-_IDLE_S = 0.5
 _POLL_S = 0.002
 
 
@@ -65,16 +64,13 @@ class Delivery:
         self.store = store
         self._metrics, self._origin, self._clock = metrics, origin, clock
         self._diagnostics = diagnostics or Diagnostics(clock=clock)
-        self._worker = Worker(f"tamis {sink.name}"[:60], self._turn, failed=self._turn_failed, clock=clock)
         self._dead = _dead_letters(store, origin, clock) if store is not None else None
-        self._reopen = False
         self._start()
+        self._worker = Worker(f"tamis {sink.name}"[:60], self._turn, failed=self._turn_failed, clock=clock)
 
-    def _start(self) -> None:
+    def _start(self, *, inherited: bool = False) -> None:
         """Everything that belongs to one process."""
-        self._alone, self._tally = Alone(self._clock), Tally()
-        self._closed = self._is_leaving = False
-        self._lost = 0
+        self._tally = Tally()
         self.meter = meter = self._metrics.attach(self.sink.name)
         tell, clock = self._diagnostics.tell, self._clock
         backlog = Backlog(
@@ -101,15 +97,30 @@ class Delivery:
         self._lanes = Lanes(
             self._own, self._sender, adoption=adoption, prefix=lambda: _new_prefix(self._origin), clock=clock
         )
+        self._steps = Steps(
+            self.sink,
+            self._lanes,
+            self._tally,
+            dead=self._dead,
+            diagnostics=self._diagnostics,
+            inherited=inherited,
+            clock=clock,
+        )
 
     @property
     def is_full(self) -> bool:
         """Whether records that come now are in danger of being dropped."""
         return self._own.backlog.is_full
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that was offered is delivered, done with, or stands in the spool."""
+        return not self._tally.waiting or self._lanes.is_safe
+
     def room(self, bytes_each: float) -> int:
-        """How many more records of about that size are surely kept."""
-        return self._own.backlog.room(bytes_each)
+        """How many more records of about that size are surely kept, and soon written where there is no spool."""
+        room = self._own.backlog.room(bytes_each)
+        return min(room, room_at_once(self.sink, self.queue, waiting=self._tally.waiting))
 
     def offer(self, parcel: Parcel, *, start: bool = True, whole: bool = False) -> None:
         """Take records over; what cannot be kept is dropped and counted, unless it is to be kept `whole`. With
@@ -120,7 +131,7 @@ class Delivery:
         kept = self._own.backlog.add(parcel, sync=self.queue.durable == "disk", whole=whole)
         if kept < len(parcel.records):
             self._tally.go(len(parcel.records) - kept)
-        if self._closed:
+        if self._steps.is_closed:
             return
         if self.queue.durable != "off" and self._own.backlog.spool is None:
             self.drain(self._clock.monotonic_s() + self.limits.timeout_s, patient=False)
@@ -143,28 +154,16 @@ class Delivery:
         """Until all before the mark is done with, or is safe in the spool while the sink is away; whether it is."""
         while self._tally.went < mark and not (self._sender.is_failing and self._lanes.is_safe):
             left_s = deadline_s - self._clock.monotonic_s()
-            if left_s <= 0 or self._alone.is_mine:
+            if left_s <= 0 or self._steps.is_mine:
                 return False
-            if self._closed or not self._worker.is_alive:
+            if self._steps.is_closed or not self._worker.is_alive:
                 return self.drain(deadline_s)
             self._clock.sleep(min(_POLL_S, left_s))
         return True
 
     def drain(self, deadline_s: float, *, patient: bool = True) -> bool:
         """Send what waits, one load at least; whether nothing is left. Not `patient`: ends at the first trouble."""
-        if self._alone.is_mine:
-            return False
-        with own_work():
-            while self._tally.waiting:
-                with self._alone.hold(deadline_s) as is_mine:
-                    if not is_mine:
-                        return False
-                    wait_s = self._step(hurry=True, own_only=True)
-                left_s = deadline_s - self._clock.monotonic_s()
-                if left_s <= wait_s or (wait_s > 0 and not patient):
-                    return not self._tally.waiting
-                self._clock.sleep(min(wait_s, _POLL_S * 5))
-        return True
+        return self._steps.drain(deadline_s, patient=patient)
 
     def detach(self) -> None:
         """It is given nothing more."""
@@ -176,16 +175,9 @@ class Delivery:
         """
         self.hurry()
         self.drain(deadline_s)
-        self._closed = True
+        self._steps.is_closed = True
         self._worker.stop()
-        lost_before, self._is_leaving = self._lost, True
-        with self._alone.hold(max(deadline_s, self._clock.monotonic_s() + _POLL_S)) as is_mine:
-            if is_mine:
-                self._leave()
-        if self._is_leaving and not self._lanes.is_safe:
-            self._tell_closed(f"{self.sink.name} has not answered by the end, records wait for it in memory")
-            return False
-        return self._lost == lost_before
+        return self._steps.leave(deadline_s)
 
     def health(self) -> DeliveryHealth:
         """How it is; never waits."""
@@ -198,43 +190,14 @@ class Delivery:
         self._lanes.abandon()
         if self._dead is not None:
             self._dead.after_fork(new_begin(self.sink.name, origin.process, self._clock))
-        self._start()
-        self._reopen = True
+        self._start(inherited=True)
 
     def _turn(self) -> float:
-        with self._alone.hold(self._clock.monotonic_s() + _IDLE_S) as is_mine:
-            return self._step(hurry=self._tally.is_hurried, own_only=self._closed) if is_mine else 0.0
-
-    def _step(self, *, hurry: bool, own_only: bool) -> float:
-        """Send one load if one is due; seconds to wait before the next step."""
-        if self._reopen:
-            self._reopen = False
-            _close(self.sink, self._diagnostics)
-        try:
-            return self._lanes.step(hurry=hurry, own_only=own_only)
-        finally:
-            if self._is_leaving:  # `close` could not wait for the answer
-                self._leave()
-
-    def _leave(self) -> None:
-        """Let everything go. For who has `_alone`: a batch under way must not be counted twice."""
-        self._is_leaving = False
-        lost, spooled = self._lanes.leave()
-        self._lost += lost
-        self._tally.go(lost + spooled)
-        if lost:
-            self._tell_closed(f"{lost:,} records could not be delivered to {self.sink.name} at the end")
-        if self._dead is not None:
-            self._dead.close()
-        _close(self.sink, self._diagnostics)
-
-    def _tell_closed(self, sentence: str) -> None:
-        self._diagnostics.tell(f"closed {self.sink.name}", sentence)
+        return self._steps.turn()
 
     def _open_spool(self) -> Spool | None:
-        return (
-            self.store.create(self._origin.process) if self.store is not None and self.sink.spooled else None
-        )
+        store = self.store if self.sink.spooled else None
+        return None if store is None else store.create(self._origin.process)
 
     def _turn_failed(self, error: BaseException) -> None:
         self._metrics.fail(restarted=not isinstance(error, Exception))
@@ -263,13 +226,6 @@ def _health_of(sender: Sender, tally: Tally, now_s: float, *, is_full: bool) -> 
         last_delivery_s=None if last_s is None else max(now_s - last_s, 0.0),
         last_error=sender.last_error,
     )
-
-
-def _close(sink: Sink, diagnostics: Diagnostics) -> None:
-    try:
-        sink.close()
-    except Exception as error:  # a sink's edge: that it cannot close is no reason to lose anything
-        diagnostics.tell(f"close {sink.name}", f"{sink.name} cannot close: {error}")
 
 
 def _dead_letters(store: SpoolStore, origin: Origin, clock: Clock) -> DeadLetters:

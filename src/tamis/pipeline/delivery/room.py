@@ -1,5 +1,8 @@
 """How full memory is, and which records still have room: the milder go first."""
 
+import sys
+
+from tamis.pipeline.base import Sink
 from tamis.pipeline.delivery.waiting import Waiting
 from tamis.pipeline.limits import QueueLimits, share_of
 from tamis.pipeline.parcel import Parcel
@@ -8,6 +11,8 @@ from tamis.record.severity import severity
 
 FULL = 0.8
 """From this share on somebody is refused."""
+AT_ONCE_RECORDS = 3_000
+"""What a sink on this machine is given at most: a batch that it writes, and some of the next."""
 _PYTHON_LEVELS = ((5, 0), (9, 10), (13, 20), (17, 30), (21, 40))
 
 
@@ -24,6 +29,15 @@ def room_in(waiting: Waiting, limits: QueueLimits, bytes_each: float) -> int:
     records = limits.records_max * FULL - waiting.records
     size = (limits.bytes_max * FULL - waiting.bytes) / max(bytes_each, 1.0)
     return max(int(min(records, size)), 0 if waiting.records else 1)
+
+
+def room_at_once(sink: Sink, limits: QueueLimits, *, waiting: int) -> int:
+    """How many records more a sink takes that writes at once and has no spool, where what waits for it is to be young:
+    callers wait then, so that it is not given more than it writes.
+    """
+    if sink.spooled or sink.limits.wait_s or not limits.pace_s:
+        return sys.maxsize
+    return max(max(sink.limits.records, AT_ONCE_RECORDS) - waiting, 0)
 
 
 def choose(parcel: Parcel, waiting: Waiting, limits: QueueLimits) -> list[Record]:

@@ -17,6 +17,8 @@ from tamis.resilience.retry import Backoff
 
 DEAD_LETTERS_FULL = "dead_letters_full"
 """The reason for refused records that could not be kept either."""
+REFUSED = "refused"
+"""The reason for refused records where nothing is kept on disk, by the user's wish."""
 _RETRY_AFTER_S_MAX = 300.0
 _CLOSED_POLL_S = 0.5
 _ERROR_CHARS_MAX = 200
@@ -149,13 +151,15 @@ class Sender:
         if not count:
             return
         reason = rejected[0].reason if rejected else ""
+        fate = "are dead letters now" if self._dead is not None else "are dropped, for there is no spool"
         self._tell(
-            f"dead {self.sink.name}",
-            f"{self.sink.name} refused {count:,} records, which are dead letters now: {reason}",
+            f"dead {self.sink.name}", f"{self.sink.name} refused {count:,} records, which {fate}: {reason}"
         )
+        if self._dead is None:
+            self.meter.drop(REFUSED, queued=count - spooled, spooled=spooled)
+            return
         try:
-            if self._dead is not None:
-                self._dead.add(rejected, load.id)
+            self._dead.add(rejected, load.id)
             self.meter.bury(queued=count - spooled, spooled=spooled)
         except DiskError as error:
             self.meter.drop(DEAD_LETTERS_FULL, queued=count - spooled, spooled=spooled)

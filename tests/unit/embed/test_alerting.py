@@ -3,6 +3,7 @@
 import logging
 import logging.config
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,20 @@ def test_errors_fire_go_on_and_are_over(receiver: Receiver) -> None:
     handler.flush()
     assert states(receiver) == [("firing", 10), ("over", 25)]
     handler.close()
+
+
+def test_a_closed_handler_tells_nothing_more(receiver: Receiver) -> None:
+    """Neither that it goes on nor that it is over, and its thread ends: somebody else may listen there by then."""
+    clock, before = HandClock(), set(threading.enumerate())
+    handler = AlertingHandler(hook(receiver), threshold_errors=1, clock=clock)
+    logger_of(handler).error("no")
+    handler.flush()
+    handler.close()
+    until(lambda: "tamis alerts" not in {thread.name for thread in {*threading.enumerate()} - before})
+    clock.pass_s(300)
+    handler.alerts.tick()
+    assert handler.alerts.wait(60.0)
+    assert states(receiver) == [("firing", 1)]
 
 
 def test_the_threshold_comes_from_the_environment(

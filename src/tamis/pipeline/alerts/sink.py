@@ -54,9 +54,12 @@ class AlertSink:
         self.failures = 0
         """Records that a rule could not be asked about."""
         self._numbers = itertools.count(1)
-        self._worker = Worker("tamis alerts", self._turn, failed=self._turn_failed, clock=clock)
+        self._worker = self._new_worker()
         self._start()
         watch_forks(self)
+
+    def _new_worker(self) -> Worker:
+        return Worker("tamis alerts", self._turn, failed=self._turn_failed, clock=self._clock)
 
     def _start(self) -> None:
         """Everything that belongs to one process."""
@@ -89,9 +92,10 @@ class AlertSink:
         return DELIVERED
 
     def tick(self) -> None:
-        """Tell what is due: that something goes on, or is over."""
+        """Tell what is due, until it is closed: that something goes on, or is over."""
         with self._lock:
-            self._tell(self._watch.due())
+            if self._deliveries is not None:
+                self._tell(self._watch.due())
 
     def wait(self, timeout_s: float) -> bool:
         """Until every alert so far was told, or is safe in the spool; whether it was in time."""
@@ -102,9 +106,12 @@ class AlertSink:
         return all(waited)
 
     def close(self) -> None:
-        """Tell what is still to be told, for a few seconds; the rest stands in the spool. `send` may follow."""
+        """Tell what is still to be told, for a few seconds; the rest stands in the spool. Nobody is told that it goes
+        on, or is over, unless `send` follows."""
         with self._lock:
             deliveries, self._deliveries = self._deliveries or [], None
+            worker, self._worker = self._worker, self._new_worker()
+        worker.stop()
         deadline_s = self._clock.monotonic_s() + _CLOSE_S
         for delivery in deliveries:
             delivery.hurry()

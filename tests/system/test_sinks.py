@@ -16,6 +16,7 @@ import pytest
 
 from tamis.errors import ConfigError, SinkUnavailableError
 from tamis.pipeline.base import DELIVERED, Batch
+from tamis.pipeline.sinks.otlp import OtlpSink
 from tamis.pipeline.sinks.tamis_server import TamisSink
 from tamis.record.model import Record
 from tests.support.commands import TOKEN, Server, environment, start_server, wait_for
@@ -69,6 +70,20 @@ def sent_until_acknowledged(sink: TamisSink, given: Batch) -> int:
         except SinkUnavailableError:
             time.sleep(0.05)  # the server starts again meanwhile
     raise AssertionError("never acknowledged")
+
+
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+def test_otlp_sent_twice_is_stored_once(tmp_path: Path, encoding: str) -> None:
+    """OpenTelemetry's protocol knows no batch ids, but this server and our sink do: what comes again is known."""
+    server = start_server(tmp_path)
+    address = urlsplit(server.url).netloc
+    sinks = [OtlpSink(f"otlp+http://{TOKEN}@{address}?encoding={encoding}") for _ in range(2)]
+    for sink in sinks:
+        for first in (1, 4):
+            assert sink.send(batch(first, 3), timeout_s=TIMEOUT_S) == DELIVERED
+        sink.close()
+    assert Counter(row["message"] for row in exported(server)) == {f"record {n}": 1 for n in range(1, 7)}
+    assert server.stop() == 0
 
 
 def test_what_is_acknowledged_is_stored_once_though_the_server_is_killed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tamis.pipeline.base import DELIVERED, Batch, Outcome, Rejected
 from tamis.pipeline.sinks.base import RemoteSink
 from tamis.pipeline.sinks.cut import cut
 from tamis.pipeline.sinks.endpoint import COMPRESS_FROM_BYTES, Endpoint, first_words, gzipped
+from tamis.pipeline.sinks.keyed import KEY, post_once
 from tamis.pipeline.sinks.otlp_form import request_of
 from tamis.pipeline.sinks.otlp_protobuf import encode_request, message_of, rejected_of
 from tamis.pipeline.sinks.url import SinkUrl, basic_credentials, parse_sink_url
@@ -30,9 +31,10 @@ def create(url: str, _settings: Settings) -> "OtlpSink":
 class OtlpSink(RemoteSink):
     """``otlp+http(s)://host:4318``; see `tamis.pipeline.base.Sink`.
 
-    OTLP knows no batch ids: a batch whose answer was lost is sent again and may stand there twice; each record's
-    `log.record.uid` tells copies from records. What a receiver rejects it only counts, so that when it rejects
-    some of a batch, the whole batch goes to the dead letters: nothing is lost, and what was taken may be sent again.
+    OTLP knows no batch ids: a batch whose answer was lost is sent again and may stand there twice, unless the receiver
+    honours `Idempotency-Key`, as a Tamis server does; each record's `log.record.uid` tells copies from records. What a
+    receiver rejects it only counts, so that when it rejects some of a batch, the whole batch goes to the dead letters:
+    nothing is lost, and what was taken may be sent again.
     """
 
     def __init__(self, url: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -53,9 +55,9 @@ class OtlpSink(RemoteSink):
 
     def deliver(self, batch: Batch, until_s: float) -> Outcome:
         """See `RemoteSink`."""
-        answer = self._post(batch, until_s)
+        answer = self._post(batch, batch.id, until_s)
         if answer.status == 413 and len(batch.records) == 1:
-            answer = self._post(Batch(batch.id, (cut(batch.records[0]),)), until_s)
+            answer = self._post(Batch(batch.id, (cut(batch.records[0]),)), f"{batch.id}-cut", until_s)
         if not 200 <= answer.status < 300:
             return self._refused(batch, answer)
         count, reason = self._rejected(answer)
@@ -65,15 +67,24 @@ class OtlpSink(RemoteSink):
             reason = f"{count} of these {len(batch.records)} were rejected, nobody says which: {reason}"
         return Outcome(rejected=tuple([Rejected(record, reason) for record in batch.records]))
 
-    def _post(self, batch: Batch, until_s: float) -> Response:
+    def _post(self, batch: Batch, key: str, until_s: float) -> Response:
         request = request_of(batch)
         body = msgspec.json.encode(request) if self._kind == JSON else encode_request(request)
         headers, sent = {"Content-Type": self._kind}, body
         if self._gzip and len(body) > COMPRESS_FROM_BYTES:
             headers["Content-Encoding"], sent = "gzip", gzipped(body)
-        return self._endpoint.request(
-            "POST", self._path, sent, headers=headers, until_s=until_s, plain_bytes=len(body)
-        )
+
+        def post(under: str) -> Response:
+            return self._endpoint.request(
+                "POST",
+                self._path,
+                sent,
+                headers={**headers, KEY: under},
+                until_s=until_s,
+                plain_bytes=len(body),
+            )
+
+        return post_once(post, key, body)
 
     def _refused(self, batch: Batch, answer: Response) -> Outcome:
         """Nothing of it was taken. 400 is the data's fault: which record's, halves will show."""

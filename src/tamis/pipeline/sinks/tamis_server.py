@@ -1,6 +1,5 @@
 """A Tamis server: JSON lines under an idempotency key, so that what is sent twice is stored once."""
 
-import hashlib
 import os
 from typing import Any
 
@@ -19,12 +18,12 @@ from tamis.pipeline.sinks.endpoint import (
     first_words,
     gzipped,
 )
+from tamis.pipeline.sinks.keyed import KEY, post_once
 from tamis.pipeline.sinks.url import BATCH_RECORDS_MAX, SinkUrl, parse_sink_url
 from tamis.record.model import Record
 from tamis.settings import Settings
 from tamis.wire.base import OWN_MEDIA_TYPE
 
-KEY_CHARS_MAX = 255
 _RATIO_MAX = 200
 """What becomes smaller than that a server may take for an attack, and it is sent as it is."""
 _REASON_CHARS_MAX = 300
@@ -66,16 +65,10 @@ class TamisSink(RemoteSink):
 
     def _post(self, batch: Batch, key: str, until_s: float) -> Response:
         body = encode_lines(batch.records)
-        answer = self._post_under(_short(key), body, until_s)
-        if answer.status == 422:
-            # the server has other bytes under this id (written by another release, say): whether they were these
-            # records nobody knows, so they are sent under a key of their own rather than lost
-            digest = hashlib.blake2b(body, digest_size=8).hexdigest()
-            answer = self._post_under(_short(f"{key}-{digest}"), body, until_s)
-        return answer
+        return post_once(lambda under: self._post_under(under, body, until_s), key, body)
 
     def _post_under(self, key: str, body: bytes, until_s: float) -> Response:
-        headers = {"Content-Type": OWN_MEDIA_TYPE, "Idempotency-Key": key}
+        headers = {"Content-Type": OWN_MEDIA_TYPE, KEY: key}
         sent = body
         if self._encoding and len(body) >= COMPRESS_FROM_BYTES:
             compressed = self._compress(body)
@@ -155,13 +148,6 @@ def _compression(parts: SinkUrl) -> tuple[str, Any]:
     if wish == "zstd" and best[0] != "zstd":
         parts.refuse("compress=zstd needs a library here: pip install backports.zstd")
     return best
-
-
-def _short(key: str) -> str:
-    """The key as a header can hold it; the same for the same."""
-    if len(key) <= KEY_CHARS_MAX and key.isascii() and key.isprintable():
-        return key
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _json_object(answer: Response) -> dict[str, Any] | None:

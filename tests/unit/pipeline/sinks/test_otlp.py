@@ -107,6 +107,18 @@ def test_a_record_keeps_its_uid(pair: tuple[OtlpSink, OtlpServer]) -> None:
     assert len(set(uids)) == 2
 
 
+def test_a_batch_has_one_key_at_every_try(pair: tuple[OtlpSink, OtlpServer]) -> None:
+    """A receiver that knows keys stores it once; one that has other bytes under the key gets it under another."""
+    sink, server = pair
+    send(sink, record(1))
+    send(sink, record(1))
+    server.script(Fault(answer=Reply(422, b"{}")))
+    assert send(sink, record(1)) == DELIVERED
+    keys = [request.headers["idempotency-key"] for request in server.requests]
+    assert keys[:3] == ["b"] * 3
+    assert keys[3].startswith("b-")
+
+
 def test_when_all_are_rejected_all_are_refused(pair: tuple[OtlpSink, OtlpServer]) -> None:
     """With the receiver's own words."""
     sink, server = pair

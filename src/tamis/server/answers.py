@@ -199,9 +199,36 @@ class LossesAnswer(msgspec.Struct):
     warnings: About[list[str], Meta(description="What the reader should know.")] = []
 
 
+class RejectionSample(msgspec.Struct):
+    """Something that was not kept."""
+
+    at: str
+    sender: About[str, Meta(description="Its address.")]
+    reason: str
+    begin: About[str, Meta(description="How it began, where the protocol has messages of its own.")]
+
+
+class ProtocolObject(msgspec.Struct):
+    """What became of what came by one protocol."""
+
+    protocol: str
+    stored: About[int, Meta(description="Records that are safe.")]
+    rejected: About[int, Meta(description="Records that could not be kept; their senders were told.")]
+    lost: About[int, Meta(description="Records that were read and not stored, where nobody can be told.")]
+    refused: About[dict[str, int], Meta(description="Bodies, connections and datagrams that were not taken.")]
+    samples: About[list[RejectionSample], Meta(description="The newest reasons.")]
+
+
+class RejectionsAnswer(msgspec.Struct):
+    """What could not be kept since this server was started."""
+
+    protocols: list[ProtocolObject]
+    warnings: About[list[str], Meta(description="What the reader should know.")] = []
+
+
 ANSWERS = (
     Found, Count, HistogramAnswer, FacetsAnswer, FieldsAnswer, TableAnswer, PatternsAnswer, ContextAnswer,
-    Deleted, Ingested, LossesAnswer,
+    Deleted, Ingested, LossesAnswer, RejectionsAnswer,
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from tamis.server.routes.loki import loki_routes
 from tamis.server.routes.losses import add_losses_route
 from tamis.server.routes.otlp import otlp_routes
 from tamis.server.routes.pages import load_assets, page_routes
+from tamis.server.routes.rejections import add_rejections_route
 from tamis.server.routes.rules import add_rule_routes
 from tamis.server.routes.search import add_search_routes
 from tamis.server.routes.tail import add_tail_route
@@ -152,6 +153,7 @@ def create_app(
     add_export_routes(app.router)
     add_tail_route(app.router)
     add_losses_route(app.router)
+    add_rejections_route(app.router)
     add_rule_routes(app.router)
     app.router.routes.extend(
         [*ingest_routes(), *otlp_routes(), *loki_routes(), *health_routes(), *page_routes()]
@@ -162,7 +164,9 @@ def create_app(
     hosts = frozenset(map(str.lower, settings.server.hosts)) if is_loopback(settings.server.host) else None
     rates = Rates(settings, service.metrics, service.clock)
     own = frozenset(str(getattr(route, "path", "")) for route in app.routes)
-    app.router.routes.extend([*bulk_routes(), *elastic_routes(own)])  # last: these take other names before theirs
+    app.router.routes.extend(
+        [*bulk_routes(), *elastic_routes(own)]
+    )  # last: these take other names before theirs
     known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
     app.user_middleware = [
         Middleware(AnswerHeaders, service.metrics, known),

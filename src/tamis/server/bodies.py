@@ -7,14 +7,14 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from tamis.errors import TooLargeError
+from tamis.errors import TooLargeError, WireError
 from tamis.server.answers import Ingested
 from tamis.server.auth import Principal
 from tamis.server.ingest import KEY_CHARS_MAX, Body
 from tamis.server.limits import BodyClaim
+from tamis.server.listeners.allowed import peer_address
 from tamis.server.problems import ParameterError, ProblemError
 from tamis.server.service import Service
-from tamis.wire.base import NO_FIELDS, FieldNames, StreamMaker
 from tamis.wire.compressed import ENCODINGS
 
 T = TypeVar("T")
@@ -24,17 +24,24 @@ async def take_in(
     request: Request,
     service: Service,
     *,
-    service_name: str | None = None,
-    host: str | None = None,
-    fields: FieldNames = NO_FIELDS,
-    own: bool = False,
-    stream: StreamMaker | None = None,
+    said: Body,
     inner: str = "",
+    protocol: str = "lines",
 ) -> Ingested:
-    """Read a request's body and store what it holds; see `Ingester.take`. `stream` makes what reads it, when it
-    is not lines; `inner` is an encoding that it undoes by itself; the other names are those of `Body`."""
-    said = Body([], "", service_name, host, fields, own=own, stream=stream)
-    return await take_body(request, service, service.ready().ingester.take, said=said, inner=inner)
+    """Read a request's body and store what it holds, with what is `said` of it; see `Ingester.take`. `inner` is an
+    encoding that its reader undoes by itself; what becomes of it is counted under `protocol`."""
+    tally, peer = service.tallies.of(protocol), peer_address(request.scope.get("client"))
+    try:
+        answer = await take_body(request, service, service.ready().ingester.take, said=said, inner=inner)
+    except WireError as error:
+        tally.refuse(peer, error.limit_name if isinstance(error, TooLargeError) else "not readable")
+        raise
+    if not answer.duplicate:
+        tally.store(answer.stored)
+        for one in answer.rejected:
+            tally.reject(peer, one.reason)
+        tally.reject_more(answer.rejected_count - len(answer.rejected))
+    return answer
 
 
 async def take_body(

@@ -18,8 +18,8 @@ from tamis.errors import ConfigError
 from tamis.server.gate import AnswerHeaders
 from tamis.server.local import is_loopback
 from tamis.server.problems import ProblemError
-from tamis.server.service import Service
 from tamis.server.protocol import Limits, guarded_protocol
+from tamis.server.service import Service
 from tamis.settings import Settings
 
 BACKLOG = 2_048

@@ -76,7 +76,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "tamis_listener_messages_total",
         "counter",
-        "Messages that came without a token; result is stored, rejected, or lost: read when the server ended.",
+        "Records by protocol; result is stored, rejected, or lost: read when the server ended.",
         ("protocol", "result"),
     ),
     Metric(
@@ -85,7 +85,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "tamis_listener_refused_total",
         "counter",
-        "Connections and datagrams refused; reason is a setting, http or cross-site.",
+        "Bodies, connections and datagrams refused; reason is a setting, not readable, http or cross-site.",
         ("protocol", "reason"),
     ),
     Metric(

@@ -126,7 +126,10 @@ def _json_entry(value: Any) -> tuple[int, str, Labels]:
     metadata = (rest[0] if rest else None) or {}
     if not isinstance(metadata, dict):
         raise WireError("an entry's structured metadata is an object")
-    return int(stamp), line, metadata
+    try:
+        return int(stamp), line, metadata
+    except ValueError:
+        raise WireError("an entry's time is a text of nanoseconds") from None
 
 
 class _UnusualError(Exception):

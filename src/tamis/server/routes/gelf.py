@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tamis.server.bodies import take_in
-from tamis.server.listeners.allowed import peer_address
+from tamis.server.ingest import Body
 from tamis.server.problems import ProblemError, problem_response
 from tamis.server.service import service_of
 from tamis.wire.base import WholeBody
@@ -20,13 +20,13 @@ async def gelf(request: Request) -> Response:
     """Take in a GELF message, or several on a line each; compressed or not, whatever the header says of it."""
     service = service_of(request)
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    answer = await take_in(request, service, stream=partial(WholeBody, decode_body), inner=encoding)
-    tally, peer = service.tallies.of("gelf-http"), peer_address(request.scope.get("client"))
-    if not answer.duplicate:
-        tally.store(answer.stored)
-        for one in answer.rejected:
-            tally.reject(peer, one.reason)
-        tally.reject_more(answer.rejected_count - len(answer.rejected))
+    answer = await take_in(
+        request,
+        service,
+        said=Body([], stream=partial(WholeBody, decode_body)),
+        inner=encoding,
+        protocol="gelf-http",
+    )
     if not answer.rejected_count:
         return Response(status_code=202)
     shown = "; ".join(f"message {one.line}: {one.reason}" for one in answer.rejected[:REASONS_MAX])

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from tamis.server.answers import Ingested, encode_json
 from tamis.server.bodies import take_in
+from tamis.server.ingest import Body
 from tamis.server.params import read_query
 from tamis.server.problems import ProblemError, problem_response
 from tamis.server.service import service_of
@@ -24,14 +25,17 @@ async def ingest(request: Request) -> Response:
     answer = await take_in(
         request,
         service,
-        service_name=given.text("service"),
-        host=given.text("host"),
-        fields=FieldNames(
-            time=_names(given.text("time_field")),
-            level=_names(given.text("level_field")),
-            message=_names(given.text("message_field")),
+        said=Body(
+            [],
+            service=given.text("service"),
+            host=given.text("host"),
+            fields=FieldNames(
+                time=_names(given.text("time_field")),
+                level=_names(given.text("level_field")),
+                message=_names(given.text("message_field")),
+            ),
+            own=_is_own(request.headers),
         ),
-        own=_is_own(request.headers),
     )
     answer.warnings = list(given.warnings)
     return _response(answer)

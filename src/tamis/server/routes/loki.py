@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from tamis.server.answers import Ingested
 from tamis.server.bodies import take_in
+from tamis.server.ingest import Body
 from tamis.server.problems import ProblemError, problem_response
 from tamis.server.service import service_of
 from tamis.wire.base import Decoder, WholeBody
@@ -32,7 +33,11 @@ async def loki_push(request: Request) -> Response:
         )
     is_packed = decoder is decode_protobuf  # whatever Content-Encoding says of it, some say snappy
     answer = await take_in(
-        request, service_of(request), stream=partial(WholeBody, decoder), inner="snappy" if is_packed else ""
+        request,
+        service_of(request),
+        said=Body([], stream=partial(WholeBody, decoder)),
+        inner="snappy" if is_packed else "",
+        protocol="loki",
     )
     return problem_response(_rejections(answer)) if answer.rejected_count else Response(status_code=204)
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from tamis.errors import NoSpaceError, OverloadedError
 from tamis.server.answers import Ingested
 from tamis.server.bodies import take_in
+from tamis.server.ingest import Body
 from tamis.server.problems import ProblemError, answer_error, problem_of
 from tamis.server.service import service_of
 from tamis.wire.base import Decoder, WholeBody
@@ -48,7 +49,12 @@ async def otlp_logs(request: Request) -> Response:
         text = f"Content-Type {media_type[:100]!r} is none of OTLP's; send {PROTOBUF} or {JSON}."
         return _refusal(ProblemError(415, text), _JSON)
     try:
-        answer = await take_in(request, service_of(request), stream=partial(WholeBody, encoding.decode))
+        answer = await take_in(
+            request,
+            service_of(request),
+            said=Body([], stream=partial(WholeBody, encoding.decode)),
+            protocol="otlp",
+        )
     except Exception as error:  # the edge: whatever went wrong is answered as OTLP's clients read it
         return _refusal(await _problem(request, error), encoding)
     if answer.rejected_count and not answer.stored and not answer.duplicate:

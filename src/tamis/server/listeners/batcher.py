@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tamis.errors import DiskError, OverloadedError
 from tamis.server.listeners.tally import Tally
-from tamis.wire.arrivals import Arrival
+from tamis.wire.arrivals import Arrival, Arrived
 from tamis.wire.base import Decoded
 
 BATCH_MESSAGES, BATCH_BYTES = 20_000, 4 << 20
@@ -158,8 +158,9 @@ class Batcher:
 
     def _tell(self, batch: _Batch, decoded: Decoded) -> None:
         rejected = decoded.rejected_count
-        cut = sum(len(arrival.cut) for arrival in batch.arrivals)
-        self.tally.store(decoded.columns.length, cut=min(cut, decoded.columns.length))
+        cut = Arrived(batch.arrivals).cut.keys() if any(one.cut for one in batch.arrivals) else set()
+        kept_cut = cut - {one.line - 1 for one in decoded.rejected}
+        self.tally.store(decoded.columns.length, cut=len(kept_cut))
         if not rejected:
             return
         senders = [(arrival.peer, message) for arrival in batch.arrivals for message in arrival.messages]

@@ -6,7 +6,7 @@ level, putting attributes together) waits for the worker.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final, TypeAlias, cast
@@ -97,31 +97,21 @@ class Origin:
     process: str
 
 
-_LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
-_TEXT_CHARS_MAX = DEFAULT_LIMITS.text_chars_max
-_FIELDS_MAX = DEFAULT_LIMITS.items_max // 4
+LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
+TEXT_CHARS_MAX = DEFAULT_LIMITS.text_chars_max
+FIELDS_MAX = DEFAULT_LIMITS.items_max // 4
 _IDS = frozenset(("correlation_id", "trace_id", "span_id"))
 _OURS = frozenset(("process_id", "process", "sequence"))
 _YIELDING = frozenset(("thread", "code", "stack"))
 _NAMED = _IDS | _OURS | _YIELDING | {"exception"}
-_PLAIN_NAMES: set[str] = set()
+PLAIN_NAMES: set[str] = set()
 """Names seen before that mean nothing to us, and need no look."""
 _PLAIN_NAMES_MAX = 4_096
 
 
-def to_records(taken: Sequence[Captured], origin: Origin) -> list[Record]:
-    """The record of each, in order."""
-    starts: _Starts = {}
-    return [to_record(captured, origin, starts) for captured in taken]
-
-
-_Starts: TypeAlias = dict[object, dict[str, Value]]
-"""By thread: the attributes that every record of it has."""
-
-
-def to_record(captured: Captured, origin: Origin, starts: _Starts | None = None) -> Record:
-    """The record of what was captured; never raises. Its `attributes` are new and nobody else's. `starts` is kept
-    from one record of a batch to the next.
+def to_record(captured: Captured, origin: Origin) -> Record:
+    """The record of what was captured; never raises. Its `attributes` are new and nobody else's. Where there are
+    many, `assembly.to_records` is quicker.
 
     Fields of the record hide bound ones, those the context's; None takes a field away. A text field
     `correlation_id`, `trace_id` or `span_id` is the record's own id. Where a user's field has a name that the
@@ -129,25 +119,20 @@ def to_record(captured: Captured, origin: Origin, starts: _Starts | None = None)
     `field.<name>`; `thread`, `code` and `stack` are the user's, and ours are found as `log.<name>` then.
     """
     stamp, number, logger, message, arguments, fields, bound, thread, context, code, more = captured
-    start = None if starts is None else starts.get(thread)
-    if start is None:
-        start = _start(thread, origin)
-        if starts is not None:
-            starts[thread] = start
-    attributes = start.copy()
+    attributes = start_of(thread, origin)
     if arguments:
         try:
             message = message % arguments
         except Exception as error:  # templates are the user's: the record is kept and marked
             _mark(attributes, arguments, error)
-    if not message.isascii() or len(message) > _TEXT_CHARS_MAX:
+    if not message.isascii() or len(message) > TEXT_CHARS_MAX:
         message = safe_text(message)
     if code is not None:
         attributes["code"] = _position(code)
-    level = _LEVELS.get(number)
+    level = LEVELS.get(number)
     if more is not None:
         level = _add_more(attributes, more, level)
-    ids = _NO_IDS if context is EMPTY and not bound else _add_outer(attributes, context, bound)
+    ids = add_outer(attributes, context, bound)
     if fields:
         ids = _add_fields(attributes, fields, ids) or ids
     return Record(  # by place, which takes a quarter less time
@@ -164,7 +149,8 @@ def to_record(captured: Captured, origin: Origin, starts: _Starts | None = None)
     )
 
 
-def _start(thread: Thread | str | None, origin: Origin) -> dict[str, Value]:
+def start_of(thread: Thread | str | None, origin: Origin) -> dict[str, Value]:
+    """The attributes that every record of a thread has; new."""
     attributes: dict[str, Value] = {"process_id": origin.process_id, "process": origin.process}
     if thread is not None:
         name = thread if isinstance(thread, str) else thread.name
@@ -175,7 +161,7 @@ def _start(thread: Thread | str | None, origin: Origin) -> dict[str, Value]:
 def level_name(number: int) -> str:
     """The level of a number on Python's scale: a name that was given to it (`logging.addLevelName`), else the
     usual one below it."""
-    usual = _LEVELS.get(number)
+    usual = LEVELS.get(number)
     if usual is not None:
         return usual
     given = logging.getLevelName(number)
@@ -184,10 +170,8 @@ def level_name(number: int) -> str:
     return level_of_python(number) or "TRACE"
 
 
-_Ids: TypeAlias = tuple[str | None, str | None, str | None]
-
-
-_NO_IDS: _Ids = (None, None, None)
+Ids: TypeAlias = tuple[str | None, str | None, str | None]
+NO_IDS: Ids = (None, None, None)
 
 
 def _mark(attributes: dict[str, Value], arguments: tuple[object, ...], error: Exception) -> None:
@@ -198,8 +182,10 @@ def _mark(attributes: dict[str, Value], arguments: tuple[object, ...], error: Ex
     attributes["format_error"] = str(error)
 
 
-def _add_outer(attributes: dict[str, Value], context: Context, bound: Mapping[str, Any] | None) -> _Ids:
-    """Put the fields of context and logger to the attributes; the ids so far."""
+def add_outer(attributes: dict[str, Value], context: Context, bound: Mapping[str, Any] | None) -> Ids:
+    """Put the fields of context and logger to the attributes; the ids so far: correlation, trace, span."""
+    if context is EMPTY and not bound:
+        return NO_IDS
     ids = (context.correlation_id, context.trace_id, context.span_id)
     for fields in (context.fields, bound):
         if fields:
@@ -207,20 +193,20 @@ def _add_outer(attributes: dict[str, Value], context: Context, bound: Mapping[st
     return ids
 
 
-def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: _Ids) -> _Ids | None:
+def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: Ids) -> Ids | None:
     """Put fields to the attributes; the ids when a field changed them."""
-    if len(fields) > _FIELDS_MAX:
+    if len(fields) > FIELDS_MAX:
         fields = safe_attributes(cast("Mapping[object, object]", fields))
-    if _PLAIN_NAMES.issuperset(fields) and _are_plain(fields.values()):
+    if PLAIN_NAMES.issuperset(fields) and are_plain(fields.values()):
         attributes.update(fields)
         return None
     changed = None
     for name, value in fields.items():
         kind = type(value)
-        if name in _PLAIN_NAMES and (
+        if name in PLAIN_NAMES and (
             kind is int
             or kind is bool
-            or (kind is str and value.isascii() and len(value) <= _TEXT_CHARS_MAX)
+            or (kind is str and value.isascii() and len(value) <= TEXT_CHARS_MAX)
             or (kind is float and value - value == 0)
         ):
             attributes[name] = value
@@ -229,12 +215,12 @@ def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: _I
     return changed
 
 
-def _are_plain(values: Iterable[Any]) -> bool:
+def are_plain(values: Iterable[Any]) -> bool:
     """Whether all are short texts in ASCII, or numbers, and are attributes as they are."""
     for value in values:
         kind = type(value)
         if kind is str:
-            if not value.isascii() or len(value) > _TEXT_CHARS_MAX:
+            if not value.isascii() or len(value) > TEXT_CHARS_MAX:
                 return False
         elif kind is float:
             if value - value != 0:
@@ -251,7 +237,7 @@ def _safe(value: Any) -> Value | None:
     return safe_attributes({"": value})[""]
 
 
-def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, ids: _Ids) -> _Ids | None:
+def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, ids: Ids) -> Ids | None:
     """A field whose name or value means something to us; the ids when it is one of them."""
     if name in _IDS and (value is None or isinstance(value, str)):
         correlation_id, trace_id, span_id = ids
@@ -265,7 +251,7 @@ def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, i
     elif name in _YIELDING and name in attributes:
         attributes.setdefault(f"log.{name}", attributes[name])
     elif name.isascii() and name not in _NAMED and _may_remember(name):
-        _PLAIN_NAMES.add(name)
+        PLAIN_NAMES.add(name)
     if value is None:
         attributes.pop(name, None)
     else:
@@ -274,7 +260,7 @@ def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, i
 
 
 def _may_remember(name: str) -> bool:
-    return len(name) <= DEFAULT_LIMITS.key_chars_max and len(_PLAIN_NAMES) < _PLAIN_NAMES_MAX
+    return len(name) <= DEFAULT_LIMITS.key_chars_max and len(PLAIN_NAMES) < _PLAIN_NAMES_MAX
 
 
 def _add_more(attributes: dict[str, Value], more: More, level: str | None) -> str | None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence, Sized
 from operator import itemgetter
 
 from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.pipeline.assembly import to_records
 from tamis.pipeline.base import Processor
-from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record, to_records
+from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record
 from tamis.pipeline.chain import FAILED, Chain, Passed
 from tamis.pipeline.delivery.delivery import Delivery, relieve
 from tamis.pipeline.limits import QueueLimits

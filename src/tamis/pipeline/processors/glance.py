@@ -1,9 +1,9 @@
 """A glance at a whole batch: which of its records can hold anything sensitive at all."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,7 @@ from tamis.record.model import Record
 
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DIGITS: Final = b"0123456789"
+_LINE_END: Final = "\n"
 _END: Final = b"\n"
 
 
@@ -32,21 +33,26 @@ def _classes(*classes: tuple[bytes, bytes], other: bytes = b"!") -> bytes:
     return bytes(table)
 
 
-_AS_NUMBERS: Final = _classes((_DIGITS, b"0"))
+_AS_DIGITS: Final = _classes((_DIGITS, b"0"))
 _BETWEEN_DIGITS: Final = b" ./()+-"
 _AS_HEADS: Final = _classes((_DIGITS, b"0"), (_LETTERS, b"a"), (b"\\", b"\\"))
 _AS_WORDS: Final = _classes((_DIGITS + _LETTERS + b"_-", b"x"))
 _SIGNS: Final = b"@%=:.-\\'"
 _OTHERS: Final = bytes(byte for byte in range(256) if byte not in _SIGNS + _END)
-_Step: TypeAlias = tuple[bytes | None, bytes, tuple[tuple[bytes, Callable[[str], bool] | None], ...]]
-"""What is made of the data (a table, and what is left out of it), and what is looked for in that; with what confirms
-it for the text."""
+_WIDE: Final = (None, b"", tuple((first, None) for first in FIRST_BYTES))
+"""What to look for where not all is ASCII."""
+_Confirm: TypeAlias = Callable[[Sequence[str]], Iterable[str]]
+_Step: TypeAlias = tuple[bytes | None, bytes, tuple[tuple[bytes, _Confirm | None], ...]]
+"""What is made of the data (a table, and what is left out of it), and what is looked for in that; with what says
+which of the texts that have it are suspects indeed.
+"""
 _HEAD: Final = re.compile(r"[A-Za-z]{2}(?=[0-9]{2}[ -]?[0-9A-Za-z])")
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_.=~:/%+-]{16,}")
 _DOTTED: Final = re.compile(r"[0-9]\.[0-9]+\.[0-9]+\.[0-9]")
 _KEYS: Final = ("eyJ", "eyK", *PREFIXES)
 _CARD_DIGITS: Final = 13
 _SIMPLE: Final = frozenset((str, int, float, bool, type(None)))
+_NUMBERS: Final = frozenset((int, float))
 _TOGETHER: Final = 16
 """Records whose values are put together at once."""
 _encoder = msgspec.json.Encoder()
@@ -72,27 +78,26 @@ class Glance:
                 (
                     (b"@", None),
                     (b"%", None),
-                    (b"=", has_name),
-                    (b":", _has_colons),
-                    (b"...", _has_dotted),
+                    (b"=", _with_name),
+                    (b":", _with_colons),
+                    (b"...", _with_dots),
                     (b"-----", None),
-                    (b"--", has_name),
-                    (b"'", has_name),
+                    (b"--", _with_name),
+                    (b"'", _with_name),
                     (b"\\", None),
                 ),
             ),
-            (_AS_NUMBERS, _BETWEEN_DIGITS, ((b"0" * 7, _has_number),)),
-            (_AS_HEADS, b"", ((b"!aa00", _has_head),)),
-            (_AS_WORDS, b"", ((b"x" * 16, self._has_key),)),
+            (_AS_DIGITS, _BETWEEN_DIGITS, ((b"0" * _CARD_DIGITS, None), (b"0" * 7, _with_phone))),
+            (_AS_HEADS, b"", ((b"!aa00", _with_head),)),
+            (_AS_WORDS, b"", ((b"x" * 16, self._with_key),)),
             (
                 None,
                 b"",
                 (
-                    (b"</", has_name),
-                    (b"]]>", has_name),
+                    (b"</", _with_name),
+                    (b"]]>", _with_name),
                     (b"earer ", None),
                     (b"EARER ", None),
-                    *((first, None) for first in FIRST_BYTES),
                 ),
             ),
         )
@@ -104,33 +109,45 @@ class Glance:
         messages = [record.message for record in records]
         given = [record.attributes for record in records]
         found: set[int] = set()
-        if not self._learn(set(chain.from_iterable(given))):
-            found.update(place for place, names in enumerate(given) if not self._learn(names))
+        names = set(chain.from_iterable(given))
+        if not self._learn(names):
+            found.update(self._named(names, given))
         values: set[Value] = set()
-        held: list[Iterable[Value]] = [attributes.values() for attributes in given]
-        for begin in range(0, len(held), _TOGETHER):
+        opened: dict[int, list[Value]] = {}
+        for begin in range(0, len(given), _TOGETHER):
+            some = given[begin : begin + _TOGETHER]
             try:
-                values.update(*held[begin : begin + _TOGETHER])
+                values.update(*[attributes.values() for attributes in some])
             except TypeError:  # lists and objects
-                found.update(self._open(given, held, begin))
-                values.update(*held[begin : begin + _TOGETHER])
-        dirty = self._dirty(values.union(messages).difference(self._clean))
+                for place in self._odd(some):
+                    opened[begin + place] = leaves = self._leaves(some[place])
+                    if not leaves:
+                        found.add(begin + place)
+                values.update(*[opened.get(begin + place, one.values()) for place, one in enumerate(some)])
+        fresh = values.difference(self._clean)
+        fresh.update(set(messages).difference(self._clean))
+        dirty = self._dirty(fresh)
         if dirty:
-            is_clean = dirty.isdisjoint
             found.update([place for place, message in enumerate(messages) if message in dirty])
-            if not is_clean(values):
+            if not dirty.isdisjoint(values):
+                is_clean = dirty.isdisjoint
+                held = [opened.get(place, one.values()) for place, one in enumerate(given)]
                 found.update([place for place, some in enumerate(held) if not is_clean(some)])
         return sorted(found)
 
-    def _open(
-        self, given: Sequence[dict[str, Value]], held: list[Iterable[Value]], begin: int
-    ) -> Iterator[int]:
-        """Put the leaves for values where there are objects; the places of those records that are not as simple."""
-        for place in range(begin, min(begin + _TOGETHER, len(held))):
-            if not _SIMPLE.issuperset(map(type, held[place])):
-                held[place] = self._leaves(given[place])
-                if not held[place]:
-                    yield place
+    @staticmethod
+    def _odd(given: Sequence[dict[str, Value]]) -> list[int]:
+        """The places of those that hold lists and objects."""
+        return [place for place, one in enumerate(given) if not _SIMPLE.issuperset(map(type, one.values()))]
+
+    def _named(self, names: Iterable[str], given: Sequence[dict[str, Value]]) -> Iterator[int]:
+        """The places of records with a name that says or holds something sensitive; a count is none."""
+        for name in names:
+            if not self._learn((name,)):
+                may_count = self._secure.is_count(name)
+                for place, attributes in enumerate(given):
+                    if name in attributes and not (may_count and type(attributes[name]) in _NUMBERS):
+                        yield place
 
     def _leaves(self, attributes: dict[str, Value]) -> list[Value]:
         """All values where there are plain objects among them, as a position in the code is; nothing where it is not
@@ -162,9 +179,8 @@ class Glance:
 
     def _dirty(self, fresh: set[Value]) -> set[Value]:
         """Which texts, and numbers as long as a card's, hold something sensitive; the others are remembered."""
-        numbers = [value for value in fresh if type(value) is int or type(value) is float]
-        dirty: set[Value] = {value for value in numbers if value >= card.NUMBER_MIN and _is_card(value)}
         texts = [text for text in fresh if type(text) is str]
+        dirty = set(_cards(fresh.difference(texts)))
         try:
             dirty.update([text for text in self._suspects(texts) if self._holds(text)])
         except Exception:  # something that JSON cannot carry: each for itself then
@@ -181,27 +197,30 @@ class Glance:
         """The texts that have what some pattern needs."""
         data = _encoder.encode_lines(texts)
         found: set[str] = set()
-        for table, dropped, needles in self._steps:
+        for table, dropped, needles in self._steps if data.isascii() else (*self._steps, _WIDE):
             signs = data.translate(table, dropped) if table or dropped else data
             for needle, confirms in needles:
                 if needle in signs:
                     suspects = [texts[place] for place in _places(signs, needle)]
-                    found.update(suspects if confirms is None else filter(confirms, suspects))
+                    found.update(suspects if confirms is None else confirms(suspects))
         return found
 
-    def _has_key(self, text: str) -> bool:
-        """Whether something in it begins as keys do. Long words that do not are remembered: names of threads."""
-        for token in _TOKEN.findall(text):
-            if token in self._tokens:
-                continue
-            for key in _KEYS:
-                if key in token:
-                    return True
-            if len(self._tokens) >= CACHE_ENTRIES_MAX:
-                self._tokens.clear()
-            if len(token) <= CACHED_CHARS_MAX:
-                self._tokens.add(token)
-        return False
+    def _with_key(self, texts: Sequence[str]) -> Iterable[str]:
+        """Those with something in them that begins as keys do. Long words that do not, as names of threads, are
+        remembered.
+        """
+        if len(self._tokens) >= CACHE_ENTRIES_MAX:
+            self._tokens.clear()
+        words = {text: self._tokens.issuperset(_TOKEN.findall(text)) for text in texts}
+        fresh = [text for text, is_known in words.items() if not is_known]
+        found = set(_confirmed(fresh, _has_key))
+        self._tokens.update(
+            word
+            for text in fresh
+            if text not in found and len(text) <= CACHED_CHARS_MAX
+            for word in _TOKEN.findall(text)
+        )
+        return found
 
 
 def _are_texts(names: Iterable[object]) -> bool:
@@ -220,30 +239,60 @@ def _places(signs: bytes, needle: bytes) -> list[int]:
     return places
 
 
-def _is_card(number: float) -> bool:
-    """Whether a number is a card's. A float that equals a whole number stands for that, too."""
-    return card.NUMBER_MIN <= number < card.NUMBER_MAX and card.is_card(str(int(number)))
+def _cards(numbers: Collection[Any]) -> Iterable[Value]:
+    """Those that are a card's. A float that equals a whole number stands for that, too."""
+    try:
+        if max(numbers, default=0) < card.NUMBER_MIN:
+            return ()
+    except TypeError:  # None is among them
+        pass
+    return [
+        number
+        for number in numbers
+        if (type(number) is int or type(number) is float)
+        and card.NUMBER_MIN <= number < card.NUMBER_MAX
+        and card.is_card(str(int(number)))
+    ]
 
 
-def _has_number(text: str) -> bool:
-    """Whether it has digits enough for a card, or a phone number; an account begins otherwise."""
-    if len(text) >= _CARD_DIGITS:
-        digits = text.encode("utf-8", "replace").translate(_AS_NUMBERS, _BETWEEN_DIGITS)
-        if b"0" * _CARD_DIGITS in digits:
+def _confirmed(texts: Sequence[str], test: Callable[[str], bool]) -> Iterator[str]:
+    """Those for which a test holds that holds for a text when it does for a line of it: some are tested at once."""
+    for begin in range(0, len(texts), _TOGETHER):
+        some = texts[begin : begin + _TOGETHER]
+        if test(_LINE_END.join(some)):
+            yield from filter(test, some)
+
+
+def _has_key(text: str) -> bool:
+    for key in _KEYS:  # noqa: SIM110 -- a generator costs more than the loop
+        if key in text:
             return True
-    return may_have_phone(text) and next(iter(PHONE.find(text)), None) is not None
+    return False
 
 
-def _has_dotted(text: str) -> bool:
-    """Whether four numbers stand between dots."""
-    return _DOTTED.search(text) is not None
+def _with_name(texts: Sequence[str]) -> Iterator[str]:
+    """Those that have the name of something secret."""
+    return _confirmed(texts, has_name)
 
 
-def _has_colons(text: str) -> bool:
-    """An address of version 6, or the name of something secret."""
-    return "::" in text or text.count(":") >= COLONS_MIN or has_name(text)
+def _with_phone(texts: Sequence[str]) -> list[str]:
+    """Those that have a phone number; an account begins otherwise."""
+    return [
+        text for text in _confirmed(texts, may_have_phone) if next(iter(PHONE.find(text)), None) is not None
+    ]
 
 
-def _has_head(text: str) -> bool:
-    """Whether it has a country's letters before the check digits of an account."""
-    return any(head.upper() in LENGTHS for head in _HEAD.findall(text))
+def _with_dots(texts: Sequence[str]) -> list[str]:
+    """Those where four numbers stand between dots."""
+    return [text for text in texts if _DOTTED.search(text) is not None]
+
+
+def _with_colons(texts: Sequence[str]) -> Iterator[str]:
+    """Those with an address of version 6, or the name of something secret."""
+    yield from [text for text in texts if "::" in text or text.count(":") >= COLONS_MIN]
+    yield from _with_name(texts)
+
+
+def _with_head(texts: Sequence[str]) -> list[str]:
+    """Those with a country's letters before the check digits of an account."""
+    return [text for text in texts if any(head.upper() in LENGTHS for head in _HEAD.findall(text))]

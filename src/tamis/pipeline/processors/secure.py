@@ -64,6 +64,11 @@ class Secure:
         known = self._known.get(name)
         return (self._learn(name) if known is None else known) == _PLAIN
 
+    def is_count(self, name: str) -> bool:
+        """Whether a number of this name is a count and no secret, and anything else of it is one."""
+        known = self._known.get(name)
+        return (self._learn(name) if known is None else known) == _COUNTED
+
     def _mapping(self, given: dict[str, Value], replace: Replace, *, depth: int) -> dict[str, Value]:
         known, clean = self._known, self.clean
         changed: dict[str, Value] | None = None

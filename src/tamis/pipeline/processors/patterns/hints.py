@@ -23,7 +23,7 @@ _NAMES: Final = (
     "token",
     "key",
     "auth",
-    "card",
+    "credit",
     "pwd",
     "earer",
     "cookie",

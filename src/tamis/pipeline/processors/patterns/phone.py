@@ -48,7 +48,7 @@ _NAMES: Final = (
     "dial",
 )
 _GROUPS: Final = re.compile(
-    r"0[1-9][0-9]{0,3}[) ./-]|[2-9][0-9][0-9][) .-]{1,2}[2-9][0-9][0-9][ .-]", re.ASCII
+    r"[02-9](?:(?<=0)[1-9][0-9]{0,3}[) ./-]|(?<=[2-9])[0-9][0-9][) .-]{1,2}[2-9][0-9][0-9][ .-])", re.ASCII
 )
 _NAMED: Final = re.compile(rf"(?:\(\d{{1,5}}\)[ ]?)?\d(?:[ ./-]?\d){{6,14}}+{_AFTER}", re.ASCII)
 _NAME_CHARS: Final = 32
@@ -61,7 +61,10 @@ def may_have_phone(text: str) -> bool:
     if "+" in text or _GROUPS.search(text) is not None:
         return True
     lower = text.lower()
-    return any(name in lower for name in _NAMES)
+    for name in _NAMES:  # noqa: SIM110 -- a generator costs more than the loop
+        if name in lower:
+            return True
+    return False
 
 
 def find(text: str) -> Iterator[Span]:

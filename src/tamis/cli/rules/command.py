@@ -10,7 +10,7 @@ from tamis.cli.failure import Exit, UsageError
 from tamis.cli.options import Flag, Where
 from tamis.cli.rules.channels import channels
 from tamis.cli.rules.client import rules_of
-from tamis.cli.rules.show import print_history, print_list, print_rule, print_told
+from tamis.cli.rules.show import print_history, print_list, print_rule, print_silences, print_told
 from tamis.cli.terminal import print_json, say, visible, warn
 
 rules = App(
@@ -206,11 +206,10 @@ def silence(
     duration: Annotated[str | None, Parameter(name="--for")] = None,
     until: str | None = None,
     reason: str = "",
-    end: str | None = None,
     json: Flag = False,
     where: Where = Where(),
 ) -> None:
-    """Tell nothing for a while; without --for and --until, show the silences there are.
+    """Tell nothing for a while.
 
     Parameters
     ----------
@@ -224,40 +223,48 @@ def silence(
         Or until when: RFC 3339.
     reason
         Why.
-    end
-        End the silence of this id instead.
     json
-        The silence, or all of them, as JSON.
+        The silence as JSON.
     """
+    given = {"for": duration, "until": until, "rule": rule, "labels": _labels(label), "reason": reason}
     with rules_of(where) as server:
-        if end is not None:
-            server.send("DELETE", "silences", end)
-            say(f"{end}: ended")
-            return
-        if duration is None and until is None:
-            answer = server.get("silences")
-            shown = answer["silences"]
-        else:
-            given = {
-                "for": duration,
-                "until": until,
-                "rule": rule,
-                "labels": _labels(label),
-                "reason": reason,
-            }
-            body = {key: value for key, value in given.items() if value is not None}
-            answer = server.send("POST", "silences", body=body)
-            shown = [answer]
+        body = {key: value for key, value in given.items() if value is not None}
+        answer = server.send("POST", "silences", body=body)
     if json:
         print_json(answer)
-        return
-    for one in shown:
-        labels = " ".join(f"{field}={value}" for field, value in one["labels"].items())
-        print(
-            visible(
-                f"{one['id']}  {one['rule']} {labels}  until {one['until']}  {one['by']}: {one['reason']}"
-            )
-        )
+    else:
+        print_silences([answer])
+
+
+@rules.command
+def silences(*, json: Flag = False, where: Where = Where()) -> None:
+    """Show the silences that are not over.
+
+    Parameters
+    ----------
+    json
+        All of them as JSON.
+    """
+    with rules_of(where) as server:
+        answer = server.get("silences")
+    if json:
+        print_json(answer)
+    else:
+        print_silences(answer["silences"])
+
+
+@rules.command
+def unsilence(id: str, /, *, where: Where = Where()) -> None:
+    """End a silence before its time.
+
+    Parameters
+    ----------
+    id
+        Its id, as `tamis rules silences` shows it.
+    """
+    with rules_of(where) as server:
+        server.send("DELETE", "silences", id)
+    say(f"{id}: ended")
 
 
 def _labels(given: tuple[str, ...]) -> dict[str, str]:

@@ -48,6 +48,13 @@ def print_history(entries: Iterable[Mapping[str, Any]]) -> None:
         print(visible(f"{one['at']}  {one['rule'] or '-'}  {one['what']}  {labels}  {more}".rstrip()))
 
 
+def print_silences(silences: Iterable[Mapping[str, Any]]) -> None:
+    """One line a silence: its id, what it means, until when, who and why."""
+    for one in silences:
+        what = f"{one['rule']} {print_labels(one['labels'])}".rstrip()
+        print(visible(f"{one['id']}  {what}  until {one['until']}  {one['by']}: {one['reason']}"))
+
+
 def print_labels(labels: Mapping[str, Any]) -> str:
     """``service=shop, status=500``."""
     return ", ".join(f"{name}={'-' if value is None else value}" for name, value in labels.items())

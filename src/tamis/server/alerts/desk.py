@@ -52,6 +52,7 @@ class AlertDesk:
         self.courier = Courier(book, rules, options, metrics=metrics, clock=clock)
         self._changed, self._ended, self._wake = threading.Event(), threading.Event(), threading.Event()
         self._changed.set()
+        self._cleaned_s = -CLEANED_EVERY_S
         self._thread = threading.Thread(target=self._run, name="tamis-alerts", daemon=True)
 
     def start(self) -> None:
@@ -68,29 +69,34 @@ class AlertDesk:
         self.courier.close()
 
     def _run(self) -> None:
-        cleaned_s = -CLEANED_EVERY_S
         while not self._ended.is_set():
             try:
                 self.turn()
-                if self._clock.monotonic_s() - cleaned_s >= CLEANED_EVERY_S:
-                    cleaned_s = self._clock.monotonic_s()
-                    self.book.forget_history(
-                        self._clock.now_ns() - round(self.options.history_age_s * NS_PER_S)
-                    )
+                self._clean()
             except (
                 Exception
-            ):  # the thread's edge: it must go on, and what failed is tried again with the next turn
+            ):  # the thread's edge: it goes on, and what failed is tried again with the next turn
                 _LOG.exception("looking after the alert rules failed and goes on")
             self._wake.wait(self.options.interval_s)
             self._wake.clear()
+
+    def _clean(self) -> None:
+        """Drop what is old, now and then."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._cleaned_s >= CLEANED_EVERY_S:
+            self.book.forget_history(self._clock.now_ns() - round(self.options.history_age_s * NS_PER_S))
+            self._cleaned_s = now_s
 
     def turn(self) -> None:
         """Look at what came, and tell what is due."""
         if self._changed.is_set():
             self._changed.clear()
-            self.evaluator.load()
-        if self.evaluator.active:
-            self.evaluator.tick()
+            try:
+                self.evaluator.load()
+            except BaseException:
+                self._changed.set()
+                raise
+        self.evaluator.tick()
         self.courier.turn()
 
     def _note_change(self) -> None:

@@ -134,7 +134,7 @@ class Evaluator:
     def tick(self) -> list[State]:
         """Look at everything that came, judge every rule, write down what follows; what was told."""
         now_ns, as_of = self._awake.look(), self._store.moment()[-1]
-        self._silences = self._rules.silences()
+        self._silences = self._rules.silences() if self.active else []
         done: list[tuple[Active, Outcome]] = []
         for active in self.active.values():
             outcome = self._try(active, now_ns, as_of)

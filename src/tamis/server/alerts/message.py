@@ -153,7 +153,7 @@ def _what(compiled: Compiled, incident: Incident, found: Found) -> str:
         return f"{incident.value:.1%} of the records within {rule.window_s:g} s"
     if rule.kind == "rate":
         return f"{incident.value:g} records/s over {rule.window_s:g} s"
-    return f"{incident.value:,.0f} records within {rule.window_s:g} s"
+    return f"{incident.value:,.0f} record{'s' if incident.value != 1 else ''} within {rule.window_s:g} s"
 
 
 def _short(text: str) -> str:

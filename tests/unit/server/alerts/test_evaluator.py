@@ -381,4 +381,4 @@ def test_a_message_without_an_answer_is_told_without_lines(bench: AlertBench) ->
         assert bench.tick() == ["firing"]
     (alert,) = bench.told()
     assert alert.lines == ()
-    assert alert.summary == "r: 1 records within 60 s"
+    assert alert.summary == "r: 1 record within 60 s"

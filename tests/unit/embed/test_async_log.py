@@ -196,6 +196,33 @@ def test_after_close_records_are_handed_over_at_once(log: logging.Logger) -> Non
     assert target.seen == ["a", "b"]
 
 
+def test_the_end_waits_no_longer_than_it_says_for_a_handler_that_hangs(log: logging.Logger) -> None:
+    """Its own thread hangs with it, not the one that closes."""
+    target = Recorder()
+    target.gate.clear()
+    log.addHandler(handler := AsyncLogHandler(target, exit_s=0.05))
+    log.info("a")
+    handler.close()
+    target.gate.set()
+    until(lambda: target.seen == ["a"])
+    assert target.threads == {"tamis-async-log"}
+
+
+def test_after_close_nobody_waits_for_a_handler_that_hangs_again_and_again(log: logging.Logger) -> None:
+    """Whoever logs then finds out once; the fallback has the rest at once."""
+    target, fallback = Recorder(), Recorder()
+    target.gate.clear()
+    log.addHandler(handler := AsyncLogHandler(target, fallback, timeout_s=1.0, exit_s=0.05))
+    log.info("first")
+    until(lambda: handler.stats().queued == 1 and not fallback.seen)
+    handler.close()
+    for number in range(500):
+        log.info("%d", number)
+    target.gate.set()
+    until(lambda: handler.stats().queued == 0)
+    assert sorted(target.seen + fallback.seen) == sorted(["first", *map(str, range(500))])
+
+
 def test_what_the_wrapped_handler_logs_does_not_come_back(log: logging.Logger) -> None:
     """A handler whose client logs would feed itself."""
 

@@ -19,7 +19,7 @@ from tamis.pipeline.captured import Captured
 from tamis.pipeline.own import own_work
 from tamis.record.context import context
 from tests.support.logged import WAYS, logged
-from tests.support.sinks import Gathering, Pipe
+from tests.support.sinks import Gathering, Pipe, captured
 
 ways = pytest.mark.parametrize("way", WAYS)
 
@@ -252,6 +252,25 @@ def test_case_5_signal_handlers_that_log_block_nobody(way: str) -> None:
     assert sorted(records.messages) == sorted(
         [f"work {n}" for n in range(1, number + 1)] + [f"signal {n}" for n in range(1, next(numbers))]
     )
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+def test_case_5_the_first_record_may_come_from_a_signals_handler() -> None:
+    """It starts the worker, and may come while the program itself is in the middle of starting a thread."""
+    pipes = [Pipe(Gathering()) for _ in range(50)]
+    left = iter(pipes)
+    before = signal.signal(signal.SIGALRM, lambda *_: next(left).put(captured("first")))
+    try:
+        for pipe in pipes:
+            signal.setitimer(signal.ITIMER_REAL, 0.0003)
+            while not pipe.metrics.snapshot().sent:
+                threading.Thread(target=threading.enumerate).start()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    for pipe in pipes:
+        assert pipe.dispatcher.close(60.0)
+        pipe.check_sum(1)
 
 
 @ways

@@ -81,12 +81,13 @@ class AsyncLogHandler(logging.Handler):
 
     def close(self) -> None:
         """Hand over what waits, for at most `exit_s`; to the fallback when the wrapped handler hangs. Idempotent.
-        What is logged later is handed over at once."""
+        What is logged later is handed over at once, to the fallback too if that handler still hangs."""
         if self._handover.is_stopped:
             return
-        self._handover.stop()
         with own_work():
-            if not self._handover.drain(self._clock.monotonic_s() + self.exit_s):
+            done = self._handover.drain(self._clock.monotonic_s() + self.exit_s)
+            self._handover.stop()
+            if not done:
                 self._handover.give_up()
         super().close()
 

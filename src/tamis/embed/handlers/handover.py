@@ -18,6 +18,7 @@ from tamis.pipeline.worker import Worker
 
 Find = Callable[[], logging.Handler]
 _WAIT_S, _IDLE_S = 0.02, 0.25
+_POLL_S = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ class Handover:
             return
         queue.append(_detached(record))
         if self.is_stopped or not self._worker.ensure():
-            self.drain(self._clock.monotonic_s() + self._limits.timeout_s)
+            self._hand_over_now()
         elif len(queue) == self._batch or record.levelno >= logging.ERROR:
             self._worker.wake()
         if self._find_fallback is not None and not self.is_stopped:
@@ -146,10 +147,27 @@ class Handover:
             self._batch = max(self._batch // 2, self._limits.batch_min)
         return _WAIT_S if taken else _IDLE_S
 
+    def _hand_over_now(self) -> None:
+        """Nobody else will. While the wrapped handler hangs, nobody waits for it again."""
+        if self._holder == threading.get_ident():
+            return
+        if self._is_stuck() or not self._drain(self._clock.monotonic_s() + self._limits.timeout_s):
+            self.give_up()
+
     def drain(self, deadline_s: float) -> bool:
-        """Hand over everything, on this thread; whether it was in time."""
+        """Have everything handed over, by the thread that may hang with the wrapped handler, or by this one if that
+        does not run; whether it was in time.
+        """
         if self._holder == threading.get_ident():
             return False
+        while self._worker.is_alive and (self._queue or self._counts.in_hand):
+            if self._clock.monotonic_s() >= deadline_s:
+                return False
+            self._worker.wake()
+            self._clock.sleep(_POLL_S)
+        return self._drain(deadline_s)
+
+    def _drain(self, deadline_s: float) -> bool:
         while self._queue or self._counts.in_hand:
             wait_s = deadline_s - self._clock.monotonic_s()
             if wait_s <= 0 or not self._alone.acquire(timeout=wait_s):

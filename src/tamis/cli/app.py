@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "patterns": ("patterns:patterns", "Show what sentences the records are made of."),
     "export": ("export:export", "Write what a query finds as NDJSON, CSV or Parquet."),
     "delete": ("delete:delete", "Delete what a query finds."),
+    "saved": ("saved:saved", "Show, keep, ask and drop saved searches."),
     "rules": ("rules.command:rules", "Show, make, try, test and silence alert rules."),
     "verify": ("verify:verify", "Check that a data folder is whole."),
     "upgrade": ("upgrade:upgrade", "Rewrite a data folder in the newest format."),

@@ -45,6 +45,12 @@ _MIGRATIONS = (
     ) STRICT;
     CREATE INDEX alert_history_by_rule ON alert_history (rule, number);
     """,
+    """
+    CREATE TABLE saved_searches (
+        name TEXT PRIMARY KEY, q TEXT NOT NULL, start TEXT, end TEXT, description TEXT NOT NULL,
+        created_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL, changed_by TEXT NOT NULL
+    ) STRICT;
+    """,
 )
 """Script n brings a file from version n to n + 1; a released script never changes."""
 

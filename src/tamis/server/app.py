@@ -43,6 +43,7 @@ from tamis.server.routes.otlp import otlp_routes
 from tamis.server.routes.pages import load_assets, page_routes
 from tamis.server.routes.rejections import add_rejections_route
 from tamis.server.routes.rules import add_rule_routes
+from tamis.server.routes.saved import add_saved_routes
 from tamis.server.routes.search import add_search_routes
 from tamis.server.routes.tail import add_tail_route
 from tamis.server.service import Service
@@ -154,6 +155,7 @@ def create_app(
     add_tail_route(app.router)
     add_losses_route(app.router)
     add_rejections_route(app.router)
+    add_saved_routes(app.router)
     add_rule_routes(app.router)
     app.router.routes.extend(
         [*ingest_routes(), *otlp_routes(), *loki_routes(), *health_routes(), *page_routes()]

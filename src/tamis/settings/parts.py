@@ -185,9 +185,11 @@ class QuerySettings:
     )
     cache_bytes: int = size("32MiB", "Memory for answers that may be asked for again; off keeps none.")
     kept_bytes: int = size(
-        "96MiB", "Memory for recent records that were asked about, and where filters found something; off is none."
+        "96MiB",
+        "Memory for recent records that were asked about, and where filters found something; off is none.",
     )
     threads: int = whole(0, "Threads for all queries together; 0 is one for each processor.")
+    saved_max: int = whole(1_000, "Saved searches that may be kept.")
     rows_max: int = whole(10_000, "Rows an answer may have; export has no such limit.", least=1)
     shapes_max: int = whole(500_000, "A segment with more shapes is searched by its messages instead.")
 

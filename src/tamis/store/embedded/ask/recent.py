@@ -14,6 +14,7 @@ from tamis.store.embedded.format.part import Part, RowGroup
 
 PARTS_MAX = 24
 GROUPS_MAX = 32
+BUCKETS_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,20 @@ class Reach:
     groups: tuple[RowGroup, ...]
 
     def cut(self, asked: Asked, group: RowGroup, rows: Numbers) -> Numbers:
-        """Those of a group's rows that are within the time."""
+        """Those of a group's rows that are within the time, and within the sequences."""
+        return self._in_sequence(asked, group, self._in_time(asked, group, rows))
+
+    def _in_sequence(self, asked: Asked, group: RowGroup, rows: Numbers) -> Numbers:
+        wanted, facts = self.condition.wanted, self.part.facts
+        upto = facts.max_seq if wanted.upto_seq is None else wanted.upto_seq
+        after = 0 if wanted.after_seq is None else wanted.after_seq
+        if not len(rows) or (facts.max_seq <= upto and facts.min_seq > after):
+            return rows
+        seqs = asked.engine.kept.seqs(self.part, group)[rows]
+        within: Numbers = rows[(seqs > after) & (seqs <= upto)]
+        return within
+
+    def _in_time(self, asked: Asked, group: RowGroup, rows: Numbers) -> Numbers:
         wanted = self.condition.wanted
         start, end = wanted.start_ns, wanted.end_ns
         late = start is not None and group.min_ts < start
@@ -40,20 +54,16 @@ class Reach:
 
 
 def reach_of(asked: Asked) -> list[Reach] | None:
-    """What a question is about; None when that is too much, or when sequences divide a part."""
+    """What a question is about; None when that is too much."""
     found: list[Reach] = []
     count = 0
     for part in asked.snapshot.parts if asked.engine.kept.is_on else ():
         condition = condition_of(asked.question, asked.snapshot, part)
         if out_of_reach(condition, part):
             continue
-        wanted, facts = condition.wanted, part.facts
-        if wanted.upto_seq is not None and facts.max_seq > wanted.upto_seq:
-            return None
-        if wanted.after_seq is not None and facts.min_seq <= wanted.after_seq:
-            return None
         if len(found) == PARTS_MAX:
             return None
+        wanted = condition.wanted
         groups = tuple(
             group
             for group in part.row_groups()
@@ -68,20 +78,19 @@ def reach_of(asked: Asked) -> list[Reach] | None:
     return found if asked.engine.kept.is_on else None
 
 
-def runs(asked: Asked, reaches: list[Reach]) -> Iterator[tuple[Reach, RowGroup, Numbers, bool]]:
-    """Each row group with its rows that match in time, and whether that is all that match in it."""
+def runs(asked: Asked, reaches: list[Reach]) -> Iterator[tuple[Reach, RowGroup, Numbers]]:
+    """Each row group with its rows that match."""
     for reach in reaches:
         asked.budget.remaining_s()
         all_rows = matching_rows(asked, reach.part, reach.condition, reach.groups)
         for group, rows in zip(reach.groups, all_rows, strict=True):
-            kept = reach.cut(asked, group, rows)
-            yield reach, group, kept, len(kept) == len(rows)
+            yield reach, group, reach.cut(asked, group, rows)
 
 
 def count_recent(asked: Asked) -> int | None:
     """How many; None: it takes another way."""
     reaches = reach_of(asked)
-    return None if reaches is None else sum(len(rows) for _, _, rows, _ in runs(asked, reaches))
+    return None if reaches is None else sum(len(rows) for _, _, rows in runs(asked, reaches))
 
 
 def histogram_recent(asked: Asked, *, interval_ns: int, by: str | None) -> dict[tuple[int, str], int] | None:
@@ -90,24 +99,31 @@ def histogram_recent(asked: Asked, *, interval_ns: int, by: str | None) -> dict[
     if reaches is None:
         return None
     buckets: dict[tuple[int, str], int] = {}
-    for reach, group, rows, _ in runs(asked, reaches):
-        if not len(rows):
-            continue
-        starts, places = np.unique(
-            asked.engine.kept.stamps(reach.part, group)[rows] // interval_ns, return_inverse=True
-        )
-        codes, values = _values(asked, reach.part, group, by)
-        codes = codes if by is None else codes[rows]
-        sums = np.bincount(places * len(values) + codes)
-        for place in np.flatnonzero(sums).tolist():
-            start, code = divmod(place, len(values))
-            bucket = (int(starts[start]) * interval_ns, values[code] or "")
-            buckets[bucket] = buckets.get(bucket, 0) + int(sums[place])
+    for reach, group, rows in runs(asked, reaches):
+        for bucket, number in _buckets(asked, reach.part, group, rows, interval_ns=interval_ns, by=by):
+            buckets[bucket] = buckets.get(bucket, 0) + number
     return buckets
 
 
-def _values(asked: Asked, part: Part, group: RowGroup, by: str | None) -> tuple[Numbers, list[str | None]]:
-    return (np.zeros(1, np.int16), [None]) if by is None else asked.engine.kept.values(part, group, by)
+def _buckets(
+    asked: Asked, part: Part, group: RowGroup, rows: Numbers, *, interval_ns: int, by: str | None
+) -> Iterator[tuple[tuple[int, str], int]]:
+    if not len(rows):
+        return
+    starts = asked.engine.kept.stamps(part, group)[rows] // interval_ns
+    first = int(starts[0])
+    places, codes, values = starts - first, np.zeros(1, np.int64), [""]
+    if int(places[-1]) > BUCKETS_MAX:
+        known, places = np.unique(starts, return_inverse=True)
+    else:
+        known = np.arange(first, first + int(places[-1]) + 1)
+    if by is not None:
+        all_codes, texts = asked.engine.kept.values(part, group, by)
+        codes, values = all_codes[rows], [text or "" for text in texts]
+    sums = np.bincount(places * len(values) + codes)
+    for place in np.flatnonzero(sums).tolist():
+        start, code = divmod(place, len(values))
+        yield (int(known[start]) * interval_ns, values[code]), int(sums[place])
 
 
 def located_recent(

@@ -12,6 +12,8 @@ from tamis.settings import Settings
 
 KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 """Ends connections whose other side is gone; Linux hands it on from the listening socket."""
+BOTH_TRIES = 20
+"""Numbers tried, when the system chooses one for connections and for datagrams."""
 SO_RCVBUFFORCE = 33
 """Linux: a receive buffer beyond net.core.rmem_max, for root."""
 
@@ -42,6 +44,22 @@ def bind_stream(settings: Settings, key: str, port: int) -> socket.socket:
 def bind_datagrams(settings: Settings, key: str, port: int) -> socket.socket:
     """A socket for datagrams; ConfigError says why not."""
     return _bind(settings, key, port, kind=socket.SOCK_DGRAM)
+
+
+def bind_both(settings: Settings, key: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets for connections and for datagrams with one number; ConfigError says why not."""
+    with contextlib.ExitStack() as unfit:  # held, so that the system gives another number
+        for _ in range(0 if port else BOTH_TRIES):
+            stream = bind_stream(settings, key, port)
+            with contextlib.suppress(ConfigError):
+                return stream, bind_datagrams(settings, key, stream.getsockname()[1])
+            unfit.callback(stream.close)
+    stream = bind_stream(settings, key, port)
+    try:
+        return stream, bind_datagrams(settings, key, stream.getsockname()[1])
+    except ConfigError:
+        stream.close()
+        raise
 
 
 def _bind(settings: Settings, key: str, port: int, *, kind: socket.SocketKind) -> socket.socket:

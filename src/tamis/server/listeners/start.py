@@ -1,6 +1,7 @@
 """Where the listeners are put together."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Protocol
 
 from tamis.server.listeners.allowed import Networks, allowed_networks
 from tamis.server.listeners.batcher import Batcher
-from tamis.server.listeners.bound import bind_datagrams, bind_stream, syslog_tls
+from tamis.server.listeners.bound import bind_both, bind_datagrams, bind_stream, syslog_tls
 from tamis.server.listeners.chunks import GelfJoin
 from tamis.server.listeners.datagrams import Datagrams
 from tamis.server.listeners.http import OpenHttp
@@ -52,12 +53,15 @@ class Listeners:
         syslog, gelf, journal = self._settings.syslog, self._settings.gelf, self._settings.journal
         try:
             if syslog.udp_port is not None:
-                self._datagrams("syslog-udp", "syslog.udp_port", syslog.udp_port, decode=decode_syslog)
+                bound = bind_datagrams(self._settings, "syslog.udp_port", syslog.udp_port)
+                self._datagrams("syslog-udp", bound, decode=decode_syslog)
             if syslog.tcp_port is not None:
-                await self._streams("syslog-tcp", "syslog.tcp_port", syslog.tcp_port)
+                bound = bind_stream(self._settings, "syslog.tcp_port", syslog.tcp_port)
+                await self._streams("syslog-tcp", bound)
             if syslog.tls_port is not None:
                 tls = syslog_tls(self._settings)
-                await self._streams("syslog-tls", "syslog.tls_port", syslog.tls_port, tls=tls)
+                bound = bind_stream(self._settings, "syslog.tls_port", syslog.tls_port)
+                await self._streams("syslog-tls", bound, tls=tls)
             if gelf.port is not None:
                 await self._gelf(gelf.port)
             if journal.port is not None:
@@ -68,7 +72,8 @@ class Listeners:
                     networks=self._networks,
                     http=self._http,
                 )
-                await self._listen("journal", "journal.port", journal.port, protocol=routes)
+                bound = bind_stream(self._settings, "journal.port", journal.port)
+                await self._listen("journal", bound, routes)
         except BaseException:
             await self.close()
             raise
@@ -86,26 +91,25 @@ class Listeners:
         frames = partial(Frames, self._settings.listener.message_bytes_max, counted=False, lines=False)
         batcher = self._batcher("gelf-tcp", decode_gelf)
         streams = Streams(batcher, self._reading(frames, http=routes.protocol))
-        await self._listen("gelf-tcp", "gelf.port", port, protocol=streams)
-        self._datagrams("gelf-udp", "gelf.port", self.ports["gelf-tcp"], decode=decode_gelf)
+        stream, datagrams = bind_both(self._settings, "gelf.port", port)
+        await self._listen("gelf-tcp", stream, streams)
+        self._datagrams("gelf-udp", datagrams, decode=decode_gelf)
 
     async def _streams(
-        self, protocol: str, key: str, port: int, *, tls: ssl.SSLContext | None = None
+        self, protocol: str, bound: socket.socket, *, tls: ssl.SSLContext | None = None
     ) -> None:
         frames = partial(Frames, self._settings.listener.message_bytes_max)
         streams = Streams(self._batcher(protocol, decode_syslog), self._reading(frames))
-        await self._listen(protocol, key, port, protocol=streams, tls=tls)
+        await self._listen(protocol, bound, streams, tls=tls)
 
     async def _listen(
         self,
         name: str,
-        key: str,
-        port: int,
-        *,
+        bound: socket.socket,
         protocol: "Streams | OpenHttp",
+        *,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        bound = bind_stream(self._settings, key, port)
         self._sources.append(protocol)
         server = await asyncio.get_running_loop().create_server(
             protocol.protocol,
@@ -116,8 +120,7 @@ class Listeners:
         protocol.listen(server)
         self.ports[name] = bound.getsockname()[1]
 
-    def _datagrams(self, name: str, key: str, port: int, *, decode: Decode) -> None:
-        bound = bind_datagrams(self._settings, key, port)
+    def _datagrams(self, name: str, bound: socket.socket, *, decode: Decode) -> None:
         batcher = self._batcher(name, decode)
         reading = self._reading(lambda: Frames(self._settings.listener.message_bytes_max))
         join = None

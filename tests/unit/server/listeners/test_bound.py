@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from tamis.errors import ConfigError
 from tamis.server.listeners.allowed import Networks, allowed_networks, peer_address
-from tamis.server.listeners.bound import bind_datagrams, bind_stream, check_listeners, syslog_tls
+from tamis.server.listeners.bound import bind_both, bind_datagrams, bind_stream, check_listeners, syslog_tls
 from tamis.settings import Settings, load_settings
 
 
@@ -106,6 +106,18 @@ def test_a_port_that_is_taken_is_named() -> None:
             bind_stream(settings_of(syslog__tcp_port=port), "syslog.tcp_port", port)
     with pytest.raises(ConfigError, match=r"listener\.host"):
         bind_stream(settings_of(listener__host="no.such.host.invalid"), "syslog.tcp_port", 0)
+
+
+def test_one_number_for_connections_and_datagrams() -> None:
+    """GELF's: given or chosen; when datagrams cannot have it, nothing stays open."""
+    stream, datagrams = bind_both(settings_of(), "gelf.port", 0)
+    with closing(stream), closing(datagrams):
+        port = stream.getsockname()[1]
+        assert datagrams.getsockname()[1] == port
+    with closing(bind_datagrams(settings_of(), "gelf.port", port)):
+        with pytest.raises(ConfigError, match=r"gelf\.port = .*choose another"):
+            bind_both(settings_of(gelf__port=port), "gelf.port", port)
+        bind_stream(settings_of(), "gelf.port", port).close()
 
 
 def test_datagrams_get_room() -> None:

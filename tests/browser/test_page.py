@@ -83,6 +83,26 @@ def count(page: Any, text: str) -> None:
     sync_api.expect(page.locator("#count")).to_have_text(text)
 
 
+def test_a_record_has_a_link(page: Any) -> None:
+    """Its details link to it; the link opens on it, with what stands around it, until something else is asked."""
+    page.goto("/?q=message:130")
+    count(page, "1 record")
+    page.click(ROWS)
+    link = page.locator("#records .details a", has_text="Link")
+    page.goto(link.get_attribute("href"))
+    shown = page.locator("#pinned .this")
+    sync_api.expect(shown.locator(".message")).to_have_text("connection 130 refused")
+    sync_api.expect(shown.locator(".details")).to_be_visible()
+    sync_api.expect(page.locator("#pinned .neighbours > .record")).to_have_count(17)
+    page.fill("#q", "refused")
+    page.keyboard.press("Enter")
+    count(page, "30 records")
+    sync_api.expect(page.locator("#pinned")).to_be_hidden()
+    assert "id=" not in page.url
+    page.goto("/?id=nothing-1")
+    sync_api.expect(page.locator("#pinned")).to_contain_text("id")
+
+
 def test_search_and_details(page: Any) -> None:
     """/ goes to the query, Enter asks, the words are marked; a row opens, and its value narrows the query."""
     page.goto("/")

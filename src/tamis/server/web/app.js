@@ -5,6 +5,7 @@ import { byId, family, make, number, span, zone } from "./dom.js";
 import { drawHistogram } from "./histogram.js";
 import { listen } from "./keys.js";
 import { empty, hideProblem, showProblem, showWarnings } from "./notices.js";
+import { showPinned } from "./pinned.js";
 import { has, narrowed, split, toggled, words } from "./query.js";
 import { recordRow } from "./records.js";
 import { showSides } from "./sides.js";
@@ -12,7 +13,7 @@ import { patternRow, statsTable } from "./tables.js";
 import { finder } from "./text.js";
 
 const PAGE = 100, PATTERNS = 200;
-const state = { q: "", start: "", end: "", tab: "records" };
+const state = { q: "", start: "", end: "", tab: "records", id: "", idWith: "" };
 let running = new AbortController();
 let cursor = null;
 let histogram = null;
@@ -28,11 +29,18 @@ function readAddress() {
   state.start = given.get("start") || "";
   state.end = given.get("end") || "";
   state.tab = given.get("tab") || "records";
+  state.id = given.get("id") || "";
+  state.idWith = asked();
 }
+
+/** The record of the address is shown as long as nothing else is asked. */
+const asked = () => JSON.stringify(params());
 
 /** Put what is asked into the address. */
 function writeAddress() {
   const given = new URLSearchParams();
+  if (state.idWith !== asked()) state.id = "";
+  if (state.id) given.set("id", state.id);
   for (const name of ["q", "start", "end"]) if (state[name]) given.set(name, state[name]);
   if (state.tab === "patterns") given.set("tab", "patterns");
   const text = given.toString();
@@ -72,7 +80,9 @@ async function search() {
   document.body.classList.add("busy");
   const began = performance.now();
   try {
-    await Promise.all([showMain(signal, isTable), showChart(signal), showSides(filterOnly(), choice, signal)]);
+    byId("pinned").hidden = true;
+    const pinned = state.id ? [showPinned(state.id, byId("pinned"), { add, signal })] : [];
+    await Promise.all([...pinned, showMain(signal, isTable), showChart(signal), showSides(filterOnly(), choice, signal)]);
     hideProblem();
     document.body.classList.remove("stale");
     byId("took").textContent = `${Math.round(performance.now() - began)} ms · times in ${zone()}`;

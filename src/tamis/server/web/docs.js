@@ -46,16 +46,18 @@ function example(path, verb, operation) {
   const body = operation.requestBody?.content?.["application/x-ndjson"]?.example;
   const token = '-H "Authorization: Bearer $TAMIS_TOKEN"';
   if (body) return make("pre", {}, `curl ${token} --data-binary '${body.trim()}' ${window.location.origin}${path}`);
+  if (verb === "put" || verb === "delete") return make("pre", {}, `curl ${token} -X ${verb.toUpperCase()} ${window.location.origin}${path}`);
   if (verb === "post") return make("pre", {}, `curl ${token} --json '{"q": "level:debug", "end": "-7d"}' ${window.location.origin}${path}`);
   return make("pre", {}, `curl -G ${token} ${window.location.origin}${path} --data-urlencode '${EXAMPLES[path] || "q=level>=warning"}'`);
 }
 
 function section(path, verbs, schemas) {
   const names = Object.keys(verbs);
-  const first = verbs.get || verbs.post;
+  const verb = ["get", "post"].find((one) => verbs[one]) || names[0];
+  const first = verbs[verb];
   return make("section", { id: path.replace(/\W+/g, "-") },
     make("h2", {}, ...names.map((verb) => make("span", { class: `verb ${verb}` }, verb.toUpperCase())), path),
-    paragraph(first.description), parameters(first), example(path, verbs.get ? "get" : "post", first), ...answers(first, schemas));
+    paragraph(first.description), parameters(first), example(path, verb, first), ...answers(first, schemas));
 }
 
 const answer = await fetch("/openapi.json");

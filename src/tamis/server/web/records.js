@@ -45,6 +45,7 @@ function details(record, add, found) {
   const tools = make("div", { class: "tools" },
     make("button", { class: "button", type: "button", onclick: () => showNeighbours(record, neighbours, add) }, "Before and after"),
     make("button", { class: "button", type: "button", onclick: () => add(`pattern:${record.pattern}`) }, "Others like this"),
+    make("a", { class: "button", href: `/?id=${encodeURIComponent(record.id)}` }, "Link"),
     make("button", { class: "button", type: "button", onclick: (event) => copy(JSON.stringify(record, null, 2), event.target) }, "Copy JSON"));
   return make("div", { class: "details" }, make("table", {}, make("tbody", {}, ...rows)), tools, neighbours);
 }

@@ -45,16 +45,17 @@ class OnDisk:
             return NOWHERE
         try:
             return self.spool.append(parcel, sync=sync)
-        except NoSpaceError as error:
-            self._refused(error)
-            return NOWHERE
         except DiskError as error:
-            self.failed(error)
+            first = error
         try:
-            return self.spool.append(parcel, sync=sync)
-        except DiskError as error:
-            self._refused(error)
-            return NOWHERE
+            ordinal = NOWHERE if isinstance(first, NoSpaceError) else self.spool.append(parcel, sync=sync)
+        except DiskError:
+            ordinal = NOWHERE
+        if ordinal == NOWHERE:
+            self._refused(first)
+        else:
+            self.failed(first)
+        return ordinal
 
     def mark(self, batch_id: str, ordinals: Sequence[int]) -> None:
         """A batch is about to be sent."""

@@ -32,7 +32,7 @@ test: .venv/ready  ## run the tests, without the slow suites
 test-full: .venv/ready  ## run all tests
 	$(BIN)/pytest -q -n $(WORKERS)
 
-system-parts:  ## install the programs that some tests need, such as Chromium: with apt-get, as root
+system-parts:  ## install what some tests need, such as Chromium (with apt-get, as root) and clients of other servers
 	@$(PYTHON) tools/system_parts.py
 
 check: .venv/ready  ## lint, types, layers, dependencies and the project's own rules
@@ -57,6 +57,7 @@ fmt: .venv/ready  ## format the code and mend what ruff can mend
 lock: .venv/ready  ## bring requirements/ in step with pyproject.toml; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) pyproject.toml --extra server --extra otel --group dev --group docs $(UPGRADE) -o requirements/dev.lock
 	$(COMPILE) pyproject.toml --extra server --extra otel --group bench -c requirements/dev.lock $(UPGRADE) -o requirements/bench.lock
+	for name in requirements/clients/*.in; do $(COMPILE) $$name $(UPGRADE) -o $${name%.in}.lock; done
 	grep -m 1 '^uv==' requirements/dev.lock | cut -d ' ' -f 1 | $(COMPILE) - -o requirements/uv.lock
 
 clean:  ## remove what was built, but not .venv

@@ -1,4 +1,5 @@
-"""Install what of parts.toml this machine lacks: by apt-get, as root, and by npm. Standard library only.
+"""Install what of parts.toml this machine lacks: by apt-get, as root, by npm, and by pip into environments of their
+own. Standard library only.
 
 What cannot be installed is told, and its tests are skipped; with TEST_PARTS=all, as in CI, it is a failure.
 """
@@ -14,6 +15,8 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_name("parts.toml")
 ROOT = TABLE.parents[1]
+ENVIRONMENTS = ROOT / ".venv-clients"
+MADE = ".made"
 VARIABLE = "TEST_PARTS"
 LOCK_TIMEOUT_S = 120
 APT_TIMEOUT_S = 600
@@ -37,12 +40,34 @@ class Part:
     debian: tuple[str, ...]
     tests: tuple[str, ...]
     libraries: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()
 
     def find(self) -> Path | None:
         """The program of this part, when this machine has it and all that it takes to run."""
-        is_whole = all(map(_loads, self.libraries)) and not self.npm_missing()
-        return self.program() if is_whole else None
+        return (
+            self.program()
+            if self.has_system() and not self.npm_missing() and not self.pip_missing()
+            else None
+        )
+
+    def has_system(self) -> bool:
+        """Whether all is there that comes with packages of the system."""
+        has_files = all(any(Path("/").glob(file[1:])) for file in self.files)
+        return (
+            has_files and all(map(_loads, self.libraries)) and (bool(self.pip) or self.program() is not None)
+        )
+
+    def environment(self) -> Path:
+        """Where the Python packages of this part are."""
+        return ENVIRONMENTS / self.name
+
+    def pip_missing(self) -> list[Path]:
+        """Its locks that its environment was not made of."""
+        made = self.environment() / MADE
+        locks = [ROOT / lock for lock in self.pip]
+        return [lock for lock in locks if not made.exists() or made.stat().st_mtime < lock.stat().st_mtime]
 
     def npm_missing(self) -> list[Path]:
         """Its folders whose packages are not those of their lock."""
@@ -50,6 +75,9 @@ class Part:
 
     def program(self) -> Path | None:
         """The first of its programs that is there."""
+        if self.pip:
+            python = self.environment() / "bin/python"
+            return python if python.exists() else None
         for program in self.programs:
             places = (
                 sorted(Path("/").glob(program[1:]), reverse=True) if program[0] == "/" else [Path(program)]
@@ -128,19 +156,39 @@ def install_npm(folders: list[Path]) -> str | None:
     return None
 
 
+def install_pip(part: Part) -> str | None:
+    """Make the environment of a part anew from its locks; why that failed, or None."""
+    folder = part.environment()
+    python = str(folder / "bin/python")
+    locks = [word for lock in part.pip for word in ("-r", str(ROOT / lock))]
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        for command in (
+            [sys.executable, "-m", "venv", str(folder)],
+            [python, "-m", "pip", "install", "--quiet", "--require-hashes", *locks],
+        ):
+            subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=APT_TIMEOUT_S)
+        (folder / MADE).touch()
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"the environment {folder} could not be made: {error}"
+    return None
+
+
 def main() -> int:
     """Install what is missing; 1 when a part is still missing and all are wanted."""
     table = parts().values()
-    missing = [part for part in table if part.program() is None or not all(map(_loads, part.libraries))]
+    missing = [part for part in table if not part.has_system()]
     why = None
     if missing:
         why = why_no_apt() or install([package for part in missing for package in part.debian])
     why = install_npm([folder for part in table for folder in part.npm_missing()]) or why
+    why = next(filter(None, [install_pip(part) for part in table if part.pip_missing()]), why)
     for part in table:
         found = part.find()
         packages, tests = " ".join(part.debian), ", ".join(part.tests)
         lacking = f"not there, {tests} will be skipped: {why or 'its packages did not bring it'}"
-        print(f"{part.name}: {found or f'{lacking}; as root: apt-get install {packages}'}", flush=True)
+        by_hand = f"; as root: apt-get install {packages}" if packages else ""
+        print(f"{part.name}: {found or lacking + by_hand}", flush=True)
     return int(all_wanted() and any(part.find() is None for part in table))
 
 

@@ -12,6 +12,9 @@ from tests.tidy.sources import ROOT
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(.*)", re.MULTILINE)
 
+LOCKS = ROOT / "requirements"
+CLIENTS = sorted(path.stem for path in (LOCKS / "clients").glob("*.in"))
+
 Pins = dict[str, Version]
 
 
@@ -44,19 +47,23 @@ def wanted(*groups: str) -> list[str]:
 
 
 def lock(name: str) -> str:
-    return (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    return (LOCKS / name).read_text(encoding="utf-8")
 
 
 def test_locks_hold_what_the_project_asks_for() -> None:
     """A dependency that is added without `make lock` is found here, not on a fresh machine."""
     assert list(missing(wanted("dev", "docs"), pins(lock("dev.lock")))) == []
     assert list(missing(wanted("bench")[1:], pins(lock("bench.lock")))) == []
+    for name in CLIENTS:
+        asked = (LOCKS / "clients" / f"{name}.in").read_text(encoding="utf-8").splitlines()
+        assert list(missing(asked, pins(lock(f"clients/{name}.lock")))) == []
     assert pins(lock("uv.lock"))["uv"] == pins(lock("dev.lock"))["uv"]
 
 
 def test_every_pin_has_hashes() -> None:
     """What is installed is what was locked, byte for byte."""
-    assert [name for file in ("dev.lock", "bench.lock", "uv.lock") for name in unhashed(lock(file))] == []
+    files = ["dev.lock", "bench.lock", "uv.lock", *(f"clients/{name}.lock" for name in CLIENTS)]
+    assert [name for file in files for name in unhashed(lock(file))] == []
 
 
 def test_the_rule_can_fail() -> None:

@@ -1,5 +1,6 @@
 """How Elasticsearch's clients are spoken to: the product's header, content types, errors."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -10,13 +11,15 @@ from tamis.errors import NoSpaceError, OverloadedError
 from tamis.server.answers import encode_json
 from tamis.server.auth import Principal
 from tamis.server.problems import ProblemError, answer_error, problem_of
-from tamis.server.service import Service
+from tamis.server.service import Opened, Service
 from tamis.version import __version__
 
 VERSION = "8.19.0"
 """Whose interface this is like: clients of 7, 8 and 9 work with it."""
 PRODUCT = {"X-Elastic-Product": "Elasticsearch"}
 NO_SPACE_RETRY_S = "30"
+START_WAIT_S, START_LOOK_S = 30.0, 0.05
+"""How long a request may wait for the store to be open, and how often it looks."""
 _ACCEPTED = re.compile(
     r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with\s*=\s*(\d{1,2})", re.IGNORECASE
 )
@@ -64,6 +67,15 @@ async def elastic_error(request: Request, error: Exception) -> Response:
     kind = _KINDS.get(problem.status, "illegal_argument_exception" if problem.status < 500 else "exception")
     body = error_body(problem.status, kind, problem.detail)
     return elastic_response(request, body, problem.status, headers=problem.headers)
+
+
+async def started(service: Service) -> Opened:
+    """The open store. While the server starts, wait for it: some of these clients (rsyslog's omelasticsearch) take
+    every answer without items for the end of their documents."""
+    ends_s = service.clock.monotonic_s() + START_WAIT_S
+    while service.opened is None and not service.stopping.is_set() and service.clock.monotonic_s() < ends_s:
+        await asyncio.sleep(START_LOOK_S)
+    return service.ready()
 
 
 def greeting(service: Service) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from tamis.wire.base import NO_FIELDS, NOTE_FIELD, FieldNames
 TIME = (
     "timestamp", "@timestamp", "ts", "time", "datetime", "_time", "eventTime", "event_time", "timestamp_ns",
     "timeUnixNano", "Timestamp", "asctime", "__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP", "date", "t",
+    "timereported", "timegenerated",
 )  # fmt: skip
 LEVEL = (
     "level", "log.level", "levelname", "loglevel", "log_level", "lvl", "severity", "severity_text",
@@ -23,7 +24,7 @@ SERVICE = (
     "SYSLOG_IDENTIFIER",
     "_SYSTEMD_UNIT",
 )
-HOST = ("host", "host.name", "hostname", "_HOSTNAME")
+HOST = ("host", "host.name", "hostname", "_HOSTNAME", "fromhost")
 LOGGER = ("logger", "logger_name", "loggerName", "log.logger", "logger.name")
 TRACE = ("trace_id", "traceId", "trace.id", "traceid", "TraceId")
 SPAN = ("span_id", "spanId", "span.id", "spanid", "SpanId")

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from tamis.server.bodies import take_body
 from tamis.server.bulk import Taken
-from tamis.server.elastic import PRODUCT, elastic_error, elastic_response, error_body, media_type
+from tamis.server.elastic import PRODUCT, elastic_error, elastic_response, error_body, media_type, started
 from tamis.server.ingest import Body
 from tamis.server.problems import ProblemError
 from tamis.server.service import service_of
@@ -57,7 +57,7 @@ async def _document(request: Request, action: str) -> Response:
 
 async def _take(request: Request, action: bytes | None) -> Taken:
     service = service_of(request)
-    taker = service.ready().bulks
+    taker = (await started(service)).bulks
     take = partial(taker.take, index=request.path_params.get("index"), action=action)
     taken = await take_body(request, service, take, said=Body([]))
     if not taken.bulk.received:

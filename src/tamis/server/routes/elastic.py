@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from tamis.server.elastic import PRODUCT, VERSION, elastic_error, elastic_response, error_body
+from tamis.server.elastic import PRODUCT, VERSION, elastic_error, elastic_response, error_body, started
 from tamis.server.service import service_of
 
 COLOURS = {"ready": "green", "degraded": "yellow", "closed": "red"}
@@ -35,6 +35,7 @@ def _said(make: Callable[[Request], Any]) -> Handler:
 
     async def handler(request: Request) -> Response:
         try:
+            await started(service_of(request))
             return elastic_response(request, make(request))
         except Exception as error:  # the edge: answered as these clients read it
             return await elastic_error(request, error)
@@ -61,7 +62,7 @@ def _health(request: Request) -> dict[str, Any]:
 
 async def cat_health(request: Request) -> Response:
     """The health in a line of text, as `rsyslog` asks for it."""
-    state = service_of(request).ready().store.health().state
+    state = (await started(service_of(request))).store.health().state
     line = f"{request.app.state.service.clock.now_ns() // 10**9} tamis {COLOURS[state]} 1 1 1 1 0 0 0 0 - 100.0%\n"
     return Response(line, headers=PRODUCT, media_type="text/plain; charset=UTF-8")
 

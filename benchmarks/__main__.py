@@ -1,5 +1,5 @@
 """Measure the server in under ten minutes, and write benchmarks/README.md; `--only pipeline` measures the pipeline in
-applications, and writes benchmarks/pipeline.md."""
+applications, and writes benchmarks/pipeline.md; `--only questions` measures many who ask, into questions.md."""
 
 import argparse
 import json
@@ -19,6 +19,8 @@ from benchmarks.generate import Variant, generation, write_files
 from benchmarks.measure import Stopwatch, machine, middle, say
 from benchmarks.pipeline import page, rounds
 from benchmarks.queries import questions, some_trace_id
+from benchmarks.questions import page as asking_page
+from benchmarks.questions import trial
 
 SECONDS_MAX = 600
 ZSTD_LEVEL = 3
@@ -137,6 +139,16 @@ def pipeline(on: Figures) -> Figures:
     return found
 
 
+def asking(bench: Bench, on: Figures) -> Figures:
+    """The figures of many who ask, on a page of their own."""
+    found = trial.run(bench.data("questions"), bench.paths("uniform-10m"))
+    folder = Path(__file__).parent if bench.scale == 1.0 else bench.work
+    target = folder / "questions.md"
+    target.write_text(asking_page.render(found, report.machine_line(on)), encoding="utf-8")
+    say(f"wrote {target}")
+    return found
+
+
 def zstd_bytes(path: Path) -> int:
     """Size of `zstd -3` of a file."""
     compressor = zstd.ZstdCompressor(level=ZSTD_LEVEL)
@@ -172,8 +184,8 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="*",
-        choices=(*CORPORA, "crash", "pipeline"),
-        help="some of it; only prints the figures, but for the pipeline's page",
+        choices=(*CORPORA, "crash", "pipeline", "questions"),
+        help="some of it; only prints the figures, but for the pages of the pipeline and of questions",
     )
     parser.add_argument(
         "--scale",
@@ -196,6 +208,9 @@ def main() -> None:
     if "pipeline" in wanted:
         with bench.watch.part("pipeline"):
             results["pipeline"] = pipeline(results["machine"])
+    if "questions" in wanted:
+        with bench.watch.part("questions"):
+            results["questions"] = asking(bench, results["machine"])
     if not given.only:
         with bench.watch.part("profiles of what was missed"):
             results["profiles"] = bench.profiles(results)

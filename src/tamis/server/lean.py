@@ -8,8 +8,10 @@ process was 660 MB, with the system's 430 MB, for 165 MB of tables.
 
 import gc
 import os
+import resource
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -33,9 +35,12 @@ class _Unwanted(MetaPathFinder):
 
 
 def keep_lean() -> None:
-    """From now on pandas counts as not installed in this process, memory comes from the system's allocator, and
-    garbage is looked for after so many objects that a body seldom makes them. Call it before pyarrow is imported:
-    what is loaded already stays as it is."""
+    """From now on pandas counts as not installed in this process, memory comes from the system's allocator, garbage
+    is looked for after so many objects that a body seldom makes them, and as many files and connections may be open
+    as the system lets it. Call it before pyarrow is imported: what is loaded already stays as it is."""
+    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # a system may say "any number" and not mean it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(GARBAGE_AFTER_OBJECTS, 50, 20)

@@ -80,7 +80,7 @@ class ServerSettings:
     proxies: tuple[str, ...] = names(
         "Addresses or networks of proxies in front, whose X-Forwarded-For says who calls."
     )
-    connections_max: int = whole(1_000, "Connections at a time; more are answered 503.", least=1)
+    connections_max: int = whole(2_500, "Connections at a time; more are answered 503.", least=1)
     ingest_waiting_max: int = whole(64, "Ingest requests at a time; more are answered 429.", least=1)
     stop_grace_s: float = seconds("5s", "How long open requests may go on after the server was told to stop.")
 

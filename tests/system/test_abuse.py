@@ -181,6 +181,7 @@ def test_every_answer_is_guarded(server: Server) -> None:
         caller.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 80_000)
         answer_bytes = caller.recv(65_536)
     assert b" 431 " in answer_bytes.split(b"\r\n")[0]
+    assert met(server, "server.header_bytes_max") >= 1
     assert b"x-content-type-options: nosniff" in answer_bytes
 
 

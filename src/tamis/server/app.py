@@ -22,7 +22,6 @@ from tamis.metadata.tokens import make_token
 from tamis.server.ask import Asker
 from tamis.server.auth import Authenticator
 from tamis.server.gate import AnswerHeaders, Gate
-from tamis.server.ingest import BODIES_BYTES_MAX
 from tamis.server.lanes import Lane, Slots, Turns
 from tamis.server.limits import BodyBudget
 from tamis.server.local import is_loopback
@@ -83,7 +82,9 @@ def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SY
         database=database,
         accounts=accounts,
         auth=Authenticator(accounts, metrics, clock),
-        bodies=BodyBudget(BODIES_BYTES_MAX, settings.server.ingest_waiting_max, metrics=metrics),
+        bodies=BodyBudget(
+            settings.ingest.open_bytes_max, settings.server.ingest_waiting_max, metrics=metrics
+        ),
         asker=Asker(
             heavy=Lane(heavy, metrics=metrics),
             light=Lane(light, metrics=metrics),

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.errors import ConflictError, TooLargeError
+from tamis.errors import ConflictError, NoSpaceError, OverloadedError, TooLargeError
+from tamis.record.model import Columns
 from tamis.server.answers import Ingested, RejectedLine
 from tamis.server.gaps import GapTracker, gap_limits
 from tamis.server.limits import BodyClaim
@@ -34,8 +35,6 @@ from tamis.wire.body import BodyDecoder
 from tamis.wire.compressed import inflate
 from tamis.wire.jsonlines_arrow import BODY_BYTES_MIN
 
-BODIES_BYTES_MAX = 128 << 20
-"""Memory for the bodies under way, all together; one alone may be larger."""
 RECEIPT_PLAIN_BYTES = 2_048
 """A longer receipt is compressed."""
 KEY_CHARS_MAX = 255
@@ -166,13 +165,23 @@ class Ingester:
         if decoded.columns.length == 0:
             return answer
         if batch_id is None:
-            self._store.append(decoded.columns)
+            self._append(decoded.columns)
             self.gaps.note(principal, decoded.columns)
             return answer
         receipt = encode_receipt(Receipt(digest, answer))
-        appended = self._store.append(decoded.columns, batch_id=batch_id, receipt=receipt)
+        appended = self._append(decoded.columns, batch_id=batch_id, receipt=receipt)
         self.gaps.note(principal, decoded.columns)
         return self._repeat(appended, digest) if appended.duplicate else answer
+
+    def _append(self, columns: Columns, *, batch_id: str | None = None, receipt: bytes = b"") -> Appended:
+        try:
+            return self._store.append(columns, batch_id=batch_id, receipt=receipt)
+        except (OverloadedError, NoSpaceError) as error:
+            limit = (
+                "store.hot_bytes_max" if isinstance(error, OverloadedError) else "store.disk_reserve_bytes"
+            )
+            self._metrics.add("tamis_limits_met_total", 1, limit)
+            raise
 
     def _decoder(self, body: Body) -> StreamDecoder:
         options = self.options(body)

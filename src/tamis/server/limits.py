@@ -37,8 +37,11 @@ class BodyBudget:
             if fits:
                 self._bytes += count
         if not fits:
-            self._metrics.add("tamis_limits_met_total", 1, "ingest memory")
-            raise OverloadedError("bodies under way hold all the memory there is for them", RETRY_AFTER_S)
+            self._metrics.add("tamis_limits_met_total", 1, "ingest.open_bytes_max")
+            raise OverloadedError(
+                "bodies under way hold all the memory there is for them (ingest.open_bytes_max)",
+                RETRY_AFTER_S,
+            )
         self._metrics.set("tamis_ingest_open_bytes", self._bytes)
 
     def leave(self, held: int) -> None:

@@ -102,6 +102,9 @@ class IngestSettings:
         "Lines of one body, or values of an array, blank lines not counted; a body with more is refused (413).",
         least=1,
     )
+    open_bytes_max: int = size(
+        "128MiB", "Memory for the bodies under way, all together; one alone may be larger.", least=1
+    )
     document_bytes_max: int = size(
         "64MiB", "A body that can only be read whole (an array, OTLP, Loki), once decompressed.", least=1
     )

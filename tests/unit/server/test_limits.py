@@ -14,12 +14,14 @@ pytestmark = pytest.mark.anyio
 
 def test_bodies_share_their_memory() -> None:
     """What one holds another cannot; what is given back can be taken again."""
-    budget = BodyBudget(100, 10, metrics=Metrics())
+    metrics = Metrics()
+    budget = BodyBudget(100, 10, metrics=metrics)
     with budget.enter() as one, budget.enter() as two:
         one.grow(60)
         two.grow(40)
         with pytest.raises(OverloadedError):
             one.grow(1)
+    assert metrics.value("tamis_limits_met_total", "ingest.open_bytes_max") == 1
     with budget.enter() as three:
         three.grow(100)
 

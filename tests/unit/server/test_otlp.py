@@ -81,6 +81,20 @@ async def test_a_body_that_is_no_request_is_told(caller: httpx2.AsyncClient) -> 
     assert PROTOBUF in answer.json()["message"]
 
 
+@pytest.mark.parametrize("limit", ["document_bytes_max", "expanded_bytes_max"])
+async def test_a_request_over_its_limits_is_refused_and_counted(limit: str) -> None:
+    """A request is read whole, and each record gets a copy of what stands around it: both are bounded."""
+    app = create_app(load_settings({"server.admin_token": TOKEN, f"ingest.{limit}": 500}, {}), MemoryStore())
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app), base_url="http://localhost"
+    ) as client:
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        answer = await post(client, encoded(JSON, *("m" * 100 for _ in range(10))), JSON)
+        assert (answer.status_code, f"ingest.{limit}" in answer.json()["message"]) == (413, True)
+        assert (await post(client, encoded(JSON, "m"), JSON)).status_code == 200
+    assert app.state.service.metrics.value("tamis_limits_met_total", f"ingest.{limit}") == 1
+
+
 class _FailingStore(MemoryStore):
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -109,6 +123,9 @@ async def test_trouble_has_the_status_that_clients_retry(error: Exception, statu
         answer = await post(client, encoded(JSON, "a"), JSON)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert ("retry-after" in answer.headers) == (status != 500)
+    limit = {"OverloadedError": "store.hot_bytes_max", "NoSpaceError": "store.disk_reserve_bytes"}
+    met = limit.get(type(error).__name__)
+    assert met is None or app.state.service.metrics.value("tamis_limits_met_total", met) == 1
 
 
 async def test_strangers_are_refused(stranger: httpx2.AsyncClient, app: FastAPI) -> None:

@@ -152,6 +152,20 @@ async def test_attempts_to_sign_in_are_counted_apart() -> None:
 
 
 @pytest.mark.anyio
+async def test_questions_in_plain_language_are_counted_apart() -> None:
+    """They cost most: also a token has a number of them."""
+    client, clock = made_client(rates__ask_burst=2)
+    client.headers["Authorization"] = f"Bearer {TOKEN}"
+    async with client:
+        answers = [await client.post("/api/v1/ask", json={"question": "why"}) for _ in range(3)]
+        assert [answer.status_code == 429 for answer in answers] == [False, False, True]
+        assert answers[2].json()["limit"] == "rates.ask_per_minute"
+        assert await statuses(client, 3) == [200] * 3
+        clock.pass_s(0.6)
+        assert (await client.post("/api/v1/ask", json={"question": "why"})).status_code != 429
+
+
+@pytest.mark.anyio
 async def test_a_session_has_a_limit_of_its_own() -> None:
     """200 at once by default; another session of the same person has its own."""
     client, _ = made_client(rates__session_burst=3)

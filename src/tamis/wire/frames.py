@@ -112,7 +112,7 @@ class Frames:
             return self._begin_cut(start, size)
         if len(held) - start < size:
             return at
-        self._add(bytes(held[start : start + size]).rstrip(_BETWEEN))
+        self._add(bytes(held[start : start + size]))
         return start + size
 
     def _not_counted(self) -> None:

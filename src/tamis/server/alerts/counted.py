@@ -16,13 +16,15 @@ SHAPES_MAX = 500_000
 
 class CountWatch:
     """Windows over counts. A record counts at its own time; one whose sender's clock is ahead counts when it comes,
-    one that comes `late_s` after its time or later does not count.
+    one that comes `late_s` after its time or later does not count. `judged_ns`: up to then an earlier run judged what
+    came, so that what it left is not too late because of a restart.
     """
 
-    def __init__(self, compiled: Compiled, groups_max: int) -> None:
+    def __init__(self, compiled: Compiled, groups_max: int, *, judged_ns: int | None = None) -> None:
         self.compiled = compiled
         self.seen = Watchfulness(groups_max)
         self.windows, self.totals = Windows(compiled.window_ns), Windows(compiled.window_ns)
+        self._judged_ns = judged_ns
         self._late_ns = round(compiled.rule.late_s * NS_PER_S)
         self._touched: dict[str, set[int]] = {}
         self.known_shapes: set[int] = set()
@@ -34,7 +36,8 @@ class CountWatch:
         return self.compiled.rule.kind == "new_pattern"
 
     def _horizon(self, now_ns: int) -> int:
-        return self.windows.step_of(now_ns - self._late_ns)
+        since_ns = now_ns if self._judged_ns is None else min(self._judged_ns, now_ns)
+        return self.windows.step_of(since_ns - self._late_ns)
 
     def open(self, look: Look) -> None:
         """Read the windows that may still change; the one that ends now is judged."""
@@ -124,27 +127,22 @@ class CountWatch:
         now = self._value(key, last)
         ends = {window.end for window in self.windows.around(key, self._touched.get(key, ()), last)}
         ends |= set() if self.is_about_shapes else {last}
-        met = [
-            (end, value)
-            for end in sorted(ends)
-            if (held is None or self.windows.end_ns(end) > held)
-            and self._meets(value := self._value(key, end))
-        ]
-        reading = Reading(
+        values = {end: self._value(key, end) for end in sorted(ends)}
+        news = [end for end, value in values.items() if self._meets(value) and self._is_news(end, held)]
+        return Reading(
             key,
             self.seen.labels.get(key, {}),
-            max((value for _, value in met), default=now),
+            max((values[end] for end in news), default=now),
             self._meets(now),
+            first_ns=min(self.windows.end_ns(news[0]), now_ns) if news else None,
+            last_ns=min(self.windows.end_ns(news[-1]), now_ns) if news else None,
+            begins_ns=self.windows.start_ns(news[0]) if news else None,
+            peak=max(values.values(), default=now),
             shapes=frozenset(self._new_shapes) if self.is_about_shapes else frozenset(),
         )
-        if not met:
-            return reading
-        first, final = met[0][0], met[-1][0]
-        return Reading(
-            reading.key, reading.labels, reading.value, reading.is_met,
-            first_ns=min(self.windows.end_ns(first), now_ns), last_ns=min(self.windows.end_ns(final), now_ns),
-            begins_ns=self.windows.start_ns(first), shapes=reading.shapes,
-        )  # fmt: skip
+
+    def _is_news(self, end: int, held: int | None) -> bool:
+        return held is None or self.windows.end_ns(end) > held
 
     def _value(self, key: str, end: int) -> float:
         """What the rule compares, for the window that ends at a step."""
@@ -160,6 +158,7 @@ class CountWatch:
     def settle(self, now_ns: int) -> None:
         """Forget what no window can hold any more."""
         self._touched.clear()
+        self._judged_ns = None
         oldest = self._horizon(now_ns) - STEPS + 1
         self.windows.forget_before(oldest)
         self.totals.forget_before(oldest)

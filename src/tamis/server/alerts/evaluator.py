@@ -39,9 +39,10 @@ class Active:
     seen: int
     taken: int
     is_open: bool = False
+    kept: dict[str, Incident] = field(default_factory=dict)
+    """Incidents as they are written down."""
     noted_ns: int = 0
     error: str = ""
-    told_error: bool = False
     late: int = 0
 
     @property
@@ -56,12 +57,13 @@ class Outcome:
 
     change: Change
     incidents: dict[str, Incident]
-    told: list[State] = field(default_factory=list)
+    is_urgent: bool
+    told: list[State]
 
     @property
     def is_news(self) -> bool:
         """Whether it cannot wait."""
-        return bool(self.change.incidents or self.change.forgotten or self.change.happened)
+        return self.is_urgent or bool(self.change.forgotten or self.change.happened)
 
 
 class Evaluator:
@@ -121,7 +123,7 @@ class Evaluator:
         newest = self._store.moment()[-1]
         seen = newest if row.seen_seq is None else min(row.seen_seq, newest)
         incidents = {one.key: one for one in self._book.incidents(row.name)}
-        return Active(row, compiled, self._watch(compiled, row), incidents, seen, seen)
+        return Active(row, compiled, self._watch(compiled, row), incidents, seen, seen, kept=dict(incidents))
 
     def _watch(self, compiled: Compiled, row: RuleRow) -> Watch:
         most = self._options.groups_max
@@ -129,7 +131,7 @@ class Evaluator:
             return TableWatch(compiled, most, evaluated_ns=row.evaluated_ns)
         if compiled.rule.kind == "absence":
             return AbsenceWatch(compiled, most, awake=self._awake, since_ns=row.changed_ns)
-        return CountWatch(compiled, most)
+        return CountWatch(compiled, most, judged_ns=row.evaluated_ns)
 
     def tick(self) -> list[State]:
         """Look at everything that came, judge every rule, write down what follows; what was told."""
@@ -147,8 +149,8 @@ class Evaluator:
         ]
         if noted:
             self._book.keep([outcome.change for _, outcome in noted])
-        for active, _ in noted:
-            active.noted_ns, active.told_error = now_ns, bool(active.error)
+        for active, outcome in noted:
+            active.noted_ns, active.kept = now_ns, outcome.incidents
         for active, outcome in done:
             active.seen, active.incidents = active.taken, outcome.incidents
             active.watch.settle(now_ns)
@@ -196,7 +198,7 @@ class Evaluator:
         return self._judged(active, readings, look)
 
     def _judged(self, active: Active, readings: Sequence[Reading] | None, look: Look) -> Outcome:
-        incidents, changed = dict(active.incidents), []
+        incidents, is_urgent = dict(active.incidents), False
         waiting: list[Waiting] = []
         happened: list[Happened] = []
         told: list[State] = []
@@ -209,8 +211,7 @@ class Evaluator:
             if verdict.incident is None or verdict.incident == known:
                 continue
             incidents[reading.key] = verdict.incident
-            if _is_worth_keeping(known, verdict):
-                changed.append(verdict.incident)
+            is_urgent = is_urgent or _is_worth_keeping(known, verdict)
             happened += _happened(active.rule, known, verdict, silence, look.now_ns)
             if verdict.told is not None:
                 told.append(verdict.told)
@@ -219,10 +220,15 @@ class Evaluator:
         for one in gone:
             del incidents[one.key]
         change = Change(
-            active.rule.name, look.as_of, self._evaluated_ns(active, readings, look.now_ns),
-            changed, [one.id for one in gone], waiting, happened,
-        )  # fmt: skip
-        return Outcome(change, incidents, told)
+            rule=active.rule.name,
+            seen_seq=look.as_of,
+            evaluated_ns=self._evaluated_ns(active, readings, look.now_ns),
+            incidents=[one for key, one in incidents.items() if active.kept.get(key) != one],
+            forgotten=[one.id for one in gone],
+            waiting=waiting,
+            happened=happened,
+        )
+        return Outcome(change, incidents, is_urgent, told)
 
     def _evaluated_ns(self, active: Active, readings: Sequence[Reading] | None, now_ns: int) -> int:
         """Up to when it was judged; a rule that is asked on schedule was not judged between."""

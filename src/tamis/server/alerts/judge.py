@@ -47,7 +47,9 @@ def judge(rule: Rule, known: Incident | None, reading: Reading, now_ns: int, *, 
 def _brought_up(rule: Rule, known: Incident | None, reading: Reading) -> Incident | None:
     """The incident with what the reading adds; a new one when it begins with it."""
     if reading.first_ns is None or reading.last_ns is None or reading.begins_ns is None:
-        return known
+        if known is None or known.is_over or reading.peak is None:
+            return known
+        return replace(known, value=_worse(rule, known.value, reading.peak))
     if known is None or known.is_over:
         return Incident(
             id=secrets.token_hex(8),
@@ -58,9 +60,8 @@ def _brought_up(rule: Rule, known: Incident | None, reading: Reading) -> Inciden
             held_ns=reading.last_ns,
             value=reading.value,
         )
-    return replace(
-        known, held_ns=max(known.held_ns, reading.last_ns), value=_worse(rule, known.value, reading.value)
-    )
+    value = reading.value if reading.peak is None else reading.peak
+    return replace(known, held_ns=max(known.held_ns, reading.last_ns), value=_worse(rule, known.value, value))
 
 
 def _worse(rule: Rule, one: float, other: float) -> float:

@@ -12,7 +12,8 @@ from tamis.store.base import Budget, Store
 class Reading:
     """What is the case with one group now. `value` is the newest, or the highest of the windows that newly meet the
     rule; those end at `first_ns` to `last_ns`, and the first begins at `begins_ns` (None: no new one does). `is_met`:
-    the window that ends now meets it. `shapes` are those it is about, where the rule is about shapes.
+    the window that ends now meets it. `peak` is the highest of all windows that something came into, news or not.
+    `shapes` are those it is about, where the rule is about shapes.
     """
 
     key: str
@@ -22,6 +23,7 @@ class Reading:
     first_ns: int | None = None
     last_ns: int | None = None
     begins_ns: int | None = None
+    peak: float | None = None
     shapes: frozenset[int] = frozenset()
 
 

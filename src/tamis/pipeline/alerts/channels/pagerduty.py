@@ -30,7 +30,7 @@ class PagerDutyChannel(HttpChannel):
             "dedup_key": hashlib.sha256(alert.key.encode("utf-8")).hexdigest(),
             "payload": {
                 "summary": alert.summary[:_SUMMARY_CHARS_MAX],
-                "source": alert.host or alert.service,
+                "source": alert.host or alert.service or "tamis",
                 "severity": next(name for least, name in _SEVERITIES if severity(alert.level) >= least),
                 "timestamp": print_time(alert.last),
                 "component": alert.service,

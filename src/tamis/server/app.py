@@ -47,9 +47,11 @@ from tamis.server.routes.search import add_search_routes
 from tamis.server.routes.tail import add_tail_route
 from tamis.server.service import Service
 from tamis.server.tail import Tails
+from tamis.server.traced import Traced
 from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.telemetry.metrics import Metrics
+from tamis.telemetry.tracing import open_tracing
 from tamis.version import __version__
 
 TAIL_THREADS = 2
@@ -101,6 +103,7 @@ def create_service(settings: Settings, folder: Path | None, *, clock: Clock = SY
         writes=ThreadPoolExecutor(WRITE_THREADS, "tamis-write"),
         folder=folder,
         clock=clock,
+        tracing=open_tracing(settings),
     )
 
 
@@ -173,6 +176,7 @@ def create_app(
     known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
     app.user_middleware = [
         Middleware(AnswerHeaders, service.metrics, known),
+        *([Middleware(Traced, service.tracing, known)] if service.tracing else []),
         Middleware(Origins, origins_of(settings)),
         Middleware(RateHeaders, rates, service.clock),
         Middleware(Gate, service.auth, service.metrics, rates=rates, hosts=hosts),

@@ -23,6 +23,7 @@ from tamis.server.problems import ProblemError
 from tamis.server.repeats import Asking, Body, Repeats
 from tamis.store.base import Budget
 from tamis.telemetry.metrics import Metrics
+from tamis.telemetry.tracing import span
 
 T = TypeVar("T")
 
@@ -67,7 +68,8 @@ class Asker:
 
         result = "failed"
         try:
-            body = await self._while_there(request, self._repeats.answer(asking, compute))
+            with span("tamis.query", kind=kind):
+                body = await self._while_there(request, self._repeats.answer(asking, compute))
             result = "ok"
         except Exception as error:
             result = _result_of(error)

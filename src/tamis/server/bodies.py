@@ -15,6 +15,7 @@ from tamis.server.limits import BodyClaim
 from tamis.server.listeners.allowed import peer_address
 from tamis.server.problems import ParameterError, ProblemError
 from tamis.server.service import Service
+from tamis.telemetry.tracing import span
 from tamis.wire.compressed import ENCODINGS
 
 T = TypeVar("T")
@@ -59,7 +60,8 @@ async def take_body(
         pieces = await _read(request, service, claim)
         body = replace(said, pieces=pieces, encoding=encoding, principal=principal.name, key=key)
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(service.writes, take, body, claim))
+        with span("tamis.ingest", bytes=claim.held):
+            return await asyncio.shield(loop.run_in_executor(service.writes, take, body, claim))
 
 
 async def _read(request: Request, service: Service, claim: BodyClaim) -> list[bytes]:

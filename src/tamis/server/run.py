@@ -18,6 +18,7 @@ from tamis.server.listeners.bound import check_listeners
 from tamis.server.listeners.start import Listeners
 from tamis.server.local import LocalServer, remove_local, write_local
 from tamis.server.service import Service
+from tamis.server.traced import check_traces
 from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.store.open import open_store
@@ -44,13 +45,15 @@ def run(settings: Settings, *, say: Say = say_line) -> None:
     check_listen(settings)
     check_listeners(settings)
     bound = bind(settings)  # before the folder is made: who may not listen leaves nothing behind
+    url = public_url(settings, bound.getsockname()[1])
     try:
+        check_traces(settings, url)
         folder = _made(settings.server.data.expanduser())
         service = create_service(settings, folder)
     except BaseException:
         bound.close()
         raise
-    url = service.url = public_url(settings, bound.getsockname()[1])
+    service.url = url
     starting = _Starting(service, settings, url, say=say)
     server = server_for(create_app(settings, service=service, lifespan=starting.lifespan), settings)
     starting.server = server
@@ -144,3 +147,5 @@ def _end(service: Service, folder: Path) -> None:
         opened.bulks.close()
         opened.store.close()
     service.accounts.close()
+    if service.tracing is not None:
+        service.tracing.close()

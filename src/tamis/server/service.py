@@ -29,6 +29,7 @@ from tamis.server.tail import Tails
 from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.telemetry.metrics import Metrics
+from tamis.telemetry.tracing import Tracing
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Service:
     """Where it is reached, as far as it knows."""
     opened: Opened | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    tracing: Tracing | None = None
     tallies: Tallies = field(init=False)
 
     def __post_init__(self) -> None:

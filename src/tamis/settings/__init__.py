@@ -18,6 +18,7 @@ from tamis.settings.protection import RatesSettings
 from tamis.settings.retention import RetentionRule
 from tamis.settings.table import TABLE, Row
 from tamis.settings.tail import TailSettings
+from tamis.settings.tracing import TracesSettings
 
 __all__ = [
     "TABLE",
@@ -46,5 +47,6 @@ __all__ = [
     "SuppressSettings",
     "SyslogSettings",
     "TailSettings",
+    "TracesSettings",
     "load_settings",
 ]

@@ -26,6 +26,7 @@ from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSet
 from tamis.settings.protection import RatesSettings
 from tamis.settings.table import BY_ENVIRONMENT, PARTS, TABLE, Row
 from tamis.settings.tail import TailSettings
+from tamis.settings.tracing import TracesSettings
 
 MASK = "***REDACTED***"
 PREFIX = "TAMIS_"
@@ -77,6 +78,7 @@ class Settings:
     redact: RedactSettings = field(default_factory=RedactSettings)
     encrypt: EncryptSettings = field(default_factory=EncryptSettings)
     alert: AlertSettings = field(default_factory=AlertSettings)
+    traces: TracesSettings = field(default_factory=TracesSettings)
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -143,6 +145,7 @@ def load_settings(
         redact=RedactSettings(**_of_part("redact", parsed)),
         encrypt=EncryptSettings(**_of_part("encrypt", parsed)),
         alert=AlertSettings(**_of_part("alert", parsed)),
+        traces=TracesSettings(**_of_part("traces", parsed)),
         alerts=AlertsSettings(**_of_part("alerts", parsed)),
         sources=sources,
         warnings=tuple(_unknown_names(environ)),

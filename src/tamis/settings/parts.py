@@ -118,8 +118,8 @@ class IngestSettings:
     )
     document_ids_max: int = whole(
         2_000_000,
-        "Ids of documents (Elasticsearch's `_id`) that are remembered, the newest; what comes again under one of them is "
-        "not stored again.",
+        "Ids of documents (Elasticsearch's `_id`) that are remembered, the newest; what comes again under one of "
+        "them is not stored again.",
         least=1,
     )
     gap_settle_s: float = seconds(

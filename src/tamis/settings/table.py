@@ -21,6 +21,7 @@ from tamis.settings.pipeline import LogSettings, SpoolSettings
 from tamis.settings.processors import EncryptSettings, RedactSettings, SampleSettings, SuppressSettings
 from tamis.settings.protection import RatesSettings
 from tamis.settings.tail import TailSettings
+from tamis.settings.tracing import TracesSettings
 
 PARTS: Mapping[str, type] = {
     "server": ServerSettings,
@@ -43,6 +44,7 @@ PARTS: Mapping[str, type] = {
     "redact": RedactSettings,
     "encrypt": EncryptSettings,
     "alert": AlertSettings,
+    "traces": TracesSettings,
     "alerts": AlertsSettings,
 }
 

@@ -7,6 +7,7 @@ level, putting attributes together) waits for the worker.
 
 import logging
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final, TypeAlias, cast
@@ -104,7 +105,8 @@ _IDS = frozenset(("correlation_id", "trace_id", "span_id"))
 _OURS = frozenset(("process_id", "process", "sequence"))
 _YIELDING = frozenset(("thread", "code", "stack"))
 _NAMED = _IDS | _OURS | _YIELDING | {"exception"}
-PLAIN_NAMES: set[str] = set()
+_OFTEN_FREE = frozenset(("code", "stack", "exception"))
+_PLAIN_NAMES: set[str] = set()
 """Names seen before that mean nothing to us, and need no look."""
 _PLAIN_NAMES_MAX = 4_096
 
@@ -197,13 +199,13 @@ def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: Id
     """Put fields to the attributes; the ids when a field changed them."""
     if len(fields) > FIELDS_MAX:
         fields = safe_attributes(cast("Mapping[object, object]", fields))
-    if PLAIN_NAMES.issuperset(fields) and are_plain(fields.values()):
+    if _PLAIN_NAMES.issuperset(fields) and _are_plain(fields.values()):
         attributes.update(fields)
         return None
     changed = None
     for name, value in fields.items():
         kind = type(value)
-        if name in PLAIN_NAMES and (
+        if name in _PLAIN_NAMES and (
             kind is int
             or kind is bool
             or (kind is str and value.isascii() and len(value) <= TEXT_CHARS_MAX)
@@ -215,7 +217,7 @@ def _add_fields(attributes: dict[str, Value], fields: Mapping[str, Any], ids: Id
     return changed
 
 
-def are_plain(values: Iterable[Any]) -> bool:
+def _are_plain(values: Iterable[Any]) -> bool:
     """Whether all are short texts in ASCII, or numbers, and are attributes as they are."""
     for value in values:
         kind = type(value)
@@ -251,7 +253,7 @@ def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, i
     elif name in _YIELDING and name in attributes:
         attributes.setdefault(f"log.{name}", attributes[name])
     elif name.isascii() and name not in _NAMED and _may_remember(name):
-        PLAIN_NAMES.add(name)
+        _PLAIN_NAMES.add(name)
     if value is None:
         attributes.pop(name, None)
     else:
@@ -259,8 +261,20 @@ def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, i
     return None
 
 
+def odd_names(names: AbstractSet[str], *, bare: bool) -> AbstractSet[str]:
+    """Those of the names that may mean something to us; the others are known from then on. `bare`: records have
+    nothing of ours but their thread.
+    """
+    if not _PLAIN_NAMES.issuperset(names):
+        for name in names - _PLAIN_NAMES:
+            if type(name) is str and name.isascii() and name not in _NAMED and _may_remember(name):
+                _PLAIN_NAMES.add(name)
+    odd = names - _PLAIN_NAMES
+    return odd - _OFTEN_FREE if bare else odd
+
+
 def _may_remember(name: str) -> bool:
-    return len(name) <= DEFAULT_LIMITS.key_chars_max and len(PLAIN_NAMES) < _PLAIN_NAMES_MAX
+    return len(name) <= DEFAULT_LIMITS.key_chars_max and len(_PLAIN_NAMES) < _PLAIN_NAMES_MAX
 
 
 def _add_more(attributes: dict[str, Value], more: More, level: str | None) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from tamis.pipeline.base import Processor
+from tamis.pipeline.contents import Contents
 from tamis.record.model import INSTANT_MAX, Record
 
 FAILED = "failed"
@@ -19,8 +20,10 @@ Tell = Callable[[str, str], object]
 class Choosing(Processor, Protocol):
     """A processor that can tell at a glance which records of a batch it has anything to do with."""
 
-    def places(self, records: Sequence[Record], /) -> Sequence[int]:
-        """Where in the batch they stand, in order, each once; too many is no harm. The others go on unseen."""
+    def places(self, records: Sequence[Record], contents: Contents | None = None, /) -> Sequence[int]:
+        """Where in the batch they stand, in order, each once; too many is no harm. The others go on unseen.
+        `contents` say what the records say, where that is known.
+        """
         ...
 
 
@@ -34,6 +37,8 @@ class Passed:
     dropped: Counter[str] = field(default_factory=Counter)
     made: int = 0
     errors: int = 0
+    contents: Contents | None = None
+    are_alike: bool = True
 
 
 class Chain:
@@ -43,9 +48,9 @@ class Chain:
         self.processors = tuple(processors)
         self._tell = tell
 
-    def run(self, records: list[Record]) -> Passed:
+    def run(self, records: list[Record], contents: Contents | None = None) -> Passed:
         """All records through all processors. Never raises for what a processor does."""
-        passed = Passed(records)
+        passed = Passed(records, contents=contents)
         for processor in self.processors:
             self._step(processor, passed)
         return passed
@@ -88,11 +93,14 @@ class Chain:
             for place, one in zip(places, chosen, strict=True):
                 found[place] = one
         passed.records = [record for record in found if record is not None]
+        if not getattr(processor, "only_drops", False):  # whoever else had them in hand may have changed them
+            passed.contents = None
+            passed.are_alike = passed.are_alike and getattr(processor, "only_masks", False)
 
     def _places(self, processor: "Choosing", passed: Passed) -> Sequence[int] | None:
         """Which records the processor is to see; None for all."""
         try:
-            places = processor.places(passed.records)
+            places = processor.places(passed.records, passed.contents)
         except Exception as error:  # a processor's edge: it sees all of them then
             self._failed(processor, passed, error)
             return None

@@ -1,7 +1,6 @@
 """Records on their way from the chain to the sinks: a parcel for each round of the worker."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, cast
 
 import msgspec
@@ -14,24 +13,44 @@ JSON: Final = 2
 """How the records of a payload are written."""
 
 
-@dataclass(frozen=True, slots=True)
 class Parcel:
-    """Records in order, with what all sinks want to know of them: their bytes as MessagePack (about what they
-    take anywhere), the highest severity among them, and when the oldest was taken over (monotonic seconds).
+    """Records in order, with what all sinks want to know of them: about what they take anywhere (`bytes`), the
+    highest severity among them, and when the oldest was taken over (monotonic seconds).
 
-    `payload` is what stands in a spool's frame, written as `form` says.
+    `payload` is what stands in a spool's frame, written as `form` says; where it is not given but `about` is, the
+    records are written when a spool asks for it.
     """
 
-    records: list[Record]
-    form: int
-    payload: bytes
-    severity: int
-    since_s: float
+    __slots__ = ("_form", "_payload", "bytes", "records", "severity", "since_s")
+
+    def __init__(
+        self,
+        records: list[Record],
+        form: int,
+        payload: bytes | None,
+        severity: int,
+        since_s: float,
+        *,
+        about: int = 0,
+    ) -> None:
+        self.records, self.severity, self.since_s = records, severity, since_s
+        self._form, self._payload = form, payload
+        self.bytes = about if payload is None else len(payload)
 
     @property
-    def bytes(self) -> int:
-        """About how much they are."""
-        return len(self.payload)
+    def form(self) -> int:
+        """How `payload` is written."""
+        return self._written()[0]
+
+    @property
+    def payload(self) -> bytes:
+        """The records, written."""
+        return self._written()[1]
+
+    def _written(self) -> tuple[int, bytes]:
+        if self._payload is None:
+            self._form, self._payload = encode_records(self.records)
+        return self._form, self._payload
 
 
 _encoder = msgspec.msgpack.Encoder()

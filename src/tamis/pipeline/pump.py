@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator, Sequence, Sized
 from operator import itemgetter
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.pipeline.assembly import to_records
+from tamis.pipeline.assembly import put_together
 from tamis.pipeline.base import Processor
 from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record
 from tamis.pipeline.chain import FAILED, Chain, Passed
+from tamis.pipeline.contents import Contents
 from tamis.pipeline.delivery.delivery import Delivery, relieve
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
-from tamis.pipeline.parcel import Parcel, encode_records
+from tamis.pipeline.parcel import MSGPACK, Parcel, encode_records
 from tamis.pipeline.restraint import ANY, Restraint
 from tamis.record.model import INSTANT_MAX, Record
 from tamis.record.severity import level_of_python, severity
@@ -103,13 +104,14 @@ class Pump:
         if not taken:
             return 0
         try:
-            passed = self._chain.run(self._to_records(taken))
+            records, contents = self._put_together(taken)
+            passed = self._chain.run(records, contents)
             level = max(map(_LEVEL_OF, taken))
         except BaseException:
             self._metrics.pass_on(Passed([], dropped=Counter({FAILED: len(taken)})), 0)
             raise
         self._metrics.name_loggers(taken)
-        self._hand_out(passed, level=level, whole=whole)
+        self._hand_out(passed, level=level, whole=whole, contents=contents)
         return len(taken)
 
     def due(self) -> None:
@@ -120,12 +122,12 @@ class Pump:
         """Send all that processors hold back."""
         self._hand_out(self._chain.due(INSTANT_MAX), level=0)
 
-    def _to_records(self, taken: list[Captured]) -> list[Record]:
-        origin = self._origin
+    def _put_together(self, taken: list[Captured]) -> tuple[list[Record], Contents]:
         try:
-            return to_records(taken, origin)
+            return put_together(taken, self._origin)
         except Exception:  # one of them is broken: the others go on
-            return [self._to_record(captured) for captured in taken]
+            records = [self._to_record(captured) for captured in taken]
+            return records, Contents(others=records)
 
     def _to_record(self, captured: Captured) -> Record:
         origin = self._origin
@@ -143,8 +145,10 @@ class Pump:
                 attributes={"process": origin.process, "process_id": origin.process_id},
             )
 
-    def _hand_out(self, passed: Passed, *, level: int, whole: bool = False) -> None:
-        """Number the records and give them to each delivery."""
+    def _hand_out(
+        self, passed: Passed, *, level: int, whole: bool = False, contents: Contents | None = None
+    ) -> None:
+        """Number the records and give them to each delivery. `contents` are those of what went into the chain."""
         records = passed.records
         if not records:
             if passed.dropped or passed.errors or passed.made:
@@ -155,7 +159,8 @@ class Pump:
         urgency = severity(level_of_python(level) or "TRACE")
         if passed.made:
             urgency = max(urgency, *(severity(record.level or "") for record in records))
-        parcels = list(_pack(records, urgency, self._clock.monotonic_s()))
+        about = _bytes_of(passed, contents)
+        parcels = list(_pack(records, urgency, self._clock.monotonic_s(), about=about))
         size = sum([parcel.bytes for parcel in parcels])
         self.bytes_each = max(size / len(records), self.bytes_each * _FORGETS)
         self._metrics.pass_on(passed, size)
@@ -174,8 +179,21 @@ class Pump:
                 )
 
 
-def _pack(records: list[Record], urgency: int, since_s: float) -> Iterator[Parcel]:
-    """Parcels of a bounded size, in order."""
+def _bytes_of(passed: Passed, contents: Contents | None) -> int | None:
+    """About what the records take; None where only writing them tells."""
+    if contents is None or not passed.are_alike or passed.made:
+        return None
+    others = len(encode_records(list(contents.others))[1]) if contents.others else 0
+    return contents.bytes_of(len(passed.records)) + others
+
+
+def _pack(
+    records: list[Record], urgency: int, since_s: float, *, about: int | None = None
+) -> Iterator[Parcel]:
+    """Parcels of a bounded size, in order. `about` is their size where it is known."""
+    if about is not None and about <= _PARCEL_BYTES_MAX:
+        yield Parcel(records, MSGPACK, None, urgency, since_s, about=about)
+        return
     form, payload = encode_records(records)
     if len(payload) <= _PARCEL_BYTES_MAX or len(records) == 1:
         yield Parcel(records, form, payload, urgency, since_s)

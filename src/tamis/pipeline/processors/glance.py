@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from tamis.pipeline.contents import Contents
 from tamis.pipeline.processors.patterns import card
 from tamis.pipeline.processors.patterns.fold import FIRST_BYTES
 from tamis.pipeline.processors.patterns.hints import COLONS_MIN, has_name
@@ -102,10 +103,44 @@ class Glance:
             ),
         )
 
-    def places(self, records: Sequence[Record]) -> Sequence[int]:
-        """Where in the batch they stand, in order."""
+    def places(self, records: Sequence[Record], contents: Contents | None = None) -> Sequence[int]:
+        """Where in the batch they stand, in order. `contents` are those of the records, where they are known."""
         if self._secure.detector.has_own:
             return range(len(records))
+        if contents is None:
+            return sorted(self._look(records))
+        others = self._others(records, contents)
+        found = (
+            {others[place] for place in self._look([records[place] for place in others])} if others else set()
+        )
+        return sorted(found.union(self._within(records, contents, others)))
+
+    @staticmethod
+    def _others(records: Sequence[Record], contents: Contents) -> list[int]:
+        """The places of the records that are not in the contents."""
+        if not contents.others:
+            return []
+        others = set(map(id, contents.others))
+        return [place for place, record in enumerate(records) if id(record) in others]
+
+    def _within(self, records: Sequence[Record], contents: Contents, others: Sequence[int]) -> Iterator[int]:
+        """The places of records of which the contents tell that they hold something sensitive, or may."""
+        if not self._learn(contents.names):
+            yield from self._named(contents.names, [record.attributes for record in records])
+        texts: set[Value] = set(contents.texts)
+        fresh = texts.difference(self._clean)
+        fresh.update(contents.numbers)
+        dirty = self._dirty(fresh)
+        if dirty:
+            unseen = set(others)
+            for place, record in enumerate(records):
+                if place not in unseen and (
+                    record.message in dirty or [1 for value in record.attributes.values() if value in dirty]
+                ):
+                    yield place
+
+    def _look(self, records: Sequence[Record]) -> set[int]:
+        """The places of records that hold something sensitive, or may, in any order."""
         messages = [record.message for record in records]
         given = [record.attributes for record in records]
         found: set[int] = set()
@@ -133,7 +168,7 @@ class Glance:
                 is_clean = dirty.isdisjoint
                 held = [opened.get(place, one.values()) for place, one in enumerate(given)]
                 found.update([place for place, some in enumerate(held) if not is_clean(some)])
-        return sorted(found)
+        return found
 
     @staticmethod
     def _odd(given: Sequence[dict[str, Value]]) -> list[int]:

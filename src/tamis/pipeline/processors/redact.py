@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tamis.pipeline.contents import Contents
 from tamis.pipeline.processors.glance import Glance
 from tamis.pipeline.processors.names import SensitiveNames
 from tamis.pipeline.processors.patterns import PATTERNS, Pattern
@@ -21,14 +22,16 @@ class Redact:
 
     name = "redact"
     reason = ""
+    only_masks = True
+    """Records are about as large afterwards."""
 
     def __init__(self, secure: Secure) -> None:
         self._secure = secure
         self._glance = Glance(secure)
 
-    def places(self, records: Sequence[Record], /) -> Sequence[int]:
+    def places(self, records: Sequence[Record], contents: Contents | None = None, /) -> Sequence[int]:
         """Where in a batch the records stand that `process` may change."""
-        return self._glance.places(records)
+        return self._glance.places(records, contents)
 
     def process(self, record: Record, /) -> Record:
         """The record masked; the same object when there is nothing to mask."""

@@ -26,6 +26,8 @@ class Sample:
 
     name = "sample"
     reason = "sampled"
+    only_drops = True
+    """No record is another one afterwards."""
 
     def __init__(
         self,

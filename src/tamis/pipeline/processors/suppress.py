@@ -39,6 +39,8 @@ class Suppress:
 
     name = "suppress"
     reason = "suppressed"
+    only_drops = True
+    """No record is another one afterwards."""
 
     def __init__(self, *, entries_max: int = 1_000, keep_s: float = 300.0) -> None:
         self._entries_max, self._keep_ns = entries_max, int(keep_s * NS_PER_S)

@@ -48,8 +48,11 @@ _NAMES: Final = (
     "dial",
 )
 _GROUPS: Final = re.compile(
-    r"[02-9](?:(?<=0)[1-9][0-9]{0,3}[) ./-]|(?<=[2-9])[0-9][0-9][) .-]{1,2}[2-9][0-9][0-9][ .-])", re.ASCII
+    r"[02-9](?<![0-9A-Za-mo-qsu-z+_#][02-9])"  # not within a word, but after an escaped line end
+    r"(?:(?<=0)[1-9][0-9]{0,3}[) ./-]|(?<=[2-9])[0-9][0-9][) .-]{1,2}[2-9][0-9][0-9][ .-])",
+    re.ASCII,
 )
+"""How all national numbers begin."""
 _NAMED: Final = re.compile(rf"(?:\(\d{{1,5}}\)[ ]?)?\d(?:[ ./-]?\d){{6,14}}+{_AFTER}", re.ASCII)
 _NAME_CHARS: Final = 32
 _DIGITS_MIN, _DIGITS_MAX = 8, 15

@@ -1,0 +1,52 @@
+"""What a batch of records says, gathered while they are put together, so that nobody looks through them again."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tamis.record.model import Record
+
+LARGE: Final = 10**12
+"""Numbers below this are not worth a look: a card's number is larger."""
+_RECORD_BYTES, _TEXT_BYTES = 160, 12
+
+
+@dataclass(slots=True)
+class Contents:
+    """All texts (messages, and values of attributes), numbers from `LARGE` on and names of attributes of a batch's
+    records. `others` are those that are not in it. It may hold more than the records do, never less.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    numbers: list[float] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    others: Sequence[Record] = ()
+    text_bytes: int = 0
+
+    def are_texts_safe(self, chars_max: int) -> bool:
+        """Whether UTF-8 can carry all texts and none is longer than that; measures them."""
+        try:
+            self.text_bytes = len("".join(self.texts).encode())
+        except UnicodeEncodeError:  # lone surrogates
+            return False
+        return self.text_bytes <= chars_max or max(map(len, self.texts)) <= chars_max
+
+    def bytes_of(self, records: int) -> int:
+        """About what the records take anywhere; so many they are with `others`, which are not counted."""
+        return self.text_bytes + len(self.texts) * _TEXT_BYTES + (records - len(self.others)) * _RECORD_BYTES
+
+
+def are_usual(values: Collection[object], texts: list[str], numbers: list[float]) -> bool:
+    """Whether all values are attributes as they are (texts are to be looked at together); adds them."""
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            texts.append(value)  # type: ignore[arg-type]  # an exact `str`
+        elif kind is int or kind is float:
+            if not -LARGE < value < LARGE:  # type: ignore[operator]  # a number, or none that is finite
+                if value - value != 0:  # type: ignore[operator]
+                    return False
+                numbers.append(value)  # type: ignore[arg-type]
+        elif kind is not bool:
+            return False
+    return True

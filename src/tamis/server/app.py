@@ -154,27 +154,39 @@ def create_app(
     )
     app.state.service = service
     app.state.assets = load_assets()
-    add_search_routes(app.router)
-    add_export_routes(app.router)
-    add_tail_route(app.router)
-    add_losses_route(app.router)
-    add_rejections_route(app.router)
-    add_saved_routes(app.router)
-    add_rule_routes(app.router)
-    app.router.routes.extend(
-        [*ingest_routes(), *otlp_routes(), *loki_routes(), *health_routes(), *page_routes()]
-    )
-    app.router.routes.extend([*gelf_routes(), *journal_routes()])
+    _add_routes(app)
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _wrong_method)
+    known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
+    app.user_middleware = _around(settings, service, known)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    router = app.router
+    for add in (
+        add_search_routes,
+        add_export_routes,
+        add_tail_route,
+        add_losses_route,
+        add_rejections_route,
+        add_saved_routes,
+        add_rule_routes,
+    ):
+        add(router)
+    router.routes.extend(
+        [*ingest_routes(), *otlp_routes(), *loki_routes(), *gelf_routes(), *journal_routes()]
+    )
+    router.routes.extend([*health_routes(), *page_routes()])
+    own = frozenset(str(getattr(route, "path", "")) for route in app.routes)
+    router.routes.extend([*bulk_routes(), *elastic_routes(own)])  # last: these take other names before theirs
+
+
+def _around(settings: Settings, service: Service, known: frozenset[str]) -> list[Middleware]:
+    """What every request passes, the outermost first."""
     hosts = frozenset(map(str.lower, settings.server.hosts)) if is_loopback(settings.server.host) else None
     rates = Rates(settings, service.metrics, service.clock)
-    own = frozenset(str(getattr(route, "path", "")) for route in app.routes)
-    app.router.routes.extend(
-        [*bulk_routes(), *elastic_routes(own)]
-    )  # last: these take other names before theirs
-    known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
-    app.user_middleware = [
+    return [
         Middleware(AnswerHeaders, service.metrics, known),
         *([Middleware(Traced, service.tracing, known)] if service.tracing else []),
         Middleware(Origins, origins_of(settings)),
@@ -182,7 +194,6 @@ def create_app(
         Middleware(Gate, service.auth, service.metrics, rates=rates, hosts=hosts),
         Middleware(RepeatedAnswers, service.repeats, service.metrics),
     ]
-    return app
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.parcel import MSGPACK, Parcel, encode_records
 from tamis.pipeline.restraint import ANY, Restraint
+from tamis.pipeline.unbroken import unbroken
 from tamis.record.model import INSTANT_MAX, Record
 from tamis.record.severity import level_of_python, severity
 from tamis.telemetry.diagnostics import Diagnostics
@@ -95,6 +96,7 @@ class Pump:
             self._at_once = max(at_once // 2, _AT_ONCE_MIN)
         return taken
 
+    @unbroken()
     def _take(self, at_most: int, *, whole: bool = False) -> int:
         """The same for so many. `whole`: sinks keep all of it, though it may be larger than was thought."""
         if self._is_forgetting:
@@ -114,10 +116,12 @@ class Pump:
         self._hand_out(passed, level=level, whole=whole, contents=contents)
         return len(taken)
 
+    @unbroken()
     def due(self) -> None:
         """Send what processors want sent now."""
         self._hand_out(self._chain.due(self._clock.now_ns()), level=0)
 
+    @unbroken()
     def finish(self) -> None:
         """Send all that processors hold back."""
         self._hand_out(self._chain.due(INSTANT_MAX), level=0)

@@ -24,6 +24,8 @@ from tamis.resilience.machine import BreakerState
 from tamis.telemetry.diagnostics import Diagnostics
 
 _POLL_S = 0.002
+LATE_S, LATE_PAUSE_S = 1.0, 30.0
+"""How long a record that comes after the end is tried, and how long none is when the sink was away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +154,15 @@ class Delivery:
 
     def wait(self, mark: int, deadline_s: float) -> bool:
         """Until all before the mark is done with, or is safe in the spool while the sink is away; whether it is."""
+        return self.drain(deadline_s) if self._steps.is_closed else self._wait(mark, deadline_s)
+
+    def _wait(self, mark: int, deadline_s: float) -> bool:
+        """The same, while its thread runs."""
         while self._tally.went < mark and not (self._sender.is_failing and self._lanes.is_safe):
             left_s = deadline_s - self._clock.monotonic_s()
             if left_s <= 0 or self._steps.is_mine:
                 return False
-            if self._steps.is_closed or not self._worker.is_alive:
+            if not self._worker.is_alive:
                 return self.drain(deadline_s)
             self._clock.sleep(min(_POLL_S, left_s))
         return True
@@ -171,12 +177,21 @@ class Delivery:
 
     def close(self, deadline_s: float) -> bool:
         """Send what waits, start no thread, let the sink go; whether all was sent, or is safe in the spool. What is
-        not is dropped, and counted. Idempotent; what is offered later waits for another `close`.
+        not is dropped, and counted. Idempotent; what is offered later waits for another `close`, which tries a sink
+        that is away once, and then not for a while. A sink that hangs does so with its own thread, if that runs.
         """
-        self.hurry()
-        self.drain(deadline_s)
+        mark, is_late = self.hurry(), self._steps.is_closed
         self._steps.is_closed = True
-        self._worker.stop()
+        if is_late:
+            self._sender.timeout_s = LATE_S
+            self.drain(deadline_s, patient=False)
+            if self._sender.is_failing:
+                self._sender.pause(LATE_PAUSE_S)
+                if self._lanes.is_safe:  # its file stays open for the next one
+                    return True
+        else:
+            self._wait(mark, deadline_s)
+            self._worker.stop()
         return self._steps.leave(deadline_s)
 
     def health(self) -> DeliveryHealth:

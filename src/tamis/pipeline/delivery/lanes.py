@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.delivery.adoption import Adoption
 from tamis.pipeline.delivery.sender import Lane, Sender
+from tamis.pipeline.unbroken import unbroken
 
 CLOSED = "closed"
 """The reason for records that could not be sent before the end, and stand in no spool."""
@@ -50,6 +51,7 @@ class Lanes:
             return IDLE_S if due_s is None else min(max(due_s, 0.001), IDLE_S)
         return self._sender.try_first(lane)
 
+    @unbroken()
     def _next(self, now_s: float, *, hurry: bool, own_only: bool) -> Lane | None:
         """The lane whose first load is to be sent now."""
         lanes = [self._own]
@@ -62,6 +64,7 @@ class Lanes:
                 return lane
         return None
 
+    @unbroken()
     def leave(self) -> tuple[int, int]:
         """What is not sent stands in the spool, or is gone; how many records of our own are gone, and how many stand
         there.

@@ -12,6 +12,7 @@ from tamis.pipeline.delivery.dead import DeadLetters
 from tamis.pipeline.delivery.load import Load
 from tamis.pipeline.limits import DeliveryLimits
 from tamis.pipeline.metrics import SinkMeter
+from tamis.pipeline.unbroken import unbroken
 from tamis.resilience.breaker import CircuitBreaker, Permit
 from tamis.resilience.retry import Backoff
 
@@ -66,6 +67,8 @@ class Sender:
     ) -> None:
         self.sink, self.meter, self.limits = sink, meter, limits
         self.breaker = CircuitBreaker(sink.name, limits.breaker, clock=clock)
+        self.timeout_s = limits.timeout_s
+        """How long an attempt may take."""
         self.not_before_s = 0.0
         """When the next attempt may be made (monotonic seconds)."""
         self.delivered_s: float | None = None
@@ -80,6 +83,10 @@ class Sender:
         """Whether the last attempt failed."""
         return self.failures > 0
 
+    def pause(self, pause_s: float) -> None:
+        """Make no attempt for so long."""
+        self.not_before_s = max(self.not_before_s, self._clock.monotonic_s() + pause_s)
+
     def try_first(self, lane: Lane) -> float:
         """Send the first load of a lane if the breaker lets it through; seconds to wait before the next."""
         permit = self.breaker.allow()
@@ -93,7 +100,7 @@ class Sender:
         if lane.tries == 0:
             lane.backlog.mark(load)
         lane.tries += 1
-        timeout_s = min(self.limits.timeout_s, permit.limit_s or self.limits.timeout_s)
+        timeout_s = min(self.timeout_s, permit.limit_s or self.timeout_s)
         try:
             outcome = _outcome_of(self.sink.send(load.batch, timeout_s=timeout_s))
         except BatchTooLargeError as error:
@@ -110,6 +117,7 @@ class Sender:
         else:
             self._answered(lane, load, outcome, permit)
 
+    @unbroken()
     def _answered(self, lane: Lane, load: Load, outcome: Outcome, permit: Permit) -> None:
         """The other side has told of each record."""
         now_s = self._clock.monotonic_s()
@@ -170,6 +178,7 @@ class Sender:
         lane.backlog.settle(load)
         self._finished(lane, len(load.records))
 
+    @unbroken()
     def _halve(self, lane: Lane, load: Load, reason: str) -> None:
         """Send it in two; a single record is refused."""
         lane.begun.popleft()

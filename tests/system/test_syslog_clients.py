@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,20 @@ def test_rsyslog_forwards_in_every_way(tmp_path: Path, certificate: tuple[Path, 
         assert record["level"] == "WARNING"
 
 
+def has_message(server: Server, name: str, message: str) -> bool:
+    return count(server, f'service:={name} "{message}"') == 1
+
+
+def wait_for_more(server: Server, before: dict[str, list[int]]) -> None:
+    """Wait until each program has more messages than these, by some."""
+    for name, numbers in before.items():
+        assert wait_for(partial(is_more, server, name, len(numbers) + 20), WAIT_S)
+
+
+def is_more(server: Server, name: str, least: int) -> bool:
+    return count(server, f"service:={name}") >= least
+
+
 def numbered(server: Server, name: str) -> list[int]:
     """The numbers of the messages of a program, in order of arrival."""
     return [int(one["message"].split()[1]) for one in exported(server, f"service:={name}")]
@@ -198,30 +213,18 @@ def test_rsyslog_goes_on_after_the_server_was_killed(tmp_path: Path, certificate
             writing = threading.Thread(target=stream)
             writing.start()
             try:
-                before: dict[str, list[int]] = {}
+                before: dict[str, list[int]] = {name: [] for name in actions}
                 for _ in range(kills):
-                    after = written[0]
-                    for name in actions:
-                        assert wait_for(
-                            lambda name=name, after=after: (
-                                max(numbered(mortal.server, name), default=-1) > after + 20
-                            ),  # type: ignore[misc]  # mypy: lambda
-                            WAIT_S,
-                        )
-                        before[name] = numbered(mortal.server, name)
+                    wait_for_more(mortal.server, before)
+                    before = {name: numbered(mortal.server, name) for name in actions}
                     mortal.kill_and_start()
-                after = written[0]
-                for name in actions:
-                    assert wait_for(
-                        lambda name=name, after=after: max(numbered(mortal.server, name), default=-1) > after,  # type: ignore[misc]  # mypy: lambda
-                        WAIT_S,
-                    )
+                wait_for_more(mortal.server, before)
             finally:
                 ends.set()
                 writing.join(WAIT_S)
             last = written[0] - 1
             for name in actions:
-                assert wait_for(lambda name=name: last in numbered(mortal.server, name), WAIT_S)  # type: ignore[misc]  # mypy: lambda
+                assert wait_for(partial(has_message, mortal.server, name, f"order {last} placed"), WAIT_S)
         for name in actions:
             found = numbered(mortal.server, name)
             assert found == sorted(set(found))

@@ -23,7 +23,8 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
 - **Token.** Every request but health and the sign-in page carries one: `Authorization: Bearer TOKEN`; shippers may
   send it as the password of `Basic`, or as `ApiKey`. A browser has a session cookie instead.
 - **Times** are RFC 3339, epoch numbers (s, ms, us or ns by their size) or relative, like `-15m`. Without `start` and
-  `end`: everything. Answers have RFC 3339 in UTC.
+  `end`: everything. Answers have RFC 3339 in UTC. Times that move with the clock count from whole seconds, a beginning
+  from the second before and an end from the one after, so that a question asked again within one is the same.
 - **Reads** take their parameters in the query string, or by `POST` as a JSON object. Every answer has `as_of`
   (give it back as a parameter, and the same question has the same answer although records keep arriving),
   `took_ms`, and `warnings`: a damaged file that could not be looked into, a limit that was met, and hints where the
@@ -34,7 +35,10 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
 - **Errors** are RFC 9457 problems, `application/problem+json`: `detail` is a sentence; an error in a query has its
   `column`. `429` and `503` have `Retry-After`: nothing was done, and the same request may be sent again.
   Questions take turns: so many of a kind run, so many wait and no longer than `query.waiting_timeout_s`
-  ([settings](settings.md#query)), and the others are answered `429` at once.
+  ([settings](settings.md#query)), and the others are answered `429` at once; `Retry-After` says when those who wait now
+  will have had their turn. A question whose caller goes away is called off.
+- **Repeats** are answered from memory while the store has not changed: never with anything but what a new answer
+  would say. `took_ms` is the time of this answer.
 - **Heads** over `server.header_bytes_max`, trailers included, are answered `431`; a request with two Host headers,
   with one that is none, or with two tokens, `400`.
 """

@@ -50,12 +50,14 @@ def request_of(kind: str, query: str, start: str) -> bytes:
 KINDS = ("search", "count", "histogram")
 
 
-def team(rng: random.Random) -> Iterator[bytes]:
+def team(
+    rng: random.Random, kinds: tuple[str, ...] = KINDS, starts: tuple[str, ...] = ("-15m", "-1h")
+) -> Iterator[bytes]:
     """Questions of a busy team: of a hundred at least 95 were asked seconds ago; the others are new."""
-    known = [request_of(kind, query, rng.choice(("-15m", "-1h"))) for query in TEAM for kind in KINDS]
+    known = [request_of(kind, query, rng.choice(starts)) for query in TEAM for kind in kinds]
     weights = [1.0 / (1 + at) ** 0.7 for at in range(len(known))]
     rng.shuffle(known)
-    new = different(rng)
+    new = different(rng, kinds, starts[0])
     while True:
         yield rng.choices(known, weights)[0] if rng.random() < REPEATED_SHARE else next(new)
 
@@ -84,7 +86,7 @@ def different(rng: random.Random, kinds: tuple[str, ...] = KINDS, start: str = "
 SOURCES: dict[str, Callable[[random.Random], Iterator[bytes]]] = {
     "team": team,
     "different": different,
-    "searches": lambda rng: different(rng, ("search",), "-15m"),
+    "searches": lambda rng: team(rng, ("search",), ("-15m",)),
 }
 
 

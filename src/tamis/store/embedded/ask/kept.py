@@ -1,6 +1,6 @@
 """What was read or worked out of row groups, kept: they never change, so nor does it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,34 +14,51 @@ Numbers = np.ndarray[Any, Any]
 
 ENTRIES_MAX = 100_000
 KEPT_S = 600.0
-TABLE_SHARE = 0.6
-"""Of the memory: for whole row groups, where records are fetched from."""
+COLUMNS_SHARE = 0.8
+"""Of the memory: for columns; the rest for what was worked out."""
+TOGETHER_S = 1.0
+"""What is read or looked for together is shared for so long by who needs it at once."""
 
 
 class KeptGroups:
     """`bytes_max` of it; 0 keeps nothing. Thread-safe; of many who need the same at once one works it out."""
 
     def __init__(self, bytes_max: int) -> None:
-        tables = int(bytes_max * TABLE_SHARE)
-        self._tables = _cache(tables)
-        self.known = _cache(bytes_max - tables)
+        columns = int(bytes_max * COLUMNS_SHARE)
+        self._columns = _cache(columns)
+        self.known = _cache(bytes_max - columns)
         """By part, row group and what it is."""
         self.is_on = bytes_max > 0
 
-    def table(self, part: Part, group: RowGroup) -> pa.Table:
-        """The rows of a group with all columns."""
+    def table(self, part: Part, group: RowGroup, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of a group, with those of `columns` that there are; with all of them by default."""
         if part.path is None or not self.is_on:
-            return part.read([group.index])
-        return self._tables.get_or_compute(key_of(part, group, ""), lambda: part.read([group.index]))
+            return part.read([group.index], columns)
+        present = part.facts.columns
+        names = [name for name in columns if name in present] if columns is not None else list(present)
+        found = {name: self._columns.get(key_of(part, group, name)) for name in names}
+        missing = [name for name in names if found[name] is None]
+        if missing:
+            read = self._columns.get_or_compute(
+                key_of(part, group, " ".join(missing) + " "),
+                lambda: part.read([group.index], missing),
+                ttl_s=TOGETHER_S,
+            )
+            for name in missing:
+                found[name] = read[name]
+                self._columns.set(key_of(part, group, name), found[name])
+        return pa.table(found)
 
     def stamps(self, part: Part, group: RowGroup) -> Numbers:
         """The timestamps of a group's rows, ascending."""
-        found: Numbers = self.get(part, group, "timestamp", lambda: _numbers(part, group, "timestamp"))
+        found: Numbers = self.get(
+            part, group, "timestamp", lambda: _numbers(self.table(part, group, ["timestamp"]))
+        )
         return found
 
     def seqs(self, part: Part, group: RowGroup) -> Numbers:
         """Their sequences."""
-        found: Numbers = self.get(part, group, "seq", lambda: _numbers(part, group, "seq"))
+        found: Numbers = self.get(part, group, "seq", lambda: _numbers(self.table(part, group, ["seq"])))
         return found
 
     def values(self, part: Part, group: RowGroup, name: str) -> tuple[Numbers, list[str | None]]:
@@ -73,8 +90,8 @@ def _size(value: Any) -> int:
     return int(getattr(value, "nbytes", 100))
 
 
-def _numbers(part: Part, group: RowGroup, name: str) -> Numbers:
-    column = part.read([group.index], [name])[name].combine_chunks()
+def _numbers(table: pa.Table) -> Numbers:
+    column = table.column(0).combine_chunks()
     column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
     return np.array(column.view(pa.int64()).to_numpy())
 

@@ -2,7 +2,7 @@
 that moved, with records that came, looks only at what is new."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,15 +12,12 @@ from tamis.query.ast import All, And, Filter, TimeRange
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.ask.condition import Clause, Condition
 from tamis.store.embedded.ask.engine import Engine
-from tamis.store.embedded.ask.kept import KeptGroups, Numbers, key_of
-from tamis.store.embedded.ask.rows import Slice
+from tamis.store.embedded.ask.kept import TOGETHER_S, KeptGroups, Numbers, key_of
+from tamis.store.embedded.ask.rows import Picked
 from tamis.store.embedded.ask.scan import Decided, Plan, select
-from tamis.store.embedded.ask.shapes import MAYBE, NO, YES, States
+from tamis.store.embedded.ask.shapes import MAYBE, YES, States
 from tamis.store.embedded.format.part import Part, RowGroup, Snapshot
 from tamis.store.embedded.format.tally import Tally
-
-TOGETHER_S = 1.0
-"""Rows of several groups, looked for together, are shared for so long by who needs them at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +69,13 @@ def _looked_up(
         return {group.index: np.zeros(0, np.uint16) for group in groups}
     if (states == YES).all():
         return {group.index: _narrow(np.arange(group.rows)) for group in groups}
+    said = {group.index: states[_tally_rows(asked.engine.kept, part, group, tally)] for group in groups}
+    sure = {index: np.flatnonzero(one == YES) for index, one in said.items()}
     if not (states == MAYBE).any():
-        return {
-            group.index: _narrow(
-                np.flatnonzero(states[_tally_rows(asked.engine.kept, part, group, tally)] != NO)
-            )
-            for group in groups
-        }
-    return _by_sql(asked, part, condition, groups, states=states)
+        return {index: _narrow(rows) for index, rows in sure.items()}
+    doubtful = {index: np.flatnonzero(one == MAYBE) for index, one in said.items()}
+    found = _by_sql(asked, part, condition, groups, states=states, rows=doubtful)
+    return {index: _narrow(np.union1d(rows, found[index])) for index, rows in sure.items()}
 
 
 def _narrow(rows: Numbers) -> Numbers:
@@ -87,18 +83,31 @@ def _narrow(rows: Numbers) -> Numbers:
 
 
 def _by_sql(
-    asked: Asked, part: Part, condition: Condition, groups: Sequence[RowGroup], *, states: States
+    asked: Asked,
+    part: Part,
+    condition: Condition,
+    groups: Sequence[RowGroup],
+    *,
+    states: States,
+    rows: Mapping[int, Numbers],
 ) -> dict[int, Numbers]:
+    """Those of some rows of each group that match."""
     question = replace(asked.question, filter=condition.wanted.filter, start_ns=None, end_ns=None)
     plan = Plan(asked.snapshot, question, asked.engine, asked.budget)
-    decided = Decided(Slice(part, groups), condition, part.tally().without_hours, states)
-    table = select(plan, [decided], lambda _, __: ["file_row_number AS row"]).ask("SELECT row FROM {rows}")
-    rows = np.zeros(0, np.int64) if table is None else np.sort(table["row"].to_numpy())
-    found = {}
+    left = [group for group in groups if len(rows[group.index])]
+    picked = Picked(part, left, asked.engine.kept, rows)
+    decided = Decided(picked, condition, part.tally().without_hours, states)
+    table = (
+        select(plan, [decided], lambda _, __: ["file_row_number AS row"]).ask("SELECT row FROM {rows}")
+        if left
+        else None
+    )
+    found = np.zeros(0, np.int64) if table is None else np.sort(table["row"].to_numpy())
+    by_group = {}
     for group in groups:
-        first, last = np.searchsorted(rows, (group.first_row, group.first_row + group.rows))
-        found[group.index] = _narrow(rows[first:last] - group.first_row)
-    return found
+        first, last = np.searchsorted(found, [group.first_row, group.first_row + group.rows])
+        by_group[group.index] = found[first:last] - group.first_row
+    return by_group
 
 
 def _tally_rows(kept: KeptGroups, part: Part, group: RowGroup, tally: Tally) -> Numbers:

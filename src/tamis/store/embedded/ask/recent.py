@@ -138,12 +138,21 @@ def located_recent(
         key=lambda pair: -pair[1].max_ts if newest_first else pair[1].min_ts,
     )
     found: list[Located] = []
-    for reach, group in groups:
+    for at, (reach, group) in enumerate(groups):
         if len(found) == limit and _is_behind(found[-1], group, newest_first=newest_first):
             break
+        if at == 1:
+            _look_ahead(asked, reaches)
         found += _first_of(asked, reach, group, limit=limit, newest_first=newest_first, after=after)
         found = sorted(found, reverse=newest_first)[:limit]
     return found, [reach.part for reach in reaches]
+
+
+def _look_ahead(asked: Asked, reaches: list[Reach]) -> None:
+    """The first row group was not enough: look through all others of each part at once."""
+    for reach in reaches:
+        asked.budget.remaining_s()
+        matching_rows(asked, reach.part, reach.condition, reach.groups)
 
 
 def _is_behind(last: Located, group: RowGroup, *, newest_first: bool) -> bool:

@@ -1,6 +1,6 @@
 """Where rows are, and the rows themselves: found with few columns, fetched whole at the end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,8 +64,9 @@ def _fetch_from(part: Part, wanted: list[Located], kept: KeptGroups | None) -> l
 class Slice:
     """Some row groups of a part, read into memory when SQL asks for them: a `Part`."""
 
-    def __init__(self, part: Part, groups: Sequence[RowGroup]) -> None:
+    def __init__(self, part: Part, groups: Sequence[RowGroup], kept: KeptGroups | None = None) -> None:
         self._part, self._groups = part, sorted(groups, key=lambda group: group.index)
+        self._kept = kept
 
     @property
     def name(self) -> str:
@@ -96,6 +97,9 @@ class Slice:
         table = self._part.read([group.index for group in self._groups], columns)
         numbers = [np.arange(group.first_row, group.first_row + group.rows) for group in self._groups]
         rows = np.concatenate(numbers) if numbers else np.zeros(0, np.int64)
+        return self._with_places(table, rows)
+
+    def _with_places(self, table: Any, rows: Any) -> Any:
         places = pa.DictionaryArray.from_arrays(
             pa.array(np.zeros(len(rows), np.int32)), pa.array([self.place])
         )
@@ -104,6 +108,25 @@ class Slice:
     def tally(self) -> Any:
         """The tally of the whole part."""
         return self._part.tally()
+
+
+class Picked(Slice):
+    """Some rows of some row groups, by their places in each."""
+
+    def __init__(
+        self, part: Part, groups: Sequence[RowGroup], kept: KeptGroups, rows: Mapping[int, Any]
+    ) -> None:
+        super().__init__(part, groups)
+        self._kept, self._rows = kept, rows
+
+    def read(self, groups: Sequence[int], columns: Sequence[str] | None = None) -> Any:
+        """These rows, as `Slice` gives all."""
+        tables, places = [], []
+        for group in self._groups:
+            rows, table = self._rows[group.index], self._kept.table(self._part, group, columns)
+            tables.append(table if len(rows) == group.rows else table.take(pa.array(rows)))
+            places.append(rows + group.first_row)
+        return self._with_places(pa.concat_tables(tables), np.concatenate(places))
 
 
 def whole(part: Part) -> Part:

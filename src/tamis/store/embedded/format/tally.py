@@ -14,6 +14,10 @@ from tamis.record.shape import shape
 
 HOUR_NS = 3_600_000_000_000
 _LATEST = 2**63 - 1
+KNOWN_SHAPES_MAX, KNOWN_SHAPE_CHARS_MAX = 50_000, 500
+_KNOWN_SHAPES: dict[int, str] = {}
+"""Shapes by their ids, the same in every part: those that arriving records have are worked out once. Replaced as a
+whole, never wrong: an id is a function of its shape."""
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -111,7 +115,7 @@ def tally_table(table: pa.Table) -> Tally:
     hour_rows, level_rows = np.divmod(keys, len(levels))
     return Tally(
         shape_ids=np.asarray(shape_ids, np.int64),
-        shapes=_shape_texts(table, shape_codes, len(shape_ids)),
+        shapes=_shape_texts(table, shape_codes, shape_ids),
         services=services,
         levels=levels,
         shape=shape_rows,
@@ -150,15 +154,21 @@ def _codes(column: Any, rows: int = 0) -> tuple[Ints, list[Any]]:
     return indices.to_numpy().astype(np.int64), values or [None]
 
 
-def _shape_texts(table: pa.Table, codes: Ints, shapes: int) -> list[str]:
-    """Shapes are not stored with rows: one message of each gives its shape again."""
-    row_of = np.empty(shapes, np.int64)
-    row_of[codes] = np.arange(len(codes))
-    return (
-        [shape(message) for message in table["message"].take(pa.array(row_of)).to_pylist()]
-        if len(codes)
-        else []
-    )
+def _shape_texts(table: pa.Table, codes: Ints, shape_ids: Sequence[int]) -> list[str]:
+    """Shapes are not stored with rows: one message of each gives its shape again, unless it is known still."""
+    found = [_KNOWN_SHAPES.get(number) for number in shape_ids]
+    missing = [place for place, text in enumerate(found) if text is None]
+    if missing:
+        row_of = np.empty(len(shape_ids), np.int64)
+        row_of[codes] = np.arange(len(codes))
+        messages = table["message"].take(pa.array(row_of[missing])).to_pylist()
+        if len(_KNOWN_SHAPES) + len(missing) > KNOWN_SHAPES_MAX:
+            _KNOWN_SHAPES.clear()
+        for place, message in zip(missing, messages, strict=True):
+            text = found[place] = shape(message)
+            if len(text) <= KNOWN_SHAPE_CHARS_MAX:
+                _KNOWN_SHAPES[shape_ids[place]] = text
+    return [text or "" for text in found]
 
 
 def _examples(table: pa.Table, last: Ints, group: Ints) -> pa.Array:

@@ -14,12 +14,13 @@ import pytest
 from tamis.pipeline.delivery.replay import replay
 from tamis.pipeline.spool.store import SpoolStore
 from tests.support.calls import loss_of
+from tests.support.commands import wait_for
 from tests.support.sinks import QUICK, SPOOLED, Gathering
 
 CHILD = Path(__file__).resolve().parents[1] / "support" / "logging_child.py"
 ROOT = CHILD.parents[2]
 PROMISE_S = 0.05
-THREADS = 4
+THREADS, WAIT_S = 4, 60.0
 
 
 def child(folder: Path, *how: str) -> "subprocess.Popen[bytes]":
@@ -86,6 +87,7 @@ def test_a_process_that_is_killed_while_it_logs_in_a_loop(tmp_path: Path) -> Non
         with child(folder, "off", str(THREADS)) as logging:
             assert logging.stdout is not None
             assert logging.stdout.readline() == b"begun\n"
+            assert wait_for(lambda: any(folder.glob("spool/*/*/*.journal")), WAIT_S)  # noqa: B023  # called here
             let_run(random.Random(attempt).uniform(0.2, 0.4))
             logging.send_signal(signal.SIGKILL)
         sink = Gathering("far", SPOOLED, spooled=True)

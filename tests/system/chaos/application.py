@@ -19,6 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import tamis
+from tamis.pipeline.delivery import delivery
+from tamis.pipeline.limits import DeliveryLimits
+from tamis.resilience.limits import BreakerLimits
+from tamis.resilience.retry import RetryLimits
+from tests.support.calls import Calls
 
 NAME = sys.argv[1]
 SETTINGS: dict[str, Any] = json.loads(sys.argv[2])
@@ -26,6 +31,12 @@ EXIT_S = 20.0
 LOOK_S = 0.007
 SCARCE_BYTES = 1 << 20
 """What is left of memory: with less, Python itself gives up, whatever it runs."""
+PATIENCE_KEY = "CHAOS_PATIENCE"
+"""In the environment: sinks are tried again as late as they are in applications."""
+SOON = DeliveryLimits(
+    retry=RetryLimits(attempts_max=4, first_s=0.1),
+    breaker=BreakerLimits(failures_to_open=4, open_s=0.5, successes_to_close=1),
+)
 PATIENCE_S = 0.001
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -38,7 +49,9 @@ born = itertools.count()
 
 
 def configure() -> None:
-    """As users do, and watch the sums."""
+    """As users do, but for waits between tries, and watch the sums."""
+    if PATIENCE_KEY not in os.environ:
+        delivery.DeliveryLimits = lambda: SOON  # type: ignore[assignment, misc]  # what is made without limits
     managers.append(tamis.configure(**SETTINGS))
     threading.Thread(target=look_at_sums, daemon=True).start()
 
@@ -230,6 +243,22 @@ def stream(pause_s: float = 0.001, together: int = 5) -> dict[str, Any]:
         time.sleep(pause_s)
 
 
+def flood(path: str, threads: int = 4) -> dict[str, Any]:
+    """Log until killed, as fast as can be; calls that returned are noted in a file."""
+    calls = Calls(Path(path), threads)
+
+    def work(thread: int) -> None:
+        number = 0
+        while True:
+            log.info("record %d of a flood", number, key=f"{NAME}/{thread}/{number}")
+            calls.returned(thread, number)
+            number += 1
+
+    for thread in range(threads):
+        threading.Thread(target=work, args=(thread,)).start()
+    return {}
+
+
 def flush(seconds: float = 20.0) -> dict[str, Any]:
     """Whether everything was delivered, or is safe in the spool."""
     return {"done": tamis.flush(seconds)}
@@ -258,6 +287,7 @@ COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     command.__name__: command
     for command in (
         burst,
+        flood,
         flush,
         fork,
         limit_files,

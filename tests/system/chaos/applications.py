@@ -20,6 +20,8 @@ ANSWER_S = 60.0
 POLL_S = 0.05
 SIGNS_OF_TROUBLE = ("Traceback", "Exception ignored", "Fatal Python error", "Logging error", "goes on:")
 """What must not stand in an application's standard error."""
+ROOT = str(SCRIPT.parents[3])
+PATIENCE: dict[bool, dict[str, str]] = {False: {}, True: {"CHAOS_PATIENCE": "1"}}
 PATCHED = {False: (), True: ("-m", "gevent.monkey")}
 QUICK = {"TAMIS_SPOOL_ADOPT_INTERVAL_S": "0.1", "TAMIS_SPOOL_RESERVE_BYTES": "0"}
 
@@ -133,9 +135,12 @@ def application(
     *sinks: str,
     env: dict[str, str] | None = None,
     patched: bool = False,
+    patient: bool = False,
     **settings: Any,
 ) -> Application:
-    """An application that logs to these sinks, with its spool in `folder`."""
+    """An application that logs to these sinks, with its spool in `folder`. `patient`: it tries them again as late as
+    applications do.
+    """
     given = {
         "service": name,
         "sinks": sinks,
@@ -152,7 +157,9 @@ def application(
             stderr=file,
             text=True,
             cwd=folder,
-            env=environment(folder, TAMIS_TOKEN=TOKEN, **QUICK, **(env or {})),
+            env=environment(
+                folder, TAMIS_TOKEN=TOKEN, PYTHONPATH=ROOT, **QUICK, **PATIENCE[patient], **(env or {})
+            ),
         )
     return Application(name, process, stderr)
 

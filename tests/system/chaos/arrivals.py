@@ -70,8 +70,9 @@ def count_at(server: Server) -> int:
 
 
 def in_file(path: Path) -> list[Arrival]:
-    """The lines."""
-    return [_arrival(json.loads(line)["attributes"]) for line in path.read_text("utf-8").splitlines()]
+    """The whole lines: a killed process may have left a part of one at the end."""
+    whole, _, _ = path.read_text("utf-8").rpartition("\n")
+    return [_arrival(json.loads(line)["attributes"]) for line in whole.splitlines()]
 
 
 def _arrival(attributes: dict[str, Any]) -> Arrival:

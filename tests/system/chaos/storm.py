@@ -44,6 +44,7 @@ class Storm:
 
     folder: Path
     seed: int
+    patient: bool = False
     with_spool: frozenset[str] = frozenset()
     """The applications that may fork and log in signal handlers: without a spool a child ends before a store is back,
     and a handler does not wait.
@@ -146,7 +147,9 @@ class Storm:
         number = 0
         while self._is_blowing():
             name = f"mortal{number}"
-            with application(self.folder, name, *self.sinks(name), durable="process") as app:
+            with application(
+                self.folder, name, *self.sinks(name), patient=self.patient, durable="process"
+            ) as app:
                 app.stream(pause_s=0.01)
                 time.sleep(chance.uniform(*LIFE_S))
                 said = app.kill()

@@ -198,7 +198,7 @@ def test_a_store_that_takes_small_bodies_only(tmp_path: Path, store: tuple[Fault
 
 def test_half_a_bulk(tmp_path: Path, cluster: ElasticsearchServer) -> None:
     """Every second document of some bulks is refused for now: those are sent again, alone; all arrive once."""
-    cluster.fail_items(lambda doc: doc["event.sequence"] % 2 == 0, status=429, times=120)
+    cluster.fail_items(lambda doc: doc["event.sequence"] % 2 == 0, status=429, times=60)
     with application(tmp_path, "app", sink_of(cluster)) as app:
         app.ask("burst", count=1_000)
         wait_for_all(app)

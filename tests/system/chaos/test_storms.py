@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,12 +26,13 @@ WAIT_S = 150.0
 BLOCKING = {"overflow": "block", "block_s": 300.0, "spool_enabled": False, "queue_records_max": 2_000}
 
 
-def weather(folder: Path, seed: int, seconds: float) -> None:
+def weather(folder: Path, seed: int, seconds: float, *, patient: bool = False) -> None:
     """Two applications that live, one of them with a spool, and others that are killed; what arrived in the end."""
+    how: dict[str, Any] = {"patient": patient}
     with (
-        Storm(folder, seed, frozenset(("spooling",))) as storm,
-        application(folder, "spooling", *storm.sinks("spooling")) as spooling,
-        application(folder, "blocking", *storm.sinks("blocking"), **BLOCKING) as blocking,  # type: ignore[arg-type]  # of several types
+        Storm(folder, seed, patient, frozenset(("spooling",))) as storm,
+        application(folder, "spooling", *storm.sinks("spooling"), **how) as spooling,
+        application(folder, "blocking", *storm.sinks("blocking"), **how, **BLOCKING) as blocking,
     ):
         storm.blow(seconds, spooling, blocking)
         steady = {}
@@ -90,5 +92,5 @@ def test_a_short_storm(tmp_path: Path) -> None:
 @pytest.mark.timeout(LONG_TEST_S)
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_a_long_storm(tmp_path: Path, seed: int) -> None:
-    """A minute of it."""
-    weather(tmp_path, seed, LONG_S)
+    """A minute of it, with the waits that applications have."""
+    weather(tmp_path, seed, LONG_S, patient=True)

@@ -9,14 +9,15 @@ from tamis.errors import TooLargeError, WireError
 from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
 from tamis.wire.joined import Parts
 from tamis.wire.jsonbody import read_document, size_of
-from tamis.wire.protobuf import messages_in, read_fields, read_varint, signed
+from tamis.wire.loki_together import entries_together
+from tamis.wire.protobuf import fields_with_ends, messages_in, read_fields, signed
 from tamis.wire.rows import Row, RowReader
 from tamis.wire.snappy import unpack
 
 BLOCK_RECORDS, BLOCK_BYTES = 10_000, 1 << 22
 """So many entries, or bytes of them, are held as Python objects at a time."""
-PAIRS_KEPT_MAX, PAIR_BYTES_MAX = 10_000, 256
-"""Metadata that were read before are known again by their bytes: so many, none longer than that."""
+TOGETHER_MIN = 32
+"""Fewer entries of a stream are read sooner one by one."""
 RESERVED = frozenset({"timestamp", "message"})
 WHAT = "a push to Loki"
 _NS = 1_000_000_000
@@ -49,24 +50,35 @@ def decode_json(body: Bytes, options: DecodeOptions) -> Decoded:
 
 def decode_protobuf(body: Bytes, options: DecodeOptions) -> Decoded:
     """The entries of a PushRequest, packed by snappy; else as `decode_json`."""
-    entries, packed_entries = _Entries(options), _Packed()
+    entries = _Entries(options)
     for stream in messages_in(unpack(bytes(body), options.limits.array_bytes_max), 1):
-        text, packed = b"", []
-        for number, value in read_fields(stream):
+        text = b""
+        starts: list[int] = []
+        ends: list[int] = []
+        for number, value, end in fields_with_ends(stream):
             if number in (1, 2) and isinstance(value, int):
                 raise WireError(f"not {WHAT}: a number stands where a text should")
             if number == 1:
                 text = value  # type: ignore[assignment]  # no int: above
             elif number == 2:
-                packed.append(value)
+                starts.append(end - len(value))  # type: ignore[arg-type]  # no int: above
+                ends.append(end)
         labels = _labels(read_labels(text.decode("utf-8", "replace")))
-        for entry in packed:
-            if entries.admit(len(text) + len(entry)):  # type: ignore[arg-type]  # no int: above
-                try:
-                    entries.add(labels, *packed_entries.entry(entry))  # type: ignore[arg-type]  # no int: above
-                except _MALFORMED as error:
-                    entries.reject(str(error)[:200])
+        _add_stream(stream, (starts, ends), labels, around=len(text), entries=entries)
     return entries.finish()
+
+
+def _add_stream(
+    stream: bytes, spans: tuple[list[int], list[int]], labels: Labels, *, around: int, entries: "_Entries"
+) -> None:
+    together = entries_together(stream, *spans) if len(spans[0]) >= TOGETHER_MIN else None
+    for number, (start, end) in enumerate(zip(*spans, strict=True)):
+        if not entries.admit(around + end - start):
+            continue
+        try:
+            entries.add(labels, *(together[number] if together else _packed_entry(stream[start:end])))
+        except _MALFORMED as error:
+            entries.reject(str(error)[:200])
 
 
 def read_labels(text: str) -> dict[str, str]:
@@ -130,70 +142,6 @@ def _json_entry(value: Any) -> tuple[int, str, Labels]:
         return int(stamp), line, metadata
     except ValueError:
         raise WireError("an entry's time is a text of nanoseconds") from None
-
-
-class _UnusualError(Exception):
-    """An entry that is not written as usual."""
-
-
-class _Packed:
-    """Reads entries; structured metadata that came before is known again by its bytes."""
-
-    def __init__(self) -> None:
-        self._pairs: dict[bytes, tuple[str, str]] = {}
-
-    def entry(self, entry: bytes) -> tuple[int, str, Labels]:
-        """The time, the line and the metadata of an entry."""
-        try:
-            return self._usual(entry)
-        except (_UnusualError, IndexError):
-            return _packed_entry(entry)
-
-    def _usual(self, entry: bytes) -> tuple[int, str, Labels]:
-        """As clients write it: a short time, then the line, then metadata. It runs for every byte."""
-        stamp, at = _usual_time(entry)
-        if entry[at] != 0x12:
-            raise _UnusualError
-        size, at = entry[at + 1], at + 2
-        if size > 0x7F:
-            size, at = read_varint(entry, at - 1)
-        line, at, end = entry[at : at + size], at + size, len(entry)
-        metadata: dict[str, Any] = {}
-        known = self._pairs.get
-        while at < end:
-            size = entry[at + 1]
-            if entry[at] != 0x1A or size > 0x7F:
-                raise _UnusualError
-            raw = entry[at + 2 : (at := at + 2 + size)]
-            name, text = known(raw) or self._pair(raw)
-            metadata[name] = text
-        if at > end:
-            raise _UnusualError
-        return stamp, line.decode("utf-8", "replace"), metadata
-
-    def _pair(self, raw: bytes) -> tuple[str, str]:
-        size = len(raw)
-        if raw[0] == 0x0A and raw[at := raw[1] + 2] == 0x12 and raw[at + 1] + at + 2 == size:
-            pair = raw[2:at].decode("utf-8", "replace"), raw[at + 2 :].decode("utf-8", "replace")
-        else:
-            pair = _packed_pair(raw)
-        if len(self._pairs) < PAIRS_KEPT_MAX and size <= PAIR_BYTES_MAX:
-            self._pairs[raw] = pair
-        return pair
-
-
-def _usual_time(entry: bytes) -> tuple[int, int]:
-    """Nanoseconds of the seconds and nanoseconds that an entry begins with, and the place behind them."""
-    if entry[0] != 0x0A or entry[2] != 0x08:
-        raise _UnusualError
-    end = entry[1] + 2
-    seconds, at = read_varint(entry, 3)
-    nanos = 0
-    if at < end and entry[at] == 0x10:
-        nanos, at = read_varint(entry, at + 1)
-    if at != end:
-        raise _UnusualError
-    return signed(seconds) * _NS + signed(nanos), at
 
 
 def _packed_entry(entry: bytes) -> tuple[int, str, Labels]:

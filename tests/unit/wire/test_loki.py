@@ -6,11 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tamis.errors import TooLargeError, WireError
 from tamis.record.model import Record
+from tamis.wire import loki
 from tamis.wire.base import Decoded, DecodeOptions, WireLimits
 from tamis.wire.loki import decode_json, decode_protobuf, read_labels
 from tamis.wire.protobuf import bytes_field, varint_field
@@ -164,3 +165,36 @@ def test_any_bytes_are_kept_or_refused(noise: bytes, data: st.DataObject) -> Non
     except WireError:
         return
     assert found.received == len(rows(found)) + found.rejected_count == 1
+
+
+def told(body: bytes, monkeypatch: pytest.MonkeyPatch, together_min: int) -> Any:
+    """All that comes of a push, or the error."""
+    monkeypatch.setattr(loki, "TOGETHER_MIN", together_min)
+    try:
+        found = decode_protobuf(body, OPTIONS)
+    except WireError as error:
+        return type(error), str(error)
+    return rows(found), found.received, found.rejected, found.rejected_count
+
+
+@given(PAIRS, st.lists(st.tuples(st.integers(T0, T0 + 10**12), TEXTS, PAIRS), max_size=6), st.data())
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_entries_in_step_are_what_they_are_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, labels: dict[str, str], entries: list[Entry], data: st.DataObject
+) -> None:
+    """Whole ones, and streams in which bytes were changed."""
+    stream = bytearray(packed(labels, *(packed_entry(*entry) for entry in entries)))
+    for _ in range(data.draw(st.integers(0, 3))):
+        stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
+    body = snappy(bytes(stream))
+    assert told(body, monkeypatch, 1) == told(body, monkeypatch, 10**9)
+
+
+def test_usual_entries_take_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is read by itself, also where nanoseconds or metadata are lacking."""
+    monkeypatch.setattr(loki, "_packed_entry", lambda *_: pytest.fail("read by itself"))
+    entries = [packed_entry(T0 + n, f"line {n}", {"n": str(n)} if n % 3 else {}) for n in range(100)]
+    found = rows(decode_protobuf(snappy(packed({"job": "a"}, *entries)), OPTIONS))
+    assert [one.message for one in found] == [f"line {n}" for n in range(100)]
+    assert [one.timestamp for one in found] == [T0 + n for n in range(100)]
+    assert found[1].attributes["n"] == "1"

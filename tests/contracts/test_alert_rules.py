@@ -180,3 +180,39 @@ def test_restarts_change_nothing_of_what_is_told(
         )
         bench.close()
     assert lived[0] == lived[1]
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
+def test_after_seq_sees_only_what_came_since(member: Member, tmp_path: Path) -> None:
+    """With an after_seq, every read sees only the records beyond it, sealed or not; pages go on with it."""
+    clock = HandClock()
+    store = member.create(tmp_path / "store", clock)
+
+    def put(count: int, service: str) -> None:
+        records = [
+            Record(timestamp=clock.now_ns() + n, message=f"a {n}", service=service) for n in range(count)
+        ]
+        store.append(Columns.of(records))
+
+    def ask(after_seq: int, as_of: int | None = None) -> Question:
+        return Question(All(), after_seq=after_seq, as_of=as_of)
+
+    try:
+        put(3, "s")
+        member.settle(store)
+        put(4, "t")
+        for after_seq, found in ((0, 7), (2, 5), (3, 4), (6, 1), (7, 0)):
+            counted = store.count(ask(after_seq), Budget())
+            assert (counted.count, counted.as_of) == (found, 7)
+            page = store.search(ask(after_seq), Budget(), limit=3)
+            assert len(page.records) == min(found, 3)
+            if page.next_cursor:
+                rest = store.search(ask(after_seq), Budget(), limit=9, cursor=page.next_cursor)
+                assert len(rest.records) == found - 3
+            assert sum(facts.count for facts in store.patterns(ask(after_seq), Budget()).patterns) == found
+        assert store.count(ask(2, as_of=4), Budget()).count == 2
+        assert store.facets(ask(2), Budget(), field="service").values == (("t", 4), ("s", 1))
+        with pytest.raises(ValueError, match="no after_seq"):
+            store.delete(ask(2), Budget())
+    finally:
+        store.close()

@@ -352,29 +352,6 @@ def test_as_of_repeats_an_answer(bench: Bench) -> None:
     assert store.count(bench.question(), Budget()).as_of == 7
 
 
-def test_after_seq_sees_only_what_came_since(bench: Bench) -> None:
-    """With an after_seq, every read sees only the records beyond it, sealed or not; pages go on with it."""
-    bench.put(*(at(n, f"a {n}", service="s") for n in range(3)))
-    bench.settle()
-    bench.put(*(at(n, f"a {n}", service="t") for n in range(4)))
-    store = bench.store
-    for after_seq, found in ((0, 7), (2, 5), (3, 4), (6, 1), (7, 0)):
-        question = bench.question("a", after_seq=after_seq)
-        assert store.count(question, Budget()).count == found
-        page = store.search(question, Budget(), limit=3)
-        assert len(page.records) == min(found, 3)
-        if page.next_cursor:
-            rest = store.search(question, Budget(), limit=9, cursor=page.next_cursor)
-            assert len(rest.records) == found - 3
-        assert sum(facts.count for facts in store.patterns(question, Budget()).patterns) == found
-        assert bench.stats("a | stats count()", after_seq=after_seq) == [(found,)]
-        assert store.count(question, Budget()).as_of == 7
-    assert store.count(bench.question("a", after_seq=2, as_of=4), Budget()).count == 2
-    assert store.facets(bench.question(after_seq=2), Budget(), field="service").values == (("t", 4), ("s", 1))
-    with pytest.raises(ValueError, match="no after_seq"):
-        store.delete(bench.question(after_seq=2), Budget())
-
-
 def test_every_sentence_of_the_language_holds(bench: Bench, arrive: Callable[..., int]) -> None:
     """Each case of the language's description finds its record, or does not, in the store as in `match`."""
     arrive(*(case.record for case in CASES))

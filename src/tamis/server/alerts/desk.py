@@ -73,9 +73,7 @@ class AlertDesk:
             try:
                 self.turn()
                 self._clean()
-            except (
-                Exception
-            ):  # the thread's edge: it goes on, and what failed is tried again with the next turn
+            except Exception:  # the thread's edge: what failed is tried again with the next turn
                 _LOG.exception("looking after the alert rules failed and goes on")
             self._wake.wait(self.options.interval_s)
             self._wake.clear()

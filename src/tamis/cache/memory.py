@@ -145,7 +145,7 @@ class MemoryLevel:
     def remove_prefix(self, prefix: str) -> int:
         """Remove all whose key begins so, by a look at each key; how many there were."""
         with self._lock:
-            return self._remove_all([key for key in self._entries if key.startswith(prefix)])
+            return self._remove_all([key for key in list(self._entries) if key.startswith(prefix)])
 
     def remove_tag(self, tag: str) -> int:
         """Remove all that were written with this tag; how many there were."""
@@ -194,6 +194,10 @@ class MemoryLevel:
 
     def _take_out(self, key: str, entry: Entry) -> None:
         del self._entries[key]
+        self._forget(key, entry)
+
+    def _forget(self, key: str, entry: Entry) -> None:
+        """It is among the entries no more."""
         self._bytes -= entry[2]
         if entry[3]:
             self._tags.change(key, entry[3])
@@ -211,15 +215,17 @@ class MemoryLevel:
             self._sweep(now_s)
         entries = self._entries
         while len(entries) > self._entries_max or self._bytes > self._bytes_max:
-            key, entry = next(iter(entries.items()))
-            self._take_out(key, entry)
+            key, entry = entries.popitem(last=False)
+            self._forget(key, entry)
             self._counts.evicted += 1
             self._until_sweep -= 1
 
     def _sweep(self, now_s: float) -> None:
         """Take out all that is past its time. A look at each entry, so there is one for many evictions only."""
-        for key, entry in [item for item in self._entries.items() if item[1][1] <= now_s]:
-            self._take_out(key, entry)
-            self._counts.expired += 1
-        self._soonest_s = min((entry[1] for entry in self._entries.values()), default=math.inf)
+        # Readers move entries without the lock: copies in one step of the interpreter, never a loop over the entries.
+        for key, entry in list(self._entries.items()):
+            if entry[1] <= now_s:
+                self._take_out(key, entry)
+                self._counts.expired += 1
+        self._soonest_s = min((entry[1] for entry in list(self._entries.values())), default=math.inf)
         self._until_sweep = len(self._entries) // SWEEP_SHARE

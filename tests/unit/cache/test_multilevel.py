@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from tamis.cache.base import Found
 from tamis.cache.limits import CacheLimits, MemoryLimits
 from tamis.cache.memory import MemoryLevel
 from tamis.cache.multilevel import MultiLevelCache
+from tamis.clock import SYSTEM_CLOCK
 from tamis.errors import ConfigError
 from tamis.resilience.executor import TaskExecutor
 from tests.support.hand_clock import HandClock
@@ -447,3 +449,41 @@ def test_a_forked_child_goes_on_alone(cache: MultiLevelCache) -> None:
     assert os.waitpid(child, 0)[1] == 0
     opened.set()
     thread.join(SOON_S)
+
+
+def test_readers_do_not_disturb_what_makes_room() -> None:
+    """Reads move entries while writes look for those whose time is over: nothing is raised or miscounted."""
+    level = MemoryLevel(MemoryLimits(entries_max=400), clock=SYSTEM_CLOCK)
+    interval_s, stop = sys.getswitchinterval(), threading.Event()
+    failures: list[BaseException] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            for number in range(0, 2_000, 7):
+                level.read(str(number))
+
+    def write() -> None:
+        try:
+            for number in range(30_000):
+                level.write(str(number % 2_000), number, ttl_s=1e-4 if number % 3 else 100.0)
+                if number % 500 == 0:
+                    level.remove_prefix("19")
+        except BaseException as error:  # told below: a thread's error reaches nobody by itself
+            failures.append(error)
+
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    writer = threading.Thread(target=write)
+    try:
+        for thread in (*threads, writer):
+            thread.start()
+        writer.join()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval_s)
+    assert failures == []
+    assert level.statistics().entries <= 400
+    level.clear()
+    assert (level.statistics().entries, level.statistics().bytes) == (0, 0)

@@ -16,6 +16,7 @@ from tamis.pipeline.spool.store import SpoolStore
 from tests.support.calls import loss_of
 from tests.support.commands import wait_for
 from tests.support.sinks import QUICK, SPOOLED, Gathering
+from tests.system.chaos.applications import let_run
 
 CHILD = Path(__file__).resolve().parents[1] / "support" / "logging_child.py"
 ROOT = CHILD.parents[2]
@@ -42,11 +43,6 @@ def killed_after(folder: Path, seconds: float, durable: str) -> list[tuple[int, 
         said += logging.stdout.readlines()
     whole = [line.split() for line in said if line.endswith(b"\n")]
     return [(int(number), float(instant)) for number, instant in whole]
-
-
-def let_run(seconds: float) -> None:
-    """Nothing is expected to be ready at its end."""
-    time.sleep(seconds)
 
 
 def left_in(folder: Path) -> list[int]:

@@ -51,7 +51,7 @@ born = itertools.count()
 def configure() -> None:
     """As users do, but for waits between tries, and watch the sums."""
     if PATIENCE_KEY not in os.environ:
-        delivery.DeliveryLimits = lambda: SOON  # type: ignore[assignment, misc]  # what is made without limits
+        delivery.DeliveryLimits = lambda: SOON  # type: ignore[assignment, attr-defined, misc]  # what is made without limits
     managers.append(tamis.configure(**SETTINGS))
     threading.Thread(target=look_at_sums, daemon=True).start()
 

@@ -23,7 +23,12 @@ from tests.system.chaos.storm import Storm
 
 SHORT_S, LONG_S, LONG_TEST_S = 4.0, 60.0, 400
 WAIT_S = 150.0
-BLOCKING = {"overflow": "block", "block_s": 300.0, "spool_enabled": False, "queue_records_max": 2_000}
+BLOCKING: dict[str, Any] = {
+    "overflow": "block",
+    "block_s": 300.0,
+    "spool_enabled": False,
+    "queue_records_max": 2_000,
+}
 
 
 def weather(folder: Path, seed: int, seconds: float, *, patient: bool = False) -> None:

@@ -210,6 +210,18 @@ JOURNAL_OPERATION = _protocol(
     answers={"202": "Everything is stored, safely, or was before; the text says how many were rejected."},
 )
 
+BULK_OPERATION = _protocol(
+    "bulk_post",
+    "Take in a bulk, as Elasticsearch does.",
+    description="Lines of actions and sources: `index` and `create` are stored, `update` and `delete` refused item by item. "
+    "A document with an `_id` is stored once. `filter_path` chooses what of the answer is wanted.",
+    bodies=("application/x-ndjson", "application/json"),
+    answers={
+        "200": "What became of each item: 201 is safe; 200 and 409 were stored before; else `error` says why not.",
+        "400": "No action in the body.",
+    },
+)
+
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document; made once."""
@@ -229,6 +241,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         document["paths"]["/api/v1/ingest"] = {"post": INGEST_OPERATION}
         document["paths"]["/v1/logs"] = {"post": OTLP_OPERATION}
         document["paths"]["/loki/api/v1/push"] = {"post": LOKI_OPERATION}
+        document["paths"]["/_bulk"] = {"post": BULK_OPERATION}
         document["paths"]["/gelf"] = {"post": GELF_OPERATION}
         document["paths"]["/upload"] = {"post": JOURNAL_OPERATION}
         app.openapi_schema = document

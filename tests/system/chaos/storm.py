@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.support.commands import Server, start_server
@@ -17,7 +17,7 @@ from tests.support.elasticsearch_server import ElasticsearchServer
 from tests.support.faulty_server import Fault, FaultyServer, cut, drop, garble, refuse_with, slow, stall
 from tests.support.otlp_server import OtlpServer
 from tests.support.tamis_server import TamisServer
-from tests.system.chaos.applications import Application, application
+from tests.system.chaos.applications import ANSWER_S, Application, application
 
 FAULTS: tuple[Fault, ...] = (
     cut(),
@@ -163,7 +163,8 @@ class Storm:
             how = chance.choice(("burst", "burst", "flush", *more))
             if how == "burst":
                 level = chance.choice(("info", "any"))
-                app.ask(
+                self._ask(
+                    app,
                     "burst",
                     count=chance.randint(10, 500),
                     threads=chance.randint(1, 8),
@@ -171,12 +172,17 @@ class Storm:
                     level=level,
                 )
             elif how == "signals":
-                app.ask("signals", seconds=0.3)
+                self._ask(app, "signals", seconds=0.3)
             elif how == "fork":
-                codes = app.ask("fork", children=2, count=50, threads=2)["codes"]
+                codes = self._ask(app, "fork", children=2, count=50, threads=2)["codes"]
                 assert codes == [0, 0], app.said()
             else:
-                app.ask("flush", seconds=0.1)
+                self._ask(app, "flush", seconds=0.1)
+
+    def _ask(self, app: Application, do: str, **how: Any) -> dict[str, Any]:
+        """Callers may have to wait until all stores are well again, and for a while after."""
+        app.tell(do, **how)
+        return app.answer(max(self.ends_s - time.monotonic(), 0.0) + ANSWER_S)
 
     def __enter__(self) -> Self:
         return self

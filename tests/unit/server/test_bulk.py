@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from fastapi import FastAPI
 
+from tamis.clock import SYSTEM_CLOCK
+from tamis.pipeline.base import DELIVERED, Batch
+from tamis.pipeline.sinks.elasticsearch import ElasticsearchSink
+from tamis.query import ast
+from tamis.record.model import Record
 from tamis.server.app import create_app
 from tamis.settings import Settings, load_settings
+from tamis.store.base import Budget, Question
 from tamis.store.memory import MemoryStore
-from tests.unit.server.conftest import TOKEN
+from tests.unit.server.conftest import TOKEN, listening
 
 pytestmark = pytest.mark.anyio
 
@@ -275,3 +282,38 @@ async def test_ids_outlive_the_server(tmp_path: Path, settings: Settings) -> Non
     assert await asked(body + lines({"create": {"_id": "2"}}, {"message": "b"})) == [409, 201]
     store = MemoryStore()  # one that never got the batches
     assert await asked(body) == [201]
+
+
+def test_tamis_own_sink_ships_into_tamis(store: MemoryStore) -> None:
+    """Records come as they were logged; a batch that is sent again is delivered, and stored once."""
+    records = tuple(
+        Record(
+            timestamp=1_763_719_200_000_000_000 + number,
+            message=f"order {number} placed",
+            level="WARNING",
+            service="shop",
+            host="web-1",
+            logger="shop.orders",
+            trace_id="0af7651916cd43dd8448eb211c80319c",
+            span_id="b7ad6b7169203331",
+            attributes={"n": number, "nested": {"a": [1, "x"]}},
+        )
+        for number in range(50)
+    )
+    with listening(store) as port:
+        sink = ElasticsearchSink(f"elasticsearch+http://x:{TOKEN}@127.0.0.1:{port}/shop-%Y.%m.%d")
+        try:
+            for _ in range(2):
+                assert sink.deliver(Batch("batch-1", records), SYSTEM_CLOCK.monotonic_s() + 60) == DELIVERED
+        finally:
+            sink.close()
+    found = store.search(Question(ast.All()), Budget(), limit=100, order="asc").records
+    kept = [
+        msgspec.structs.replace(one.record, attributes=_without_es(one.record.attributes)) for one in found
+    ]
+    assert kept == list(records)
+
+
+def _without_es(attributes: dict[str, Any]) -> dict[str, Any]:
+    assert attributes["es.index"] == "shop-2025.11.21"
+    return {name: value for name, value in attributes.items() if not name.startswith(("es.", "ecs"))}

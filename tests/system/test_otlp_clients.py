@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from opentelemetry.exporter.otlp.json.http._log_exporter import OTLPLogExporter as JsonLogExporter
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -25,10 +26,10 @@ COUNT = 3_000
 
 
 @contextmanager
-def shipping(url: str) -> Iterator[logging.Logger]:
+def shipping(url: str, kind: str = "protobuf") -> Iterator[logging.Logger]:
     """A logger whose records go to a server by OpenTelemetry's SDK, all sent when it ends."""
     provider = LoggerProvider(resource=Resource.create({"service.name": "shop"}))
-    exporter = OTLPLogExporter(
+    exporter = (JsonLogExporter if kind == "json" else OTLPLogExporter)(
         endpoint=f"{url}/v1/logs", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
     )
     provider.add_log_record_processor(
@@ -55,11 +56,12 @@ def stored(server: Server) -> list[dict[str, Any]]:
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def test_the_sdk_of_opentelemetry_ships_into_tamis(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["protobuf", "json"])
+def test_the_sdk_of_opentelemetry_ships_into_tamis(tmp_path: Path, kind: str) -> None:
     """Level, logger, service, attributes and text arrive."""
     server = start_server(tmp_path)
     try:
-        with shipping(server.url) as logger:
+        with shipping(server.url, kind) as logger:
             for number in range(COUNT):
                 logger.warning("order %d is late", number, extra={"order_id": number})
         found = stored(server)
@@ -71,14 +73,15 @@ def test_the_sdk_of_opentelemetry_ships_into_tamis(tmp_path: Path) -> None:
     assert one["message"] == f"order {one['attributes']['order_id']} is late"
 
 
-def test_no_record_is_missing_after_a_kill_in_mid_stream(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["protobuf", "json"])
+def test_no_record_is_missing_after_a_kill_in_mid_stream(tmp_path: Path, kind: str) -> None:
     """The client sends again what was not answered: each record is stored at least once."""
     server = start_server(tmp_path)
     port = str(urlsplit(server.url).port)
     began, go_on = threading.Event(), threading.Event()
 
     def log() -> None:
-        with shipping(server.url) as logger:
+        with shipping(server.url, kind) as logger:
             for number in range(COUNT):
                 logger.info("record %d", number, extra={"order_id": number})
                 if number == COUNT // 2:

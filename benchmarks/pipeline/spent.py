@@ -13,10 +13,10 @@ from benchmarks.profiles import profiled
 
 def main() -> None:
     """Profile the caller on both ways, and the way to the file."""
-    from tamis.pipeline.captured import Origin, to_record
+    from tamis.pipeline.assembly import put_together
+    from tamis.pipeline.captured import Origin
     from tamis.pipeline.chain import Chain
     from tamis.pipeline.encode import encode_lines
-    from tamis.pipeline.parcel import encode_records
     from tamis.pipeline.processors.redact import redact_from
     from tamis.settings.processors import RedactSettings
 
@@ -32,11 +32,8 @@ def main() -> None:
 
     def hand_out() -> None:
         for begin in range(0, len(kept), 512):
-            records = chain.run(
-                [to_record(captured, origin) for captured in kept[begin : begin + 512]]
-            ).records
-            encode_records(records)
-            encode_lines(records)
+            records, contents = put_together(kept[begin : begin + 512], origin)
+            encode_lines(chain.run(records, contents).records)
 
     found["to the file, redaction on"] = profiled(hand_out, 1)
     print(json.dumps(found))

@@ -49,8 +49,9 @@ class Secure:
 
     def text(self, text: str, replace: Replace) -> str:
         """A text with what is sensitive replaced; the same object when nothing is."""
-        if self.detector.may_hold(text):
-            found = self.detector.replace(text, replace)
+        hints = self.detector.may_hold(text)
+        if hints:
+            found = self.detector.replace(text, replace, hints=hints if hints > 0 else None)
             if found is not text:
                 return found
         if len(text) <= CACHED_CHARS_MAX:

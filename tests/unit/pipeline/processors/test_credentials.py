@@ -146,9 +146,9 @@ def test_half_credentials_take_linear_time(unit: str) -> None:
         text = (unit * (size // len(unit) + 1))[:size]
         rounds = []
         for _ in range(3):
-            begun = time.perf_counter()
+            begun = time.thread_time()  # the clock would tell what else the machine does
             processor.text(text)
-            rounds.append(time.perf_counter() - begun)
+            rounds.append(time.thread_time() - begun)
         return min(rounds)
 
     assert cost_s(1 << 17) < 8 * 3 * max(cost_s(1 << 14), 0.002)

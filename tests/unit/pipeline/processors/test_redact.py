@@ -226,9 +226,9 @@ def test_a_mebibyte_takes_linear_time(unit: str) -> None:
         text = (unit * (size // len(unit) + 1))[:size]
         rounds = []
         for _ in range(3):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             processor.text(text)
-            rounds.append(time.perf_counter() - begun)
+            rounds.append(time.thread_time() - begun)
         return min(rounds)
 
     assert cost_s(1 << 19) < 8 * 3 * max(cost_s(1 << 16), 0.002)

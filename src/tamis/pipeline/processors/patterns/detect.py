@@ -39,24 +39,26 @@ class Detector:
         """Whether a whole text is a mask, a hash or an envelope."""
         return text in self._masks or _SECURED.fullmatch(text) is not None
 
-    def replace(self, text: str, replace: Replace) -> str:
-        """The text with everything sensitive replaced; the same object when there is nothing.
+    def replace(self, text: str, replace: Replace, *, hints: int | None = None) -> str:
+        """The text with everything sensitive replaced; the same object when there is nothing. `hints` are what
+        `may_hold` said of it, when it was asked.
 
         Looked at again until nothing is found: a replacement gives its neighbours other surroundings.
         """
         for _ in range(_ROUNDS_MAX):
-            found = self._find(text)
+            found = self._find(text, hints)
             if not found:
                 break
-            text = _replaced(text, found, replace)
+            text, hints = _replaced(text, found, replace), None
         return text
 
     def kinds(self, text: str) -> list[tuple[str, Span]]:
         """Kind and place of everything sensitive, in the order of the text."""
         return [(pattern.kind, (start, end)) for start, end, pattern in self._find(text)]
 
-    def _find(self, text: str) -> "list[_Found]":
-        hints = look(text)
+    def _find(self, text: str, hints: int | None = None) -> "list[_Found]":
+        if hints is None:
+            hints = look(text)
         if not hints and not self.has_own:
             return []
         secured = _secured_spans(text)

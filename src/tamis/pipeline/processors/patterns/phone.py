@@ -63,6 +63,10 @@ def may_have_phone(text: str) -> bool:
     """Whether it has what one of the ways to write a number needs: a plus, groups, or the name of one before it."""
     if "+" in text or _GROUPS.search(text) is not None:
         return True
+    return _has_name(text)
+
+
+def _has_name(text: str) -> bool:
     lower = text.lower()
     for name in _NAMES:  # noqa: SIM110 -- a generator costs more than the loop
         if name in lower:
@@ -85,7 +89,8 @@ def _in_run(text: str, start: int, end: int) -> Iterator[Span]:
         yield international
         return
     before = text[max(start - _NAME_CHARS, 0) : start]
-    named = _NAMED.match(text, start) if _NAME_BEFORE.search(before) else None
+    is_named = _has_name(before) and _NAME_BEFORE.search(before)  # the expression is slow
+    named = _NAMED.match(text, start) if is_named else None
     if named is not None:
         yield named.span()
         return

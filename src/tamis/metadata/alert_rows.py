@@ -79,9 +79,10 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one evaluation of a rule came to; kept all together or not at all."""
+    """What one evaluation of a rule came to; kept all together or not at all. `changed_ns` says of which form of it."""
 
     rule: str
+    changed_ns: int
     seen_seq: int
     evaluated_ns: int
     incidents: Sequence[Incident] = ()

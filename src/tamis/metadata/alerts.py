@@ -28,13 +28,17 @@ class AlertBook:
         return [msgspec.json.decode(row[0], type=Incident) for row in rows]
 
     def keep(self, changes: Iterable[Change]) -> None:
-        """Everything that evaluations came to, in one transaction: where rules stand, and what is to be told."""
+        """Everything that evaluations came to, in one transaction: where rules stand, and what is to be told. What was
+        seen of a rule that is another by now, or none, is dropped.
+        """
         with self._database.transaction() as connection:
             for change in changes:
-                connection.execute(
-                    "UPDATE rules SET seen_seq = ?, evaluated_ns = ? WHERE name = ?",
-                    (change.seen_seq, change.evaluated_ns, change.rule),
+                done = connection.execute(
+                    "UPDATE rules SET seen_seq = ?, evaluated_ns = ? WHERE name = ? AND changed_ns = ?",
+                    (change.seen_seq, change.evaluated_ns, change.rule, change.changed_ns),
                 )
+                if not done.rowcount:
+                    continue
                 connection.executemany(
                     "DELETE FROM alert_incidents WHERE id = ?", [(one,) for one in change.forgotten]
                 )

@@ -105,6 +105,8 @@ class Evaluator:
         kept = {
             name: one for name, one in self.active.items() if name in rows and rows[name].data == one.row.data
         }
+        for name, one in kept.items():
+            one.row = rows[name]
         self.broken, fresh = {}, {}
         for name, row in rows.items():
             if name not in kept:
@@ -221,6 +223,7 @@ class Evaluator:
             del incidents[one.key]
         change = Change(
             rule=active.rule.name,
+            changed_ns=active.row.changed_ns,
             seen_seq=look.as_of,
             evaluated_ns=self._evaluated_ns(active, readings, look.now_ns),
             incidents=[one for key, one in incidents.items() if active.kept.get(key) != one],

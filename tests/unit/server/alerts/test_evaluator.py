@@ -382,3 +382,22 @@ def test_a_message_without_an_answer_is_told_without_lines(bench: AlertBench) ->
     (alert,) = bench.told()
     assert alert.lines == ()
     assert alert.summary == "r: 1 record within 60 s"
+
+
+def test_what_an_older_form_of_a_rule_saw_is_dropped(bench: AlertBench) -> None:
+    """A look that was under way while the rule was changed or removed leaves neither incident nor notice."""
+    bench.rule(query="pay", threshold=1)
+    bench.clock.pass_s(1)
+    bench.put("pay")
+    bench.rules.set_rule("r", bench.rules.rules()[0].data, by="another", fresh=True)
+    assert bench.tick() == ["firing"]
+    assert bench.outbox() == []
+    assert bench.book.incidents() == []
+    bench.evaluator.load()
+    bench.rules.remove_rule("r", by="another")
+    bench.put("pay")
+    bench.tick(400)
+    assert bench.outbox() == []
+    assert bench.book.incidents() == []
+    bench.evaluator.load()
+    assert bench.evaluator.active == {}

@@ -21,7 +21,7 @@ LOG_METRICS: tuple[Metric, ...] = (
     ),
     Metric("tamis_log_queue_records", "gauge", "Records that wait for the worker."),
     Metric("tamis_log_batches_total", "counter", "Rounds of the worker that passed something on."),
-    Metric("tamis_log_bytes_total", "counter", "Bytes of the records passed on, as MessagePack."),
+    Metric("tamis_log_bytes_total", "counter", "Bytes of the records passed on, about."),
     Metric("tamis_log_errors_total", "counter", "Failures in processors and in the pipeline itself."),
     Metric("tamis_log_restarts_total", "counter", "Times that a worker ended and was started again."),
     Metric(

@@ -5,22 +5,25 @@ import csv
 import io
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from operator import attrgetter
 from typing import Any, Protocol
 
 from tamis.query import ast
 from tamis.record.model import StoredRecord
-from tamis.server.answers import encode_json, public_records
+from tamis.server.answers import encode_json, record_id
 from tamis.server.params import Asked
 from tamis.server.search import Searcher
 from tamis.server.stages import project
 from tamis.store.base import Budget, Order
 from tamis.store.parquet_export import ParquetEncoder
 from tamis.wire import jsonlines
+from tamis.wire.times import time_printer
 
 COLUMNS: tuple[str, ...] = (
     "id", "timestamp", "received", "level", "service", "host", "logger", "message", "trace_id", "span_id",
     "correlation_id", "attributes",
 )  # fmt: skip
+_TEXTS = attrgetter(*COLUMNS[3:-1])
 MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8; header=present",
@@ -79,15 +82,22 @@ class CsvEncoder:
     def encode(self, records: Sequence[StoredRecord]) -> bytes:
         """Rows."""
         if self._fields is None:
-            names, rows = COLUMNS, public_records(records, self._store_id)
-        else:
-            names = self._fields
-            rows = project(records, self._fields, self._store_id)
+            return _csv_rows(_whole_rows(records, self._store_id))
+        names, rows = self._fields, project(records, self._fields, self._store_id)
         return _csv_rows([_cell(row[name]) for name in names] for row in rows)
 
     def end(self) -> bytes:
         """Nothing."""
         return b""
+
+
+def _whole_rows(records: Sequence[StoredRecord], store_id: str) -> Iterator[Sequence[object]]:
+    """The values of `COLUMNS`."""
+    printed = time_printer()
+    for one in records:
+        record = one.record
+        times = (printed(record.timestamp), printed(one.received))
+        yield (record_id(store_id, one.seq), *times, *_TEXTS(record), _cell(record.attributes))
 
 
 def _csv_rows(rows: Iterable[Sequence[object]]) -> bytes:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +150,13 @@ def asking(bench: Bench, on: Figures) -> Figures:
     return found
 
 
+PAGES: dict[str, Callable[[Bench, Figures], Figures]] = {
+    "pipeline": lambda _, on: pipeline(on),
+    "questions": asking,
+}
+"""What has a page of its own."""
+
+
 def zstd_bytes(path: Path) -> int:
     """Size of `zstd -3` of a file."""
     compressor = zstd.ZstdCompressor(level=ZSTD_LEVEL)
@@ -205,12 +213,9 @@ def main() -> None:
     if "crash" in wanted:
         with bench.watch.part("kill -9"):
             results["crash"] = crash.run(given.work / "tamis-crash")
-    if "pipeline" in wanted:
-        with bench.watch.part("pipeline"):
-            results["pipeline"] = pipeline(results["machine"])
-    if "questions" in wanted:
-        with bench.watch.part("questions"):
-            results["questions"] = asking(bench, results["machine"])
+    for name in [name for name in PAGES if name in wanted]:
+        with bench.watch.part(name):
+            results[name] = PAGES[name](bench, results["machine"])
     if not given.only:
         with bench.watch.part("profiles of what was missed"):
             results["profiles"] = bench.profiles(results)

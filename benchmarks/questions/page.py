@@ -64,7 +64,6 @@ def render(found: Figures, machine: str) -> str:
         (f"a busy team's, {TEAM_RATE // 10}/s, nothing kept", found["team_yardstick"]),
         ("different ones, nothing kept", found["different_yardstick"]),
     ]
-    live = found["live"]
     sections = [
         "# Figures of questions and live tails",
         "This file is written by `make bench PART=questions` (`benchmarks/questions/page.py`); do not edit it.",
@@ -91,11 +90,7 @@ def render(found: Figures, machine: str) -> str:
         f"{found['records']:,} records, the last ones of the moment of measuring. Of the answers to different ones and "
         f"to the team together, {found['kept_share']:.1%} were kept ones.",
         "## Beside",
-        f"Ingestion beside the searches: {found['beside']['ingest']['records_per_s']:,.0f} records/s in ten bodies a "
-        f"second, the slowest of which took {found['beside']['ingest']['slowest_ms']:.0f} ms; "
-        f"{found['beside']['ingest']['late']} were sent late. Live: {live['server_cores']:.2f} cores of the server for "
-        f"{VIEWERS:,} viewers and {live['ingest']['records_per_s']:,.0f} records/s, {live['peak_mib']:.0f} MB at most; "
-        f"the viewers took {live['client_cpu_s'] / live['seconds']:.2f} cores.",
+        _beside(found["beside"], found["live"]),
         "## How",
         f"- A busy team: {len(TEAM)} queries, each as newest 100, count and histogram over the last 15 minutes or "
         f"hour, relative to the clock, some far more often than others; {1 - REPEATED_SHARE:.0%} are new.\n"
@@ -104,6 +99,16 @@ def render(found: Figures, machine: str) -> str:
         "- Viewers: each connection counts its events and looks for gaps and doubles by their ids.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _beside(beside: Figures, live: Figures) -> str:
+    return (
+        f"Ingestion beside the searches: {beside['ingest']['records_per_s']:,.0f} records/s in ten bodies a "
+        f"second, the slowest of which took {beside['ingest']['slowest_ms']:.0f} ms; "
+        f"{beside['ingest']['late']} were sent late. Live: {live['server_cores']:.2f} cores of the server for "
+        f"{VIEWERS:,} viewers and {live['ingest']['records_per_s']:,.0f} records/s, {live['peak_mib']:.0f} MB at most; "
+        f"the viewers took {live['client_cpu_s'] / live['seconds']:.2f} cores."
+    )
 
 
 def _row(name: str, one: Figures) -> str:

@@ -35,7 +35,8 @@ class Viewer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
         head = f"GET /api/v1/tail?q={quote(self._query)} HTTP/1.1\r\nHost: localhost\r\n"
-        transport.write(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode())  # type: ignore[attr-defined]
+        request = f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode()
+        transport.write(request)  # type: ignore[attr-defined]  # of a TCP connection it can
 
     def data_received(self, data: bytes) -> None:
         """Count events; those that were cut in two are put together by their ids' ends."""

@@ -193,11 +193,7 @@ class MemoryLevel:
         return found
 
     def _take_out(self, key: str, entry: Entry) -> None:
-        del self._entries[key]
-        self._forget(key, entry)
-
-    def _forget(self, key: str, entry: Entry) -> None:
-        """It is among the entries no more."""
+        self._entries.pop(key, None)
         self._bytes -= entry[2]
         if entry[3]:
             self._tags.change(key, entry[3])
@@ -216,16 +212,14 @@ class MemoryLevel:
         entries = self._entries
         while len(entries) > self._entries_max or self._bytes > self._bytes_max:
             key, entry = entries.popitem(last=False)
-            self._forget(key, entry)
+            self._take_out(key, entry)
             self._counts.evicted += 1
             self._until_sweep -= 1
 
     def _sweep(self, now_s: float) -> None:
-        """Take out all that is past its time. A look at each entry, so there is one for many evictions only."""
-        # Readers move entries without the lock: copies in one step of the interpreter, never a loop over the entries.
-        for key, entry in list(self._entries.items()):
-            if entry[1] <= now_s:
-                self._take_out(key, entry)
-                self._counts.expired += 1
+        """Take out all that is past its time, by a copy: readers move entries without the lock. One for many evictions."""
+        for key, entry in [item for item in list(self._entries.items()) if item[1][1] <= now_s]:
+            self._take_out(key, entry)
+            self._counts.expired += 1
         self._soonest_s = min((entry[1] for entry in list(self._entries.values())), default=math.inf)
         self._until_sweep = len(self._entries) // SWEEP_SHARE

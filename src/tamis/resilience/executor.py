@@ -155,8 +155,7 @@ class TaskExecutor:
     def _work(self) -> None:
         worker: Worker | None = None
         while (task := self._next()) is not None:
-            worker = self._run(worker, task)
-            del task  # or what it holds would live as long as this thread waits for the next
+            worker, task = self._run(worker, task), None  # what a task holds must not wait for the next
         if worker is not None:
             worker.close()
 

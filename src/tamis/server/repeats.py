@@ -23,7 +23,7 @@ ANSWER_SHARE = 16
 """An answer that takes more than this part of the memory is not kept."""
 ANSWER_TTL_S = 300.0
 KNOWN_MAX = 10_000
-KNOWN_BYTES_MAX = 2_048
+KNOWN_BYTES_MAX = 1_024
 """Longer requests are read anew each time."""
 _TOOK = b'"took_ms":'
 _HEADERS = [(b"content-type", b"application/json")]

@@ -2,25 +2,22 @@
 
 import dataclasses
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tamis.errors import QueryError
 from tamis.query import ast
-from tamis.query.hints import hints
 from tamis.query.parser import parse
-from tamis.query.printer import print_query
 from tamis.query.resolve import narrow
 from tamis.query.times import parse_duration, parse_instant, print_instant
 from tamis.server import answers, stages
 from tamis.server.advice import advise, unseen_in_records, unseen_in_table
-from tamis.server.moving import Now, moves_of, resolved
-from tamis.server.params import Asked, Parameters
+from tamis.server.moving import Now, resolved
+from tamis.server.params import Asked
 from tamis.server.place import read_place
 from tamis.server.problems import ParameterError, ProblemError
-from tamis.server.repeats import Asking
 from tamis.store.base import Answer, Budget, Order, Page, Question, Store
 
 A = TypeVar("A", bound=answers.Read)
@@ -72,21 +69,6 @@ class Searcher:
             raise ParameterError("start", asked.start, f"before end = {asked.end}")
         question = Question(query.filter, start_ns, end_ns, self._as_of(asked.as_of))
         return Read(question, taken, query, asked.q)
-
-    def asking(self, kind: str, values: Mapping[str, Any], warnings: tuple[str, ...] = ()) -> Asking | None:
-        """A question in its normal form, to know its repeats by: None when it has none, or is wrong anyway."""
-        given = Parameters(values).asked()
-        try:
-            query = parse(given.q)
-            moves = moves_of(query, (given.start, given.end), self._clock.now_ns())
-        except QueryError:
-            return None
-        if moves is None:
-            return None
-        said = [*hints(query, given.q, is_found=True), *hints(query, given.q)]
-        text = given.q if said else print_query(query)
-        rest = sorted((name, str(value)) for name, value in values.items() if name != "q")
-        return Asking(repr((kind, text, rest, warnings)), moves, kind)
 
     def _as_of(self, text: str | None) -> int | None:
         if text is None:

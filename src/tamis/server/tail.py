@@ -290,16 +290,24 @@ class Tails:
     async def _look_for_ever(self, reader: Reader) -> None:
         """While anybody watches: look for what came, at short intervals."""
         beat_s = self._clock.monotonic_s()
-        while self._streams and not self._stopping:
-            upto = reader.store.moment()[-1]
-            behind = [stream for stream in self._streams.values() if stream.position < upto]
-            if behind:
-                await self._advance(behind, reader, upto)
-            if self._clock.monotonic_s() - beat_s >= self._limits.heartbeat_s:
-                beat_s = self._clock.monotonic_s()
-                for stream in self._streams.values():
-                    stream.beat()
-            await asyncio.sleep(self._limits.interval_s)
+        try:
+            while self._streams and not self._stopping:
+                await self._look(reader)
+                if self._clock.monotonic_s() - beat_s >= self._limits.heartbeat_s:
+                    beat_s = self._clock.monotonic_s()
+                    for stream in self._streams.values():
+                        stream.beat()
+                await asyncio.sleep(self._limits.interval_s)
+        except Exception as error:  # the edge: nobody waits for this task, and viewers must not wait for ever
+            for stream in self._streams.values():
+                stream.fail(error)
+            self._streams.clear()
+
+    async def _look(self, reader: Reader) -> None:
+        upto = reader.store.moment()[-1]
+        behind = [stream for stream in self._streams.values() if stream.position < upto]
+        if behind:
+            await self._advance(behind, reader, upto)
 
     async def _advance(self, behind: Sequence[Stream], reader: Reader, upto: int) -> None:
         """Ask each query once for what came since, all in one turn of the lane."""

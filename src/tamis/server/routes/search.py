@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tamis.server.answers import Read
+from tamis.server.asking import asking_of
 from tamis.server.openapi import add_read
 from tamis.server.parameters import QUESTION
 from tamis.server.params import Parameters, read_parameters
@@ -33,7 +34,7 @@ async def _answered(
     request: Request, service: Service, kind: str, ask: Callable[[Budget], Read], *, given: Parameters
 ) -> Response:
     """The answer, kept from the same question before or computed, in the lane of its kind."""
-    asking = service.ready().searcher.asking(kind, given.values, given.warnings)
+    asking = asking_of(kind, given, service.clock.now_ns())
     if asking is not None:
         service.repeats.learn(request.scope, asking)
     return await service.asker.answer(

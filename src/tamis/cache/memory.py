@@ -217,7 +217,7 @@ class MemoryLevel:
             self._until_sweep -= 1
 
     def _sweep(self, now_s: float) -> None:
-        """Take out all that is past its time, by a copy: readers move entries without the lock. One for many evictions."""
+        """Take out all that is past its time, by a copy: readers move entries without the lock."""
         for key, entry in [item for item in list(self._entries.items()) if item[1][1] <= now_s]:
             self._take_out(key, entry)
             self._counts.expired += 1

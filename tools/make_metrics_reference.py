@@ -23,7 +23,9 @@ scrape_configs:
 ```
 
 Durations are seconds, sizes bytes. A label has a bounded number of values: routes are templates, never paths that
-callers made. Beside these, the process reports its own memory, processor time and open files (`process_…`).
+callers made. Beside these, the process reports its memory (`process_resident_memory_bytes`,
+`process_virtual_memory_bytes`), processor time (`process_cpu_seconds_total`), open files (`process_open_fds`,
+`process_max_fds`) and its start (`process_start_time_seconds`).
 
 """
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tamis.telemetry.metrics import METRICS, Metrics, reference
+from tests.tidy.sources import ROOT
 
 
 def test_every_metric_is_exposed_with_its_help() -> None:
@@ -40,3 +41,12 @@ def test_two_servers_in_one_process_count_apart() -> None:
 def test_the_reference_has_every_row() -> None:
     """What the docs show is the table."""
     assert all(f"`{row.name}`" in reference() for row in METRICS)
+
+
+def test_whatever_is_exposed_is_documented() -> None:
+    """Every family that /metrics shows stands in the reference, also those that the library adds."""
+    page = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
+    exposed = Metrics(process=True).render().decode()
+    names = [line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE ")]
+    assert "process_resident_memory_bytes" in names
+    assert [name for name in names if f"`{name}`" not in page] == []

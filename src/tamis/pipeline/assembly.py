@@ -57,9 +57,7 @@ def put_together(taken: Sequence[Captured], origin: Origin) -> tuple[list[Record
 def _add_all(
     taken: Sequence[Captured], origin: Origin, contents: Contents, names: set[str]
 ) -> tuple[list[Record], list[Record]]:
-    """All records, and those that `to_record` made. What all records of a thread and a context have is put together
-    once.
-    """
+    """All records, and those that `to_record` made. What a thread and a context have in common is made once."""
     records: list[Record] = []
     others: list[Record] = []
     texts, numbers = contents.texts, contents.numbers

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from tamis.record.model import Record
 
@@ -36,17 +36,17 @@ class Contents:
         return self.text_bytes + len(self.texts) * _TEXT_BYTES + (records - len(self.others)) * _RECORD_BYTES
 
 
-def are_usual(values: Collection[object], texts: list[str], numbers: list[float]) -> bool:
+def are_usual(values: Collection[Any], texts: list[str], numbers: list[float]) -> bool:
     """Whether all values are attributes as they are (texts are to be looked at together); adds them."""
     for value in values:
         kind = type(value)
         if kind is str:
-            texts.append(value)  # type: ignore[arg-type]  # an exact `str`
+            texts.append(value)
         elif kind is int or kind is float:
-            if not -LARGE < value < LARGE:  # type: ignore[operator]  # a number, or none that is finite
-                if value - value != 0:  # type: ignore[operator]
+            if not -LARGE < value < LARGE:
+                if value - value != 0:
                     return False
-                numbers.append(value)  # type: ignore[arg-type]
+                numbers.append(value)
         elif kind is not bool:
             return False
     return True

@@ -103,6 +103,18 @@ def test_a_record_has_a_link(page: Any) -> None:
     sync_api.expect(page.locator("#pinned")).to_contain_text("id")
 
 
+def test_a_link_as_of_a_moment_shows_that_moment(page: Any) -> None:
+    """As alerts link to what fired them: what came later is not there, until something else is asked."""
+    store = page.request.get("/api/v1/count").json()["as_of"].rpartition("-")[0]
+    page.goto(f"/?q=refused&as_of={store}-101")
+    count(page, "11 records")
+    assert f"as_of={store}-101" in page.url
+    page.fill("#q", "level:error")
+    page.keyboard.press("Enter")
+    count(page, "30 records")
+    assert "as_of" not in page.url
+
+
 def test_search_and_details(page: Any) -> None:
     """/ goes to the query, Enter asks, the words are marked; a row opens, and its value narrows the query."""
     page.goto("/")

@@ -13,13 +13,15 @@ import { patternRow, statsTable } from "./tables.js";
 import { finder } from "./text.js";
 
 const PAGE = 100, PATTERNS = 200;
-const state = { q: "", start: "", end: "", tab: "records", id: "", idWith: "" };
+const state = { q: "", start: "", end: "", tab: "records", id: "", asOf: "", idWith: "" };
 let running = new AbortController();
 let cursor = null;
 let histogram = null;
 let found = finder([]);
 
-const params = () => ({ q: state.q, start: state.start, end: state.end });
+const plain = () => ({ q: state.q, start: state.start, end: state.end });
+/** What is asked; of a link that says as of when, only what was there then. */
+const params = () => (state.asOf && state.idWith === asked() ? { ...plain(), as_of: state.asOf } : plain());
 const filterOnly = () => ({ ...params(), q: split(state.q)[0] });
 
 /** Take what is asked from the address. */
@@ -30,18 +32,20 @@ function readAddress() {
   state.end = given.get("end") || "";
   state.tab = given.get("tab") || "records";
   state.id = given.get("id") || "";
+  state.asOf = given.get("as_of") || "";
   state.idWith = asked();
 }
 
-/** The record of the address is shown as long as nothing else is asked. */
-const asked = () => JSON.stringify(params());
+/** The record of the address is shown, and the moment of the address holds, as long as nothing else is asked. */
+const asked = () => JSON.stringify(plain());
 
 /** Put what is asked into the address. */
 function writeAddress() {
   const given = new URLSearchParams();
-  if (state.idWith !== asked()) state.id = "";
+  if (state.idWith !== asked()) state.id = state.asOf = "";
   if (state.id) given.set("id", state.id);
   for (const name of ["q", "start", "end"]) if (state[name]) given.set(name, state[name]);
+  if (state.asOf) given.set("as_of", state.asOf);
   if (state.tab === "patterns") given.set("tab", "patterns");
   const text = given.toString();
   const url = text ? `/?${text}` : "/";

@@ -21,6 +21,7 @@ from tests.support.parts import program
 CLIENTS = ["elasticsearch-7", "elasticsearch-8", "elasticsearch-9", "opensearch-3"]
 SHIPPER = Path(__file__).with_name("bulk_shipper.py")
 WAIT_S = 60.0
+BATCH = 100
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def rsyslog(home: Path, url: str) -> Iterator[socket.socket]:
             uid="rsyslog" pwd="{TOKEN}" searchIndex="syslog" bulkmode="on" writeoperation="create"
             dynbulkid="on" bulkid="id" errorfile="{home}/refused.json"
             action.resumeRetryCount="-1" action.resumeInterval="1"
-            queue.type="LinkedList" queue.dequeueBatchSize="100" queue.timeoutShutdown="20000")
+            queue.type="LinkedList" queue.dequeueBatchSize="{BATCH}" queue.timeoutShutdown="20000")
         }}
         input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="{port_file}" ruleset="ship")
         """
@@ -164,8 +165,8 @@ def test_rsyslog_ships_by_omelasticsearch(tmp_path: Path, server: Server) -> Non
 
 
 def test_rsyslog_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
-    """What was stored stays, what waits is sent again and stored once; rsyslog itself forgets the first document of a
-    batch that got no answer."""
+    """What was stored stays, what waits is sent again and stored once; rsyslog itself forgets first documents of the
+    batch that got no answer, the more the oftener it tries."""
     server = start_server(tmp_path)
     ends, sent = threading.Event(), [0]
 
@@ -199,4 +200,6 @@ def test_rsyslog_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
         found = orders(server)
     assert len(found) == len(set(found))
     assert set(before) <= set(found)
-    assert [end - first for first, end in numbers_missing(found, 0, last)] in ([], [0])
+    lost = numbers_missing(found, 0, last)
+    assert len(lost) <= 1
+    assert all(first > max(before) and end - first < BATCH for first, end in lost)

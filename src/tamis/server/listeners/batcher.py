@@ -19,7 +19,7 @@ LINGER_S = 0.02
 MESSAGE_BYTES = 64
 """What a message takes beside its bytes."""
 RETRY_S = 1.0
-STOP_S = 5.0
+STOP_S = 3.0
 """So long the last batches are tried when the server stops."""
 _LOG = logging.getLogger("tamis.server")
 

@@ -53,6 +53,7 @@ class Datagrams:
         self._buffer = bytearray(DATAGRAM_BYTES_MAX)
         self._view = memoryview(self._buffer)
         self._drops = 0
+        self._ended = False
         bound.setblocking(False)
         batcher.attach(self)
         self.resume()
@@ -63,11 +64,14 @@ class Datagrams:
         self._loop.remove_reader(self._bound)
 
     def resume(self) -> None:
-        """Read again."""
+        """Read again, unless the server ends."""
+        if self._ended:
+            return
         self._loop.add_reader(self._bound, self._read)
 
     async def close(self) -> None:
         """Read what has arrived, and nothing after it."""
+        self._ended = True
         self.pause()
         while self._read():
             await asyncio.sleep(0)

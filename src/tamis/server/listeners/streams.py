@@ -17,7 +17,9 @@ SWEEPS = 4
 QUIET_S = 0.1
 """A connection that says nothing for so long has said all, when the server stops."""
 DRAIN_S = 1.0
-"""So long connections may go on then."""
+"""So long connections may go on then …"""
+PAUSED_S = 2.0
+"""… once the store takes what they said before, for which it has so long."""
 
 
 class Streams:
@@ -51,7 +53,9 @@ class Streams:
     def resume(self) -> None:
         """Read again."""
         self._paused = False
+        now_s = asyncio.get_running_loop().time()
         for one in self._open:
+            one.heard_s = now_s
             one.transport.resume_reading()
 
     def admit(self, connection: "Connection") -> str | None:
@@ -99,14 +103,23 @@ class Streams:
             self._server.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
-        loop = asyncio.get_running_loop()
-        ends_s = loop.time() + DRAIN_S
-        while self._open and loop.time() < ends_s:
-            if all(loop.time() - one.heard_s > QUIET_S for one in self._open) and not self._paused:
-                break
-            await asyncio.sleep(QUIET_S / 4)
+        await self._drain()
         for one in list(self._open):
             one.end()
+
+    async def _drain(self) -> None:
+        """Let connections go on until they are quiet, for a while; longer while the store has stopped the reading."""
+        loop = asyncio.get_running_loop()
+        step_s = QUIET_S / 4
+        drained_s = paused_s = 0.0
+        while self._open and drained_s < DRAIN_S and paused_s < PAUSED_S:
+            if self._paused:
+                paused_s += step_s
+            elif all(loop.time() - one.heard_s > QUIET_S for one in self._open):
+                return
+            else:
+                drained_s += step_s
+            await asyncio.sleep(step_s)
 
 
 class Connection(asyncio.Protocol):

@@ -118,7 +118,7 @@ async def test_what_was_read_is_stored_at_the_end() -> None:
         _, writer = await found.connect("syslog-tcp")
         writer.write(b"<13>one\n<13>two\n<13>thr")
         await writer.drain()
-        await until(lambda: found.tally("syslog-tcp").connections == 1)
+        await until(lambda: found.tally("syslog-tcp").stored == 2)
         datagrams(found.listeners.ports["syslog-udp"], b"<13>four")
     writer.close()
     assert sorted(found.messages()) == ["four", "one", "thr", "two"]
@@ -173,6 +173,24 @@ async def test_datagrams_are_stored_or_counted_as_dropped_by_the_system() -> Non
         await until(lambda: tally.stored + tally.kernel_drops == sent)
         assert 20 < tally.stored < sent
         assert len(found.messages()) == tally.stored
+
+
+async def test_a_stop_while_nothing_is_read_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in the system's buffers when the store is behind is read and stored before the end."""
+    for name in ("streams.PAUSED_S", "streams.DRAIN_S", "streams.QUIET_S", "batcher.STOP_S"):
+        monkeypatch.setattr(f"tamis.server.listeners.{name}", 2.0 if name.endswith("QUIET_S") else WAIT_S)
+    store = Blocked(OverloadedError("full", 0.01))
+    options: dict[str, Any] = {"listener.waiting_bytes_max": 1 << 20}
+    sent = 60
+    async with running(store, syslog__udp_port=0, syslog__tcp_port=0, **options) as found:
+        for number in range(sent):
+            datagrams(found.listeners.ports["syslog-udp"], b"<13>%d %b" % (number, b"x" * 20_000))
+        await found.send("syslog-tcp", b"<13>line\n" * 50_000)
+        await until(lambda: found.tally("syslog-udp").pauses == found.tally("syslog-tcp").pauses == 1)
+        store.error = None
+    udp, tcp = found.tally("syslog-udp"), found.tally("syslog-tcp")
+    assert (udp.stored + udp.kernel_drops, udp.lost) == (sent, 0)
+    assert (tcp.stored, tcp.lost) == (50_000, 0)
 
 
 async def test_senders_outside_the_allowed_networks_are_refused() -> None:

@@ -93,9 +93,10 @@ class Chain:
             for place, one in zip(places, chosen, strict=True):
                 found[place] = one
         passed.records = [record for record in found if record is not None]
-        if not getattr(processor, "only_drops", False):  # whoever else had them in hand may have changed them
+        says = vars(type(processor))  # not what a class inherits: its own `process` may do anything
+        if not says.get("only_drops"):  # whoever else had them in hand may have changed them
             passed.contents = None
-            passed.are_alike = passed.are_alike and getattr(processor, "only_masks", False)
+            passed.are_alike = passed.are_alike and "only_masks" in says
 
     def _places(self, processor: "Choosing", passed: Passed) -> Sequence[int] | None:
         """Which records the processor is to see; None for all."""

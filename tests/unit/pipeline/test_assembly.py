@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from benchmarks.redaction_cases import negatives, positives
 from tamis.pipeline.assembly import put_together, to_records
@@ -14,8 +15,10 @@ from tamis.pipeline.chain import Chain
 from tamis.pipeline.encode import encode_line, encode_lines
 from tamis.pipeline.parcel import MSGPACK, Parcel, decode_records, encode_records
 from tamis.pipeline.processors.redact import redact_from
+from tamis.pipeline.processors.sample import Sample
 from tamis.record.attributes import safe_attributes
 from tamis.record.context import EMPTY, Context
+from tamis.record.model import Record
 from tamis.settings.processors import RedactSettings
 
 ORIGIN = Origin("shop", "h1", 12, "0a0b0c0d")
@@ -124,3 +127,17 @@ def test_a_parcel_is_written_when_a_spool_asks() -> None:
     parcel = Parcel(records, MSGPACK, None, 9, 0.0, about=300)
     assert parcel.bytes == 300
     assert decode_records(parcel.form, parcel.payload) == records
+
+
+def test_what_another_processor_puts_in_is_looked_for() -> None:
+    """Contents are those of before: redaction behind it sees the records themselves, also when it says that it
+    only drops by what it inherits.
+    """
+
+    class Adding(Sample):
+        def process(self, record: Record, /) -> Record:
+            return replace(record, message="bob@example.com")
+
+    records, contents = put_together([plain(1)], ORIGIN)
+    chain = Chain([Adding({}), redact_from(RedactSettings())])
+    assert [record.message for record in chain.run(records, contents).records] == ["***@***.***"]

@@ -56,6 +56,13 @@ def _running(where: Where, settings: Settings) -> HttpClient | None:
     return None
 
 
+def server_again(where: Where, before: Target) -> Target:
+    """The server that a command talks to, as it is now: one that was started again has another token for this machine.
+    `before` while it is away; never the folder itself, which the server needs to come back."""
+    client = _running(where, _settings(where))
+    return before if client is None else RemoteTarget(client)
+
+
 def _server(settings: Settings) -> HttpClient:
     address = parse_address(settings.client.url, settings.sources.get("client.url", "default"))
     token = settings.client.token or address.token

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from tamis.cli.failure import CommandError, UsageError
 from tamis.cli.options import Flag, Where
 from tamis.cli.question import pointing_at, read_query
-from tamis.cli.reach import open_target
+from tamis.cli.reach import open_target, server_again
 from tamis.cli.show.records import line_of
 from tamis.cli.stopping import stop_on_signals
 from tamis.cli.target import Answer, Ask, Target
@@ -74,7 +74,7 @@ def _follow(where: Where, text: str, lines: int) -> Iterator[Answer]:
             time.sleep(wait_s)
             wait_s = min(wait_s * 2, RETRY_MAX_S)
             target.close()
-            target = _again(where, target)
+            target = server_again(where, target)
     finally:
         target.close()
 
@@ -102,11 +102,3 @@ def _shown(event: Event) -> Iterator[Answer]:
         say(f"{answer['count']:,} records came too fast to be shown here; a search finds them")
     elif event.name == "error":
         raise CommandError(answer["detail"].rstrip("."))
-
-
-def _again(where: Where, before: Target) -> Target:
-    """The server anew: one that was started again has another token for this machine. While it is away, the old."""
-    try:
-        return open_target(where)
-    except TamisError:
-        return before

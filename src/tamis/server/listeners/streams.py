@@ -11,7 +11,8 @@ from tamis.server.listeners.reading import Reading
 from tamis.wire.arrivals import Arrival
 from tamis.wire.frames import Framed
 
-HTTP_HEAD = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) ")
+HTTP_HEAD = re.compile(rb"[A-Z]{3,7} [^ \r\n]+ HTTP/1\.[01]\r\n")
+"""A request line, whole: a log line may begin like one."""
 SWEEPS = 4
 """Within the idle time connections are looked at so often."""
 QUIET_S = 0.1

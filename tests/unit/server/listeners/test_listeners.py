@@ -264,6 +264,13 @@ async def test_a_browser_writes_no_records() -> None:
         assert found.messages() == []
 
 
+async def test_a_log_line_that_looks_like_a_request_is_one() -> None:
+    """Only a whole request line is HTTP."""
+    async with running(syslog__tcp_port=0) as found:
+        await found.send("syslog-tcp", b"GET /index.html HTTP/1.1 200\nPOST office is closed\n")
+        await until(lambda: found.messages() == ["GET /index.html HTTP/1.1 200", "POST office is closed"])
+
+
 async def test_long_messages_are_cut_and_counted() -> None:
     """Of syslog the beginning is kept and says so; of GELF nothing can be."""
     async with running(listener__message_bytes_max=1_000) as found:

@@ -17,7 +17,7 @@ from tamis.pipeline.base import DELIVERED, Batch
 from tamis.pipeline.sinks.elasticsearch import ElasticsearchSink
 from tamis.query import ast
 from tamis.record.model import Record
-from tamis.server.app import create_app
+from tamis.server.app import create_app, create_service, ensure_admin
 from tamis.settings import Settings, load_settings
 from tamis.store.base import Budget, Question
 from tamis.store.memory import MemoryStore
@@ -317,3 +317,24 @@ def test_tamis_own_sink_ships_into_tamis(store: MemoryStore) -> None:
 def _without_es(attributes: dict[str, Any]) -> dict[str, Any]:
     assert attributes["es.index"] == "shop-2025.11.21"
     return {name: value for name, value in attributes.items() if not name.startswith(("es.", "ecs"))}
+
+
+async def test_requests_wait_for_a_store_that_is_being_opened(settings: Settings, store: MemoryStore) -> None:
+    """rsyslog takes an answer without items for the end of its documents; while the server stops nobody waits."""
+    service = create_service(settings, None)
+    ensure_admin(service)
+    transport = httpx2.ASGITransport(app=create_app(settings, service=service))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://localhost", headers=headers
+    ) as client:
+        asking = asyncio.create_task(bulk(client, lines({"index": {}}, {"a": 1})))
+        health = asyncio.create_task(client.get("/_cat/health"))
+        done, _ = await asyncio.wait([asking, health], timeout=0.2)
+        assert not done
+        service.set_store(store)
+        assert statuses(await asking) == [201]
+        assert " green " in (await health).text
+        service.opened = None
+        service.stopping.set()
+        assert (await client.post("/logs/_bulk", content=b"{}")).status_code == 503

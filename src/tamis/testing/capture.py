@@ -9,6 +9,7 @@ from typing import overload
 from tamis.embed.install import install, is_installed, uninstall
 from tamis.embed.outlet import OUTLET
 from tamis.pipeline.captured import Captured, Origin, to_record
+from tamis.pipeline.own import is_interrupted
 from tamis.record.model import Record
 from tamis.settings.pipeline import parse_level
 
@@ -46,6 +47,13 @@ class CapturedRecords(Sequence[Record]):
         """Take what a logger captured."""
         self._records.append(to_record(captured, self._origin))
 
+    def put_own(self, captured: Captured) -> None:
+        """Take what finalizers and signal handlers log in the middle of a pipeline's own work; the rest is not the
+        application's.
+        """
+        if is_interrupted():
+            self.put(captured)
+
 
 @contextmanager
 def capture(level: str | int = "DEBUG", *, service: str = "test") -> Iterator[CapturedRecords]:
@@ -56,15 +64,15 @@ def capture(level: str | int = "DEBUG", *, service: str = "test") -> Iterator[Ca
     """
     records = CapturedRecords(service)
     root, was_installed = logging.getLogger(), is_installed()
-    before = root.level, OUTLET.put, OUTLET.code_level
+    before = root.level, OUTLET.put, OUTLET.put_own, OUTLET.code_level
     install(parse_level(level), OUTLET.code_level)
-    OUTLET.put = records.put
+    OUTLET.put, OUTLET.put_own = records.put, records.put_own
     try:
         yield records
     finally:
         if was_installed:
             root.setLevel(before[0])
-            _, OUTLET.put, OUTLET.code_level = before
+            _, OUTLET.put, OUTLET.put_own, OUTLET.code_level = before
         else:
             uninstall()
-            OUTLET.put = before[1]
+            _, OUTLET.put, OUTLET.put_own, _ = before

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from tamis.embed.install import get_logger
+from tamis.pipeline.own import own_work
 from tamis.testing import FakeClock, capture
 
 
@@ -51,3 +52,16 @@ def test_the_fake_clock_moves_when_told() -> None:
     assert (clock.now_ns(), clock.monotonic_s(), clock.slept) == (2_000_000_005, 2.0, [0.5])
     with pytest.raises(ValueError, match="not go back"):
         clock.advance(-1)
+
+
+def test_finalizers_in_the_middle_of_a_pipelines_own_work_are_captured() -> None:
+    """Garbage is collected where it is, also while another pipeline delivers; that one's own words stay out."""
+
+    class Garbage:
+        def __del__(self) -> None:
+            get_logger("garbage").info("collected")
+
+    with capture() as records, own_work():
+        get_logger("sink").info("connecting")
+        Garbage()
+    assert records.messages == ["collected"]

@@ -72,17 +72,18 @@ class CountWatch:
                 self._touched.setdefault(key, set()).add(step)
 
     def _read(self, look: Look, span: Span) -> tuple[list[Counted], list[Counted]]:
-        def count(found: Filter) -> list[Counted]:
-            return count_steps(
-                look.store,
-                found,
-                self.compiled.fields,
-                span,
-                look.budget,
-                step_ns=self.windows.step_ns,
-            )
+        of = self.compiled.of
+        return self._count(look, span, self.compiled.filter), [] if of is None else self._count(
+            look, span, of
+        )
 
-        return count(self.compiled.filter), [] if self.compiled.of is None else count(self.compiled.of)
+    def _count(self, look: Look, span: Span, found: Filter) -> list[Counted]:
+        """Counts by group and step; each question is asked once in a look, however many rules ask it."""
+        fields, step_ns = self.compiled.fields, self.windows.step_ns
+        asked = (found, fields, span, step_ns)
+        if asked not in look.shared:
+            look.shared[asked] = count_steps(look.store, found, fields, span, look.budget, step_ns=step_ns)
+        return look.shared[asked]
 
     def _add(
         self, counted: Iterable[Counted], windows: Windows, now_ns: int, horizon: int

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,7 @@ from tamis.pipeline.alerts.alert import State
 from tamis.server.alerts.absence import AbsenceWatch
 from tamis.server.alerts.awake import SLEPT_S_MIN, Awake
 from tamis.server.alerts.counted import CountWatch
+from tamis.server.alerts.counting import Counted
 from tamis.server.alerts.judge import Verdict, fits, is_forgotten, is_silenced, judge, settled_ns
 from tamis.server.alerts.message import make_alert
 from tamis.server.alerts.options import AlertOptions
@@ -140,8 +142,9 @@ class Evaluator:
         now_ns, as_of = self._awake.look(), self._store.moment()[-1]
         self._silences = self._rules.silences() if self.active else []
         done: list[tuple[Active, Outcome]] = []
+        shared: dict[Any, list[Counted]] = {}
         for active in self.active.values():
-            outcome = self._try(active, now_ns, as_of)
+            outcome = self._try(active, now_ns, as_of, shared)
             if outcome is not None:
                 done.append((active, outcome))
         noted = [
@@ -166,10 +169,12 @@ class Evaluator:
         self._metrics.set("tamis_alerts_firing", firing)
         return told
 
-    def _try(self, active: Active, now_ns: int, as_of: int) -> Outcome | None:
+    def _try(
+        self, active: Active, now_ns: int, as_of: int, shared: dict[Any, list[Counted]]
+    ) -> Outcome | None:
         began = time.perf_counter()
         try:
-            outcome = self._evaluate(active, now_ns, as_of)
+            outcome = self._evaluate(active, now_ns, as_of, shared)
         except TamisError as error:
             self._metrics.add("tamis_alerts_evaluations_total", 1, "failed")
             is_new, active.error = not active.error, str(error)
@@ -186,18 +191,16 @@ class Evaluator:
         self._metrics.add("tamis_alerts_late_records_total", late)
         return outcome
 
-    def _evaluate(self, active: Active, now_ns: int, as_of: int) -> Outcome:
+    def _evaluate(self, active: Active, now_ns: int, as_of: int, shared: dict[Any, list[Counted]]) -> Outcome:
         self._budget = Budget(self._options.query_timeout_s)
-        look = Look(self._store, self._budget, now_ns, as_of)
+        look = Look(self._store, self._budget, now_ns, as_of, active.taken, shared)
         if not active.is_open:
-            active.watch.open(Look(look.store, look.budget, now_ns, active.taken))
+            active.watch.open(replace(look, as_of=active.taken, after_seq=None))
             active.is_open = True
-        active.watch.take(Look(look.store, look.budget, now_ns, as_of, active.taken))
+        active.watch.take(look)
         active.taken = as_of
-        readings = active.watch.readings(
-            now_ns, {key: settled_ns(one) for key, one in active.incidents.items()}
-        )
-        return self._judged(active, readings, look)
+        held = {key: settled_ns(one) for key, one in active.incidents.items()}
+        return self._judged(active, active.watch.readings(now_ns, held), look)
 
     def _judged(self, active: Active, readings: Sequence[Reading] | None, look: Look) -> Outcome:
         incidents, is_urgent = dict(active.incidents), False

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tamis.server.alerts.counting import Counted
 from tamis.server.alerts.rule import Compiled
 from tamis.store.base import Budget, Store
 
@@ -29,13 +30,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at the store: everything after `after_seq` up to `as_of`, at the instant `now_ns`."""
+    """One look at the store: everything after `after_seq` up to `as_of`, at the instant `now_ns`. `shared` holds what
+    other rules counted in the same look, by what was asked.
+    """
 
     store: Store
     budget: Budget
     now_ns: int
     as_of: int
     after_seq: int | None = None
+    shared: dict[Any, list[Counted]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -401,3 +401,17 @@ def test_what_an_older_form_of_a_rule_saw_is_dropped(bench: AlertBench) -> None:
     assert bench.book.incidents() == []
     bench.evaluator.load()
     assert bench.evaluator.active == {}
+
+
+def test_rules_that_ask_the_same_ask_it_once(bench: AlertBench) -> None:
+    """Each distinct question once in a look, however many rules it is for; each with its own threshold."""
+    from unittest.mock import patch
+
+    for threshold in (1, 2, 3):
+        bench.rule(f"r{threshold}", query="pay", threshold=threshold)
+    bench.rule("share", kind="rate", query="pay", of="pay", threshold=1, of_min=1)
+    bench.put("pay", "pay")
+    with patch.object(bench.store, "stats", wraps=bench.store.stats) as stats:
+        assert bench.tick(1) == ["firing"] * 3
+    assert stats.call_count == 1
+    assert sorted(alert.rule for alert in bench.told()) == ["r1", "r2", "share"]

@@ -135,6 +135,7 @@ def test_the_sdk_for_javascript_ships_into_tamis(tmp_path: Path, kind: str) -> N
 @pytest.mark.parametrize("kind", ["protobuf", "json"])
 def test_no_record_of_javascript_is_missing_after_a_kill(tmp_path: Path, kind: str) -> None:
     """It sends again what was not answered: each record is stored at least once."""
+    program("node")  # before anything is started
     server = start_server(tmp_path)
     client = javascript(server.url, COUNT, kind, "pause")
     try:

@@ -62,7 +62,7 @@ def ndjson(body: list[Row]) -> bytes:
 
 
 def otlp(body: list[Row]) -> bytes:
-    """OTLP in protobuf, as SDKs send it: both times, trace id, flags, typed attributes."""
+    """OTLP in protobuf, as SDKs send it: both times, trace id, typed attributes."""
     records = [
         {
             "timeUnixNano": str(row["time"]),
@@ -71,7 +71,6 @@ def otlp(body: list[Row]) -> bytes:
             "severityText": row["level"],
             "body": {"stringValue": row["message"]},
             "traceId": row["trace_id"],
-            "flags": 1,
             "attributes": [
                 {"key": "order_id", "value": {"intValue": str(row["order_id"])}},
                 {"key": "user", "value": {"stringValue": row["user"]}},

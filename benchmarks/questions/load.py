@@ -70,11 +70,11 @@ def different(rng: random.Random, kinds: tuple[str, ...] = KINDS, start: str = "
         query = rng.choice(
             (
                 f"{rng.choice(WORDS)} duration_ms>{number / 10_000:.3f}",
-                f"service:{rng.choice(SERVICES)} {rng.choice(WORDS)} NOT {rng.choice(WORDS)}{number}",
-                f"level>=warning NOT {rng.choice(WORDS)}{number}",
+                f"service:{rng.choice(SERVICES)} {rng.choice(WORDS)} duration_ms<{number / 1_000:.3f}",
+                f"level>=warning status:[{rng.randint(100, 599)} TO 600] duration_ms>{number / 100_000:.3f}",
                 f"trace_id:={rng.getrandbits(128):032x}",
-                f"{rng.choice(WORDS)} OR {rng.choice(WORDS)}{number}",
-                f'service:{rng.choice(SERVICES)} message:~"{rng.choice(WORDS)[:4]}" NOT status:{number}',
+                f"{rng.choice(WORDS)} OR {rng.choice(WORDS)} duration_ms>{number / 10_000:.3f}",
+                f'"order A-{number:07d}"',
             )
         )
         request = request_of(rng.choice(kinds), query, start)

@@ -94,7 +94,7 @@ def render(found: Figures, machine: str) -> str:
         "## How",
         f"- A busy team: {len(TEAM)} queries, each as newest 100, count and histogram over the last 15 minutes or "
         f"hour, relative to the clock, some far more often than others; {1 - REPEATED_SHARE:.0%} are new.\n"
-        "- Different ones: words and numbers, services, trace ids, alternatives, parts of words; none twice.\n"
+        "- Different ones: a word, a service or a level with a bound that no other has; trace ids; order numbers.\n"
         "- One client process on uvloop and raw sockets; questions go out when they are due (open loop).\n"
         "- Viewers: each connection counts its events and looks for gaps and doubles by their ids.",
     ]

@@ -16,8 +16,6 @@ ENTRIES_MAX = 100_000
 KEPT_S = 600.0
 COLUMNS_SHARE = 0.8
 """Of the memory: for columns; the rest for what was worked out."""
-TOGETHER_S = 1.0
-"""What is read or looked for together is shared for so long by who needs it at once."""
 
 
 class KeptGroups:
@@ -28,6 +26,8 @@ class KeptGroups:
         self._columns = _cache(columns)
         self.known = _cache(bytes_max - columns)
         """By part, row group and what it is."""
+        self.together = _cache(1)
+        """Keeps nothing: who needs the same things of several groups or columns at once waits for one who reads."""
         self.is_on = bytes_max > 0
 
     def table(self, part: Part, group: RowGroup, columns: Sequence[str] | None = None) -> pa.Table:
@@ -39,10 +39,8 @@ class KeptGroups:
         found = {name: self._columns.get(key_of(part, group, name)) for name in names}
         missing = [name for name in names if found[name] is None]
         if missing:
-            read = self._columns.get_or_compute(
-                key_of(part, group, " ".join(missing) + " "),
-                lambda: part.read([group.index], missing),
-                ttl_s=TOGETHER_S,
+            read = self.together.get_or_compute(
+                key_of(part, group, " ".join(missing)), lambda: part.read([group.index], missing)
             )
             for name in missing:
                 found[name] = read[name]

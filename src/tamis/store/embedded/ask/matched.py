@@ -12,7 +12,7 @@ from tamis.query.ast import All, And, Filter, TimeRange
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.ask.condition import Clause, Condition
 from tamis.store.embedded.ask.engine import Engine
-from tamis.store.embedded.ask.kept import TOGETHER_S, KeptGroups, Numbers, key_of
+from tamis.store.embedded.ask.kept import KeptGroups, Numbers, key_of
 from tamis.store.embedded.ask.rows import Picked
 from tamis.store.embedded.ask.scan import Decided, Plan, select
 from tamis.store.embedded.ask.shapes import MAYBE, YES, States
@@ -42,8 +42,8 @@ def matching_rows(
     made: dict[int, Numbers] = {}
     if missing:
         together = key_of(part, missing[0], f"{missing[-1].index}-{len(missing)}/{name}")
-        made = known.get_or_compute(
-            together, lambda: _looked_up(asked, part, timeless, missing), ttl_s=TOGETHER_S
+        made = asked.engine.kept.together.get_or_compute(
+            together, lambda: _looked_up(asked, part, timeless, missing)
         )
         for group in missing:
             known.set(key_of(part, group, name), made[group.index])

@@ -64,9 +64,8 @@ def _fetch_from(part: Part, wanted: list[Located], kept: KeptGroups | None) -> l
 class Slice:
     """Some row groups of a part, read into memory when SQL asks for them: a `Part`."""
 
-    def __init__(self, part: Part, groups: Sequence[RowGroup], kept: KeptGroups | None = None) -> None:
+    def __init__(self, part: Part, groups: Sequence[RowGroup]) -> None:
         self._part, self._groups = part, sorted(groups, key=lambda group: group.index)
-        self._kept = kept
 
     @property
     def name(self) -> str:

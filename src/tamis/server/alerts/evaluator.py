@@ -17,10 +17,11 @@ from tamis.server.alerts.absence import AbsenceWatch
 from tamis.server.alerts.awake import SLEPT_S_MIN, Awake
 from tamis.server.alerts.counted import CountWatch
 from tamis.server.alerts.counting import Counted
-from tamis.server.alerts.judge import Verdict, fits, is_forgotten, is_silenced, judge, settled_ns
+from tamis.server.alerts.judge import Verdict, is_forgotten, judge, settled_ns
 from tamis.server.alerts.message import make_alert
 from tamis.server.alerts.options import AlertOptions
 from tamis.server.alerts.rule import Compiled, Rule, compile_rule
+from tamis.server.alerts.silence import silence_of
 from tamis.server.alerts.table import TableWatch
 from tamis.server.alerts.watch import Look, Reading, Watch
 from tamis.store.base import Budget, Store
@@ -209,9 +210,8 @@ class Evaluator:
         told: list[State] = []
         for reading in readings or ():
             known = incidents.get(reading.key)
-            silence = self._silence(
-                active.rule, known.labels if known and not known.is_over else reading.labels
-            )
+            labels = known.labels if known and not known.is_over else reading.labels
+            silence = silence_of(self._silences, active.rule, labels, look.now_ns)
             verdict = judge(active.rule, known, reading, look.now_ns, silent=silence is not None)
             if verdict.incident is None or verdict.incident == known:
                 continue
@@ -241,19 +241,6 @@ class Evaluator:
         if readings is None and isinstance(active.watch, TableWatch) and active.watch.asked_ns is not None:
             return active.watch.asked_ns
         return now_ns
-
-    def _silence(self, rule: Rule, labels: dict[str, object]) -> Silence | None:
-        now_ns = self._clock.now_ns()
-        return next(
-            (
-                one
-                for one in self._silences
-                if one.from_ns <= now_ns < one.until_ns
-                and fits(one.rule, rule.name)
-                and is_silenced(one.labels, labels)
-            ),
-            None,
-        )
 
     def _notices(
         self, active: Active, incident: Incident, state: State, look: Look, reading: Reading

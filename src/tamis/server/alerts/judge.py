@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -89,20 +88,3 @@ def is_forgotten(rule: Rule, incident: Incident, now_ns: int) -> bool:
     if not incident.is_over:
         return False
     return now_ns - settled_ns(incident) > (rule.late_s + 2 * rule.window_s) * NS_PER_S
-
-
-def fits(pattern: str, text: str) -> bool:
-    """Whether a name fits a pattern in which ``*`` stands for any text."""
-    from fnmatch import fnmatchcase
-
-    return fnmatchcase(text, pattern.replace("[", "[[]").replace("?", "[?]"))
-
-
-def is_silenced(silence_labels: dict[str, str], labels: dict[str, Any]) -> bool:
-    """Whether a group has all labels of a silence."""
-    from tamis.query.values import canonical_text
-
-    return all(
-        field in labels and labels[field] is not None and canonical_text(labels[field]) == text
-        for field, text in silence_labels.items()
-    )

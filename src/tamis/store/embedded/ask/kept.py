@@ -16,6 +16,8 @@ ENTRIES_MAX = 100_000
 KEPT_S = 600.0
 COLUMNS_SHARE = 0.8
 """Of the memory: for columns; the rest for what was worked out."""
+SMALL_BYTES_MAX = 1 << 20
+"""Larger columns (messages, ids) have half of that for themselves: an hour of them would drive all others out."""
 
 
 class KeptGroups:
@@ -23,7 +25,7 @@ class KeptGroups:
 
     def __init__(self, bytes_max: int) -> None:
         columns = int(bytes_max * COLUMNS_SHARE)
-        self._columns = _cache(columns)
+        self._small, self._large = _cache(columns // 2), _cache(columns // 2)
         self.known = _cache(bytes_max - columns)
         """By part, row group and what it is."""
         self.together = _cache(1)
@@ -36,7 +38,7 @@ class KeptGroups:
             return part.read([group.index], columns)
         present = part.facts.columns
         names = [name for name in columns if name in present] if columns is not None else list(present)
-        found = {name: self._columns.get(key_of(part, group, name)) for name in names}
+        found = {name: self._column(key_of(part, group, name)) for name in names}
         missing = [name for name in names if found[name] is None]
         if missing:
             read = self.together.get_or_compute(
@@ -44,8 +46,13 @@ class KeptGroups:
             )
             for name in missing:
                 found[name] = read[name]
-                self._columns.set(key_of(part, group, name), found[name])
+                level = self._small if read[name].nbytes <= SMALL_BYTES_MAX else self._large
+                level.set(key_of(part, group, name), read[name])
         return pa.table(found)
+
+    def _column(self, key: str) -> Any:
+        column = self._small.get(key)
+        return self._large.get(key) if column is None else column
 
     def stamps(self, part: Part, group: RowGroup) -> Numbers:
         """The timestamps of a group's rows, ascending."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tamis.store.embedded.ask.condition import Condition, condition_of, out_of_reach
+from tamis.query.ast import Exact, Phrase
+from tamis.store.embedded.ask.condition import Condition, condition_of, leaves, out_of_reach
 from tamis.store.embedded.ask.kept import Numbers
 from tamis.store.embedded.ask.matched import Asked, matching_rows
 from tamis.store.embedded.ask.rows import Located, place_of
-from tamis.store.embedded.format.columns import NAMES
+from tamis.store.embedded.format.columns import IDS, NAMES
 from tamis.store.embedded.format.part import Part, RowGroup
 
 PARTS_MAX = 24
@@ -55,9 +56,11 @@ class Reach:
 
 def reach_of(asked: Asked) -> list[Reach] | None:
     """What a question is about; None when that is too much."""
+    if not asked.engine.kept.is_on or _names_an_id(asked):
+        return None
     found: list[Reach] = []
     count = 0
-    for part in asked.snapshot.parts if asked.engine.kept.is_on else ():
+    for part in asked.snapshot.parts:
         condition = condition_of(asked.question, asked.snapshot, part)
         if out_of_reach(condition, part):
             continue
@@ -75,7 +78,14 @@ def reach_of(asked: Asked) -> list[Reach] | None:
             return None
         if groups:
             found.append(Reach(part, condition, groups))
-    return found if asked.engine.kept.is_on else None
+    return found
+
+
+def _names_an_id(asked: Asked) -> bool:
+    """Whether an id is asked for: the files' Bloom filters know at once where it is not."""
+    return any(
+        isinstance(leaf, Exact | Phrase) and leaf.field in IDS for leaf in leaves(asked.question.filter)
+    )
 
 
 def runs(asked: Asked, reaches: list[Reach]) -> Iterator[tuple[Reach, RowGroup, Numbers]]:

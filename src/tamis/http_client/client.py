@@ -94,7 +94,9 @@ class HttpClient:
         """The answer's body piece by piece; never retried, so that nothing is read twice. What fails in the
         caller's own block goes through as it is: a full disk or a closed pipe is not the connection's.
         """
-        request = self._request(method, path, query=query, body=None, headers={"Accept": "*/*", **(headers or {})})
+        request = self._request(
+            method, path, query=query, body=None, headers={"Accept": "*/*", **(headers or {})}
+        )
         connection = self._pool.take()
         try:
             with self._failures_told():

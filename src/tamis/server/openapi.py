@@ -213,8 +213,8 @@ JOURNAL_OPERATION = _protocol(
 BULK_OPERATION = _protocol(
     "bulk_post",
     "Take in a bulk, as Elasticsearch does.",
-    description="Lines of actions and sources: `index` and `create` are stored, `update` and `delete` refused item by item. "
-    "A document with an `_id` is stored once. `filter_path` chooses what of the answer is wanted.",
+    description="Lines of actions and sources: `index` and `create` are stored, `update` and `delete` refused "
+    "item by item. A document with an `_id` is stored once. `filter_path` chooses what of the answer is wanted.",
     bodies=("application/x-ndjson", "application/json"),
     answers={
         "200": "What became of each item: 201 is safe; 200 and 409 were stored before; else `error` says why not.",

@@ -99,7 +99,10 @@ class Frames:
             return at + 1
         found = _COUNT.match(held, at)
         if found is None:
-            return at if self._may_become_count(at) else self._not_counted()
+            if self._may_become_count(at):
+                return at
+            self._counted = False
+            return None
         start = found.end()
         if not self._counted:
             if start >= len(held):
@@ -114,9 +117,6 @@ class Frames:
             return at
         self._add(bytes(held[start : start + size]))
         return start + size
-
-    def _not_counted(self) -> None:
-        self._counted = False
 
     def _may_become_count(self, at: int) -> bool:
         found = _DIGITS.match(self._held, at)

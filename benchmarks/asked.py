@@ -68,7 +68,7 @@ def ask(store: "Store", asked: Question) -> Any:
     from tamis.query.ast import Limit, Sort, Stats
     from tamis.query.parser import parse
     from tamis.query.resolve import resolve
-    from tamis.server.stages import sort_rows
+    from tamis.server.questions.stages import sort_rows
     from tamis.store import base
 
     query = resolve(parse(asked.text), time.time_ns())

@@ -29,8 +29,8 @@ Row = dict[str, Any]
 def profile_ingest(paths: list[Path], folder: Path) -> list[Row]:
     """A server's ingester fed in one thread: decoding, columns, shapes, journal, fsync."""
 
-    from tamis.server.ingest import Body, Ingester
-    from tamis.server.limits import BodyBudget
+    from tamis.server.intake.ingest import Body, Ingester
+    from tamis.server.intake.limits import BodyBudget
     from tamis.settings import load_settings
     from tamis.telemetry.metrics import Metrics
 

@@ -7,10 +7,10 @@ import msgspec
 from tamis.errors import TamisError
 from tamis.query import ast
 from tamis.record.model import Record
-from tamis.server.answers import Ingested
-from tamis.server.ingest import Body, Ingester
-from tamis.server.limits import BodyBudget
+from tamis.server.intake.ingest import Body, Ingester
+from tamis.server.intake.limits import BodyBudget
 from tamis.server.problems import problem_of
+from tamis.server.questions.answers import Ingested
 from tamis.settings import load_settings
 from tamis.store.base import Budget, Question
 from tamis.store.memory import MemoryStore

@@ -15,7 +15,7 @@ import httpx2
 import psutil
 import pytest
 
-from tamis.server.gate import SECURITY_HEADERS
+from tamis.server.front.gate import SECURITY_HEADERS
 from tests.support.commands import TOKEN, Server, running_server, start_server, wait_for
 
 WAIT_S = 60

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tamis.errors import ConfigError
-from tamis.server.traced import check_traces
+from tamis.server.front.traced import check_traces
 from tamis.settings import load_settings
 from tamis.store.memory import MemoryStore
 from tests.support.commands import TOKEN, running_server, wait_for

@@ -11,10 +11,10 @@ import msgspec
 from tamis.cli.failure import CommandError, UsageError
 from tamis.cli.target import Answer, Ask, Order, Receipt
 from tamis.record.model import Columns
-from tamis.server.export import Export
-from tamis.server.params import Asked
 from tamis.server.problems import ProblemError
-from tamis.server.search import Searcher, timed
+from tamis.server.questions.export import Export
+from tamis.server.questions.params import Asked
+from tamis.server.questions.search import Searcher, timed
 from tamis.settings import Settings
 from tamis.store.base import Budget, Store
 from tamis.store.open import open_store

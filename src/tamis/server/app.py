@@ -19,16 +19,18 @@ from tamis.errors import TamisError
 from tamis.metadata.accounts import ADMIN, Accounts
 from tamis.metadata.database import open_database
 from tamis.metadata.tokens import make_token
-from tamis.server.ask import Asker
-from tamis.server.auth import Authenticator
-from tamis.server.gate import AnswerHeaders, Gate
-from tamis.server.lanes import Lane, Slots, Turns
-from tamis.server.limits import BodyBudget
+from tamis.server.front.auth import Authenticator
+from tamis.server.front.gate import AnswerHeaders, Gate
+from tamis.server.front.origins import Origins, origins_of
+from tamis.server.front.rates import RateHeaders, Rates
+from tamis.server.front.traced import Traced
+from tamis.server.intake.limits import BodyBudget
 from tamis.server.local import is_loopback
-from tamis.server.origins import Origins, origins_of
 from tamis.server.problems import ProblemError, answer_error
-from tamis.server.rates import RateHeaders, Rates
-from tamis.server.repeats import RepeatedAnswers, Repeats
+from tamis.server.questions.ask import Asker
+from tamis.server.questions.lanes import Lane, Slots, Turns
+from tamis.server.questions.repeats import RepeatedAnswers, Repeats
+from tamis.server.questions.tail import Tails
 from tamis.server.routes.bulk import bulk_routes
 from tamis.server.routes.elastic import elastic_routes
 from tamis.server.routes.export import add_export_routes
@@ -46,8 +48,6 @@ from tamis.server.routes.saved import add_saved_routes
 from tamis.server.routes.search import add_search_routes
 from tamis.server.routes.tail import add_tail_route
 from tamis.server.service import Service
-from tamis.server.tail import Tails
-from tamis.server.traced import Traced
 from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.telemetry.metrics import Metrics

@@ -7,8 +7,8 @@ import msgspec
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from tamis.server.answers import ANSWERS, RECORD_SCHEMA
-from tamis.server.parameters import PARAMETERS
+from tamis.server.questions.answers import ANSWERS, RECORD_SCHEMA
+from tamis.server.questions.parameters import PARAMETERS
 from tamis.version import __version__
 from tamis.wire.base import OWN_MEDIA_TYPE
 

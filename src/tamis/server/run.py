@@ -13,12 +13,12 @@ from fastapi import FastAPI
 
 from tamis.errors import DiskError
 from tamis.server.app import create_app, create_service, ensure_admin
-from tamis.server.listen import Server, bind, check_listen, public_url, server_for
+from tamis.server.front.listen import Server, bind, check_listen, public_url, server_for
+from tamis.server.front.traced import check_traces
 from tamis.server.listeners.bound import check_listeners
 from tamis.server.listeners.start import Listeners
 from tamis.server.local import LocalServer, remove_local, write_local
 from tamis.server.service import Service
-from tamis.server.traced import check_traces
 from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.store.open import open_store

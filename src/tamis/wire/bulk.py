@@ -64,6 +64,16 @@ class Bulk:
         """How many items are refused."""
         return sum(one.status >= 400 for block in self.blocks for one in block.refused.values())
 
+    def reasons(self, count: int) -> list[tuple[int, str]]:
+        """Of the last so many refused items the place in the body, and why; in their order."""
+        found: list[tuple[int, str]] = []
+        end = self.received
+        for block in reversed(self.blocks):
+            end -= len(block.codes)
+            bad = sorted((place for place, one in block.refused.items() if one.status >= 400), reverse=True)
+            found += [(end + place, block.refused[place].reason) for place in bad[: count - len(found)]]
+        return found[::-1]
+
     def actions(self, rows: Any) -> list[int]:
         """The actions that some rows (ascending) came by."""
         return [block.codes[place] for block, place in self._items(rows)]

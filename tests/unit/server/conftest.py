@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from tamis.metadata.database import Database, open_database
 from tamis.server.app import create_app
-from tamis.server.listen import bind, server_for
+from tamis.server.front.listen import bind, server_for
 from tamis.settings import Settings, load_settings
 from tamis.store.base import Store
 from tamis.store.memory import MemoryStore

@@ -2,7 +2,7 @@
 
 from tamis.cli.terminal import say, warn
 from tamis.errors import ConfigError
-from tamis.server.listen import bind
+from tamis.server.front.listen import bind
 from tamis.settings import load_settings
 
 KEY = "server.port"

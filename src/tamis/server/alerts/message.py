@@ -18,7 +18,7 @@ from tamis.record.shape import pattern_id
 from tamis.server.alerts.groups import both, narrowed, plain, print_labels
 from tamis.server.alerts.rule import Compiled, shown_level
 from tamis.server.alerts.watch import Look, Reading
-from tamis.server.answers import record_id
+from tamis.server.questions.answers import record_id
 from tamis.store.base import PatternFacts, Question
 
 GROUPS_MAX = 20

@@ -12,7 +12,7 @@ from tamis.server.alerts.evaluator import Active
 from tamis.server.alerts.groups import narrowed
 from tamis.server.alerts.replay import DryRun
 from tamis.server.alerts.rule import Compiled
-from tamis.server.answers import record_id
+from tamis.server.questions.answers import record_id
 
 
 def show_rule(row: RuleRow, active: Active | None, broken: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import ssl
 from typing import NoReturn
 
 from tamis.errors import ConfigError
-from tamis.server.listen import BACKLOG
+from tamis.server.front.listen import BACKLOG
 from tamis.server.local import is_loopback
 from tamis.settings import Settings
 

@@ -15,8 +15,8 @@ from uvicorn.server import ServerState
 
 from tamis.clock import NS_PER_S
 from tamis.errors import TamisError
-from tamis.server.auth import Principal
-from tamis.server.gate import AnswerHeaders, is_cross_site
+from tamis.server.front.auth import Principal
+from tamis.server.front.gate import AnswerHeaders, is_cross_site
 from tamis.server.listeners.allowed import Networks, peer_address
 from tamis.server.problems import ProblemError, answer_error, problem_response
 from tamis.server.service import Service

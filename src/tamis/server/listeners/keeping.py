@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from tamis.record.model import Columns
-from tamis.server.answers import Ingested, RejectedLine
-from tamis.server.ingest import Body
+from tamis.server.intake.ingest import Body
+from tamis.server.questions.answers import Ingested, RejectedLine
 from tamis.server.service import Opened
 from tamis.wire.base import Decoded, DecodeOptions
 from tamis.wire.journal_export import decode
@@ -49,7 +49,7 @@ class Keeper:
             rejected_count=decoded.rejected_count,
         )
         if decoded.columns.length:
-            appended = self._opened.store.append(decoded.columns, batch_id=batch_id, receipt=receipt)
+            appended = self._opened.ingester.append(decoded.columns, batch_id=batch_id, receipt=receipt)
             answer.duplicate = appended.duplicate
             self._opened.ingester.gaps.note(self._principal, decoded.columns)
         self._opened.ingester.count(answer, time.perf_counter() - began)
@@ -63,7 +63,7 @@ class Keeper:
         """An upload ended well with this entry: systemd may begin the next one with it again."""
         nothing = Columns(length=0, timestamp=[])
         receipt = msgspec.json.encode(Run(1))
-        self._opened.store.append(nothing, batch_id=self.batch_id(_LAST + cursor), receipt=receipt)
+        self._opened.ingester.append(nothing, batch_id=self.batch_id(_LAST + cursor), receipt=receipt)
 
     def was_last(self, cursor: bytes | None) -> bool:
         """Whether an upload ended with this entry."""

@@ -7,10 +7,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tamis.server.bodies import take_body
-from tamis.server.bulk import Taken
-from tamis.server.elastic import PRODUCT, elastic_error, elastic_response, error_body, media_type, started
-from tamis.server.ingest import Body
+from tamis.server.intake.bodies import counting, take_body
+from tamis.server.intake.bulk import Taken
+from tamis.server.intake.elastic import (
+    PRODUCT,
+    elastic_error,
+    elastic_response,
+    error_body,
+    media_type,
+    started,
+)
+from tamis.server.intake.ingest import Body
 from tamis.server.problems import ProblemError
 from tamis.server.service import service_of
 from tamis.wire.bulk_answer import EVERYTHING, Filter
@@ -59,7 +66,9 @@ async def _take(request: Request, action: bytes | None) -> Taken:
     service = service_of(request)
     taker = (await started(service)).bulks
     take = partial(taker.take, index=request.path_params.get("index"), action=action)
-    taken = await take_body(request, service, take, said=Body([]))
+    with counting(request, service, "bulk") as count:
+        taken = await take_body(request, service, take, said=Body([]))
+        count(taken.told)
     if not taken.bulk.received:
         raise ProblemError(400, "The body holds no action; a bulk is lines of actions and sources.")
     return taken

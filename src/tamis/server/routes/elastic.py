@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from tamis.server.elastic import PRODUCT, VERSION, elastic_error, elastic_response, error_body, started
+from tamis.server.intake.elastic import PRODUCT, VERSION, elastic_error, elastic_response, error_body, started
 from tamis.server.service import service_of
 
 COLOURS = {"ready": "green", "degraded": "yellow", "closed": "red"}

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from tamis.clock import NS_PER_S
-from tamis.server.export import MEDIA_TYPES, Export, head, streamed
 from tamis.server.openapi import add_read
-from tamis.server.parameters import QUESTION
-from tamis.server.params import read_parameters
+from tamis.server.questions.export import MEDIA_TYPES, Export, head, streamed
+from tamis.server.questions.parameters import QUESTION
+from tamis.server.questions.params import read_parameters
 from tamis.server.service import service_of
 from tamis.store.base import Budget
 

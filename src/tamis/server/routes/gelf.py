@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tamis.server.bodies import take_in
-from tamis.server.ingest import Body
+from tamis.server.intake.bodies import take_in
+from tamis.server.intake.ingest import Body
 from tamis.server.problems import ProblemError, problem_response
 from tamis.server.service import service_of
 from tamis.wire.base import WholeBody

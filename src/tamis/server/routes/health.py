@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tamis.server.answers import encode_json
+from tamis.server.questions.answers import encode_json
 from tamis.server.service import Service, service_of
 from tamis.store.base import StoreHealth
 from tamis.telemetry.metrics import Metrics

@@ -4,10 +4,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from tamis.server.intake.uploads import Upload
 from tamis.server.listeners.allowed import peer_address
 from tamis.server.listeners.keeping import Keeper
 from tamis.server.service import service_of
-from tamis.server.uploads import Upload
 
 MEDIA_TYPE = "application/vnd.fdo.journal"
 

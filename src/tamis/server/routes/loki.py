@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tamis.server.answers import Ingested
-from tamis.server.bodies import take_in
-from tamis.server.ingest import Body
+from tamis.server.intake.bodies import take_in
+from tamis.server.intake.ingest import Body
 from tamis.server.problems import ProblemError, problem_response
+from tamis.server.questions.answers import Ingested
 from tamis.server.service import service_of
 from tamis.wire.base import Decoder, WholeBody
 from tamis.wire.loki import decode_json, decode_protobuf

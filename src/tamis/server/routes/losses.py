@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tamis.server.answers import LossesAnswer, LossObject, encode_json
-from tamis.server.gaps import Loss
+from tamis.server.intake.gaps import Loss
 from tamis.server.openapi import add_read
-from tamis.server.params import read_query
+from tamis.server.questions.answers import LossesAnswer, LossObject, encode_json
+from tamis.server.questions.params import read_query
 from tamis.server.service import service_of
 
 

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tamis.errors import NoSpaceError, OverloadedError
-from tamis.server.answers import Ingested
-from tamis.server.bodies import take_in
-from tamis.server.ingest import Body
+from tamis.server.intake.bodies import take_in
+from tamis.server.intake.ingest import Body
 from tamis.server.problems import ProblemError, answer_error, problem_of
+from tamis.server.questions.answers import Ingested
 from tamis.server.service import service_of
 from tamis.wire.base import Decoder, WholeBody
 from tamis.wire.otlp_json import decode_json, encode_json_response, encode_json_status

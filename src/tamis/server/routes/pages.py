@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tamis.server.auth import SESSION_S, Principal, cookie_name
-from tamis.server.elastic import elastic_response, greeting, wants_greeting
+from tamis.server.front.auth import SESSION_S, Principal, cookie_name
+from tamis.server.front.signin import local_url, signin_page
+from tamis.server.intake.elastic import elastic_response, greeting, wants_greeting
 from tamis.server.openapi import describe
-from tamis.server.params import read_body
 from tamis.server.problems import ProblemError
+from tamis.server.questions.params import read_body
 from tamis.server.service import service_of
-from tamis.server.signin import local_url, signin_page
 
 FORM_BYTES_MAX = 1 << 16
 MEDIA_TYPES = {

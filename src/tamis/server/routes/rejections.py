@@ -5,10 +5,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tamis.query.times import print_instant
-from tamis.server.answers import ProtocolObject, RejectionSample, RejectionsAnswer, encode_json
 from tamis.server.listeners.tally import Tally
 from tamis.server.openapi import add_read
-from tamis.server.params import read_query
+from tamis.server.questions.answers import ProtocolObject, RejectionSample, RejectionsAnswer, encode_json
+from tamis.server.questions.params import read_query
 from tamis.server.service import service_of
 
 

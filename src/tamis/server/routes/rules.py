@@ -16,11 +16,11 @@ from tamis.server.alerts.desk import AlertDesk
 from tamis.server.alerts.replay import dry_run
 from tamis.server.alerts.rule import Rule, compile_rule, parse_rule
 from tamis.server.alerts.show import show_dry_run, show_happened, show_rule, show_silence
-from tamis.server.answers import Read, encode_json
-from tamis.server.auth import Principal
+from tamis.server.front.auth import Principal
 from tamis.server.openapi import problem_answers
-from tamis.server.params import BODY_BYTES_MAX, Parameters, read_body, read_query
 from tamis.server.problems import ParameterError, ProblemError
+from tamis.server.questions.answers import Read, encode_json
+from tamis.server.questions.params import BODY_BYTES_MAX, Parameters, read_body, read_query
 from tamis.server.service import Service, service_of
 from tamis.settings.kinds import parse_seconds
 from tamis.store.base import Budget

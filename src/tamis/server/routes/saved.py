@@ -15,11 +15,11 @@ from tamis.metadata.saved import SavedSearch, SavedSearches
 from tamis.query.parser import parse
 from tamis.query.resolve import resolve
 from tamis.query.times import parse_instant, print_instant
-from tamis.server.answers import encode_json
-from tamis.server.auth import Principal
+from tamis.server.front.auth import Principal
 from tamis.server.openapi import problem_answers
-from tamis.server.params import BODY_BYTES_MAX, read_body
 from tamis.server.problems import ParameterError, ProblemError
+from tamis.server.questions.answers import encode_json
+from tamis.server.questions.params import BODY_BYTES_MAX, read_body
 from tamis.server.service import Service, service_of
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -7,12 +7,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tamis.server.answers import Read
-from tamis.server.asking import asking_of
 from tamis.server.openapi import add_read
-from tamis.server.parameters import QUESTION
-from tamis.server.params import Parameters, read_parameters
 from tamis.server.problems import ProblemError
+from tamis.server.questions.answers import Read
+from tamis.server.questions.asking import asking_of
+from tamis.server.questions.parameters import QUESTION
+from tamis.server.questions.params import Parameters, read_parameters
 from tamis.server.service import Service, service_of
 from tamis.store.base import Budget
 

@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from tamis.server.answers import parse_record_id, record_id
 from tamis.server.openapi import add_read
-from tamis.server.params import read_query
 from tamis.server.problems import ParameterError
+from tamis.server.questions.answers import parse_record_id, record_id
+from tamis.server.questions.params import read_query
+from tamis.server.questions.tail import Viewer, Watched, watched
 from tamis.server.service import Service, service_of
-from tamis.server.tail import Viewer, Watched, watched
 
 TAIL = ("q", "last_event_id")
 MEDIA_TYPE = "text/event-stream"

@@ -13,7 +13,7 @@ from tamis.errors import JournalClosedError, OverloadedError
 from tamis.query import ast
 from tamis.record.model import Columns, Record
 from tamis.server.app import create_app, create_service
-from tamis.server.listen import server_for
+from tamis.server.front.listen import server_for
 from tamis.server.listeners.start import Listeners
 from tamis.server.listeners.tally import Tally
 from tamis.settings import load_settings

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tamis.clock import Clock
 from tamis.errors import ConfigError
-from tamis.server.address import caller_address, proxies_of
 from tamis.server.app import create_app
-from tamis.server.rates import Callers, Rate
+from tamis.server.front.address import caller_address, proxies_of
+from tamis.server.front.rates import Callers, Rate
 from tamis.settings import load_settings
 from tamis.store.memory import MemoryStore
 from tests.support.hand_clock import HandClock

@@ -1,19 +1,22 @@
 """Bodies of records: read within their limits, and taken in."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from tamis.errors import TooLargeError, WireError
-from tamis.server.answers import Ingested
-from tamis.server.auth import Principal
-from tamis.server.ingest import KEY_CHARS_MAX, Body
-from tamis.server.limits import BodyClaim
+from tamis.server.front.auth import Principal
+from tamis.server.intake.ingest import KEY_CHARS_MAX, Body
+from tamis.server.intake.limits import BodyClaim
 from tamis.server.listeners.allowed import peer_address
+from tamis.server.listeners.tally import Tally
 from tamis.server.problems import ParameterError, ProblemError
+from tamis.server.questions.answers import Ingested
 from tamis.server.service import Service
 from tamis.telemetry.tracing import span
 from tamis.wire.compressed import ENCODINGS
@@ -31,18 +34,31 @@ async def take_in(
 ) -> Ingested:
     """Read a request's body and store what it holds, with what is `said` of it; see `Ingester.take`. `inner` is an
     encoding that its reader undoes by itself; what becomes of it is counted under `protocol`."""
+    with counting(request, service, protocol) as count:
+        answer = await take_body(request, service, service.ready().ingester.take, said=said, inner=inner)
+        count(answer)
+    return answer
+
+
+@contextmanager
+def counting(request: Request, service: Service, protocol: str) -> Iterator[Callable[[Ingested], None]]:
+    """What becomes of a request's body is counted under `protocol`: what its answer says, which is to be handed over,
+    or that it could not be read."""
     tally, peer = service.tallies.of(protocol), peer_address(request.scope.get("client"))
     try:
-        answer = await take_body(request, service, service.ready().ingester.take, said=said, inner=inner)
+        yield partial(_count, tally, peer)
     except WireError as error:
         tally.refuse(peer, error.limit_name if isinstance(error, TooLargeError) else "not readable")
         raise
-    if not answer.duplicate:
-        tally.store(answer.stored)
-        for one in answer.rejected:
-            tally.reject(peer, one.reason)
-        tally.reject_more(answer.rejected_count - len(answer.rejected))
-    return answer
+
+
+def _count(tally: Tally, peer: str, answer: Ingested) -> None:
+    if answer.duplicate:
+        return
+    tally.store(answer.stored)
+    for one in answer.rejected:
+        tally.reject(peer, one.reason)
+    tally.reject_more(answer.rejected_count - len(answer.rejected))
 
 
 async def take_body(

@@ -15,8 +15,8 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.server.address import caller_address, proxies_of
-from tamis.server.auth import Principal, cookie_name
+from tamis.server.front.address import caller_address, proxies_of
+from tamis.server.front.auth import Principal, cookie_name
 from tamis.server.problems import ProblemError
 from tamis.settings import Settings
 from tamis.telemetry.metrics import Metrics

@@ -5,7 +5,7 @@ import pytest
 
 from tamis.errors import ConfigError
 from tamis.server.app import create_app
-from tamis.server.origins import origins_of
+from tamis.server.front.origins import origins_of
 from tamis.settings import load_settings
 from tamis.store.memory import MemoryStore
 from tests.unit.server.conftest import TOKEN

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis.record.model import Columns
-from tamis.server.gaps import RANGES_SHOWN_MAX, GapLimits, GapTracker
+from tamis.server.intake.gaps import RANGES_SHOWN_MAX, GapLimits, GapTracker
 from tamis.telemetry.metrics import Metrics
 from tests.contracts.members import StillClock
 

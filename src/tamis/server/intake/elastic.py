@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tamis.errors import NoSpaceError, OverloadedError
-from tamis.server.answers import encode_json
-from tamis.server.auth import Principal
+from tamis.server.front.auth import Principal
 from tamis.server.problems import ProblemError, answer_error, problem_of
+from tamis.server.questions.answers import encode_json
 from tamis.server.service import Opened, Service
 from tamis.version import __version__
 

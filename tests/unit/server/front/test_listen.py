@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tamis.errors import ConfigError
-from tamis.server.listen import bind, check_listen, public_url, tls_context
+from tamis.server.front.listen import bind, check_listen, public_url, tls_context
 from tamis.server.local import LocalServer, is_loopback, read_local, remove_local, write_local
 from tamis.settings import Settings, load_settings
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tamis.errors import OverloadedError
-from tamis.server.lanes import Slots, Turns
-from tamis.server.limits import BodyBudget
+from tamis.server.intake.limits import BodyBudget
+from tamis.server.questions.lanes import Slots, Turns
 from tamis.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.anyio

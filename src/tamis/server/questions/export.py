@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from tamis.query import ast
 from tamis.record.model import StoredRecord
-from tamis.server.answers import encode_json, record_id
-from tamis.server.params import Asked
-from tamis.server.search import Searcher
-from tamis.server.stages import project
+from tamis.server.questions.answers import encode_json, record_id
+from tamis.server.questions.params import Asked
+from tamis.server.questions.search import Searcher
+from tamis.server.questions.stages import project
 from tamis.store.base import Budget, Order
 from tamis.store.parquet_export import ParquetEncoder
 from tamis.wire import jsonlines

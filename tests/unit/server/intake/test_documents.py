@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis.record.model import Columns, Record
-from tamis.server.documents import FILES_KEPT, FOLDER, Documents, Runs
+from tamis.server.intake.documents import FILES_KEPT, FOLDER, Documents, Runs
 from tamis.store.memory import MemoryStore
 from tamis.wire.bulk_ids import Identities, identify, unpack
 

@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from tamis.errors import ConfigError
-from tamis.server.gate import AnswerHeaders
+from tamis.server.front.gate import AnswerHeaders
+from tamis.server.front.protocol import Limits, guarded_protocol
 from tamis.server.local import is_loopback
 from tamis.server.problems import ProblemError
-from tamis.server.protocol import Limits, guarded_protocol
 from tamis.server.service import Service
 from tamis.settings import Settings
 

@@ -11,8 +11,8 @@ from tamis.metadata.accounts import ADMIN, Accounts, reset_admin
 from tamis.metadata.database import open_database
 from tamis.metadata.tokens import make_token
 from tamis.server.app import create_app, create_service, ensure_admin
-from tamis.server.auth import Authenticator, tokens_in
-from tamis.server.gate import OPEN_PATHS
+from tamis.server.front.auth import Authenticator, tokens_in
+from tamis.server.front.gate import OPEN_PATHS
 from tamis.server.service import Service
 from tamis.settings import Settings, load_settings
 from tamis.store.memory import MemoryStore

@@ -9,10 +9,10 @@ import msgspec
 
 from tamis.errors import ConflictError, TooLargeError
 from tamis.record.model import Columns
-from tamis.server.answers import Ingested
-from tamis.server.documents import Claim, Documents
-from tamis.server.ingest import Body, Digest, Ingester, Receipt, decode_receipt, encode_receipt
-from tamis.server.limits import BodyClaim
+from tamis.server.intake.documents import Claim, Documents
+from tamis.server.intake.ingest import Body, Digest, Ingester, Receipt, decode_receipt, encode_receipt
+from tamis.server.intake.limits import BodyClaim
+from tamis.server.questions.answers import Ingested, RejectedLine
 from tamis.store.base import Appended, Store
 from tamis.telemetry.metrics import Metrics
 from tamis.wire.bulk import Bulk, BulkDecoder, OneDocument
@@ -24,6 +24,8 @@ CONFLICT = Refusal(
     "version_conflict_engine_exception",
     "version conflict, document already exists: a record with this _id is stored, and Tamis changes no record",
 )
+REASONS_MAX = 20
+"""Refusals of which samples are kept."""
 SAME = Refusal(200, "noop", "")
 """The very same document is stored under this id: nothing is to be done."""
 NOTHING = Columns(length=0, timestamp=[])
@@ -40,11 +42,11 @@ class BulkReceipt(Receipt):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a bulk; `stored` counts records, `bulk` has no columns any more."""
+    """What became of a bulk, which has no columns any more; `told` counts it as other bodies are counted."""
 
     bulk: Bulk
     where: Stored
-    stored: int
+    told: Ingested
     took_ms: int
 
     def answer(self, wanted: Filter) -> Iterator[bytes]:
@@ -98,7 +100,7 @@ class BulkTaker:
                 return left, Appended(0, 0)
             receipt = b"" if batch_id is None else encode_receipt(BulkReceipt(digest, NO_ANSWER, refused))
             name = claim.note(left.identities, batch_id)
-            appended = self._store.append(left.columns, batch_id=name, receipt=receipt)
+            appended = self._ingester.append(left.columns, batch_id=name, receipt=receipt)
             if appended.duplicate:
                 return _again(bulk, appended, digest)
             claim.keep()
@@ -108,11 +110,17 @@ class BulkTaker:
     def _told(self, bulk: Bulk, appended: Appended, seconds: float) -> Taken:
         stored, rejected = appended.count, bulk.refused_count
         same = bulk.received - stored - rejected
-        answer = Ingested(bulk.received, stored, rejected_count=rejected, duplicate=appended.duplicate)
+        answer = Ingested(
+            bulk.received,
+            stored,
+            rejected=[RejectedLine(item + 1, reason) for item, reason in bulk.reasons(REASONS_MAX)],
+            rejected_count=rejected,
+            duplicate=appended.duplicate,
+        )
         self._ingester.count(answer, seconds)
         self._metrics.add("tamis_ingest_records_total", same, "duplicate")
         where = Stored(self._store.store_id, appended.first_seq)
-        return Taken(replace(bulk, columns=NOTHING), where, stored, round(seconds * 1000))
+        return Taken(replace(bulk, columns=NOTHING), where, answer, round(seconds * 1000))
 
 
 def _again(bulk: Bulk, earlier: Appended, digest: str) -> tuple[Bulk, Appended]:

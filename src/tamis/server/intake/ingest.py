@@ -15,9 +15,9 @@ import msgspec
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import ConflictError, NoSpaceError, OverloadedError, TooLargeError
 from tamis.record.model import Columns
-from tamis.server.answers import Ingested, RejectedLine
-from tamis.server.gaps import GapTracker, gap_limits
-from tamis.server.limits import BodyClaim
+from tamis.server.intake.gaps import GapTracker, gap_limits
+from tamis.server.intake.limits import BodyClaim
+from tamis.server.questions.answers import Ingested, RejectedLine
 from tamis.settings import Settings
 from tamis.store.base import Appended, Store
 from tamis.telemetry.metrics import Metrics
@@ -165,15 +165,16 @@ class Ingester:
         if decoded.columns.length == 0:
             return answer
         if batch_id is None:
-            self._append(decoded.columns)
+            self.append(decoded.columns)
             self.gaps.note(principal, decoded.columns)
             return answer
         receipt = encode_receipt(Receipt(digest, answer))
-        appended = self._append(decoded.columns, batch_id=batch_id, receipt=receipt)
+        appended = self.append(decoded.columns, batch_id=batch_id, receipt=receipt)
         self.gaps.note(principal, decoded.columns)
         return self._repeat(appended, digest) if appended.duplicate else answer
 
-    def _append(self, columns: Columns, *, batch_id: str | None = None, receipt: bytes = b"") -> Appended:
+    def append(self, columns: Columns, *, batch_id: str | None = None, receipt: bytes = b"") -> Appended:
+        """The one way into the store: as `Store.append`, and what the store refuses is counted."""
         try:
             return self._store.append(columns, batch_id=batch_id, receipt=receipt)
         except (OverloadedError, NoSpaceError) as error:

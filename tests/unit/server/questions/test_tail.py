@@ -15,7 +15,7 @@ from tamis.query.parser import parse
 from tamis.query.resolve import resolve
 from tamis.record.model import Columns, Record, StoredRecord
 from tamis.server.app import create_app
-from tamis.server.tail import Look, Place, Stream, watched
+from tamis.server.questions.tail import Look, Place, Stream, watched
 from tamis.settings import load_settings
 from tamis.store.base import Budget, Order, Page, Question, Store
 from tamis.store.embedded.options import StoreOptions
@@ -257,7 +257,7 @@ async def until_last(one: Watching) -> tuple[list[int], int]:
 
 async def test_a_flood_shows_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     """More records at a time than are shown: the newest are, the others are counted."""
-    monkeypatch.setattr("tamis.server.tail.EVENTS_MAX", 10)
+    monkeypatch.setattr("tamis.server.questions.tail.EVENTS_MAX", 10)
     store = MemoryStore()
     with listening(store, **GIVEN) as port:
         async with watching(port, "even") as one:

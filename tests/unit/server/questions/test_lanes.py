@@ -8,8 +8,8 @@ import pytest
 
 from tamis.errors import OverloadedError, QueryCancelledError, QueryTimeoutError
 from tamis.resilience.executor_limits import Priority
-from tamis.server import lanes
-from tamis.server.lanes import Lane, Turns
+from tamis.server.questions import lanes
+from tamis.server.questions.lanes import Lane, Turns
 from tamis.store.base import Budget
 from tamis.telemetry.metrics import Metrics
 

@@ -11,11 +11,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tamis.server.auth import Authenticator, Principal
+from tamis.server.front.auth import Authenticator, Principal
+from tamis.server.front.rates import Rates
+from tamis.server.front.signin import signin_page
 from tamis.server.local import is_loopback
 from tamis.server.problems import ProblemError, problem_of, problem_response
-from tamis.server.rates import Rates
-from tamis.server.signin import signin_page
 from tamis.telemetry.metrics import Metrics
 
 _LOG = logging.getLogger("tamis.server")

@@ -17,10 +17,10 @@ from tamis.errors import (
     QueryTooLargeError,
 )
 from tamis.resilience.executor_limits import Priority
-from tamis.server.answers import Read, encode_json
-from tamis.server.lanes import Lane
 from tamis.server.problems import ProblemError
-from tamis.server.repeats import Asking, Body, Repeats
+from tamis.server.questions.answers import Read, encode_json
+from tamis.server.questions.lanes import Lane
+from tamis.server.questions.repeats import Asking, Body, Repeats
 from tamis.store.base import Budget
 from tamis.telemetry.metrics import Metrics
 from tamis.telemetry.tracing import span

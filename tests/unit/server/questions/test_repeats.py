@@ -16,7 +16,7 @@ from tamis.query.parser import parse
 from tamis.query.resolve import resolve
 from tamis.record.model import Columns, Record
 from tamis.server.app import create_app
-from tamis.server.moving import Now, moves_of, resolved
+from tamis.server.questions.moving import Now, moves_of, resolved
 from tamis.settings import Settings, load_settings
 from tamis.store.base import Budget, Counted, Question, Store
 from tamis.store.embedded.options import StoreOptions

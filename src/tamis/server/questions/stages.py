@@ -9,8 +9,8 @@ from tamis.query.fields import CORE_TIMES, value_of
 from tamis.query.times import print_instant
 from tamis.query.values import order_key
 from tamis.record.model import StoredRecord
-from tamis.server.answers import record_id
 from tamis.server.problems import ProblemError
+from tamis.server.questions.answers import record_id
 
 _NAMES: dict[type[ast.Stage], str] = {
     ast.Stats: "stats",

@@ -4,9 +4,9 @@ from tamis.errors import QueryError
 from tamis.query.hints import hints
 from tamis.query.parser import parse
 from tamis.query.printer import print_query
-from tamis.server.moving import moves_of
-from tamis.server.params import Parameters
-from tamis.server.repeats import Asking
+from tamis.server.questions.moving import moves_of
+from tamis.server.questions.params import Parameters
+from tamis.server.questions.repeats import Asking
 
 
 def asking_of(kind: str, given: Parameters, now_ns: int) -> Asking | None:

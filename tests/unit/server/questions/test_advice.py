@@ -5,8 +5,8 @@ import pytest
 from tamis.errors import QueryCancelledError, QueryTimeoutError
 from tamis.record.attributes import Value
 from tamis.record.model import Columns, Record
-from tamis.server.params import Asked
-from tamis.server.search import Searcher
+from tamis.server.questions.params import Asked
+from tamis.server.questions.search import Searcher
 from tamis.store.base import Budget, FieldList, Question
 from tamis.store.memory import MemoryStore
 

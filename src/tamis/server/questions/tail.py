@@ -15,11 +15,11 @@ from tamis.query.parser import parse
 from tamis.query.printer import print_query
 from tamis.record.model import StoredRecord
 from tamis.resilience.executor_limits import Priority
-from tamis.server.answers import encode_json, public_records, record_id
-from tamis.server.lanes import Lane
-from tamis.server.moving import Now, resolved
 from tamis.server.problems import problem_of
-from tamis.server.stages import project, take_stages
+from tamis.server.questions.answers import encode_json, public_records, record_id
+from tamis.server.questions.lanes import Lane
+from tamis.server.questions.moving import Now, resolved
+from tamis.server.questions.stages import project, take_stages
 from tamis.settings import Settings
 from tamis.store.base import Budget, Question, Store
 from tamis.telemetry.metrics import Metrics

@@ -9,7 +9,7 @@ from tamis.query.ast import All, By, Filter, Query, Stats
 from tamis.query.fields import ATTRIBUTES, CORE_NAMES, attribute_name, value_of
 from tamis.query.hints import hints, leaves
 from tamis.record.model import StoredRecord
-from tamis.server.answers import Read
+from tamis.server.questions.answers import Read
 from tamis.store.base import Budget, Question, Store
 
 A = TypeVar("A", bound=Read)

@@ -12,12 +12,12 @@ from tamis.query import ast
 from tamis.query.parser import parse
 from tamis.query.resolve import narrow
 from tamis.query.times import parse_duration, parse_instant, print_instant
-from tamis.server import answers, stages
-from tamis.server.advice import advise, unseen_in_records, unseen_in_table
-from tamis.server.moving import Now, resolved
-from tamis.server.params import Asked
-from tamis.server.place import read_place
 from tamis.server.problems import ParameterError, ProblemError
+from tamis.server.questions import answers, stages
+from tamis.server.questions.advice import advise, unseen_in_records, unseen_in_table
+from tamis.server.questions.moving import Now, resolved
+from tamis.server.questions.params import Asked
+from tamis.server.questions.place import read_place
 from tamis.store.base import Answer, Budget, Order, Page, Question, Store
 
 A = TypeVar("A", bound=answers.Read)

@@ -66,6 +66,8 @@ class Batch:
 
     id: str
     records: tuple[Record, ...]
+    lines: tuple[bytes, ...] | None = field(default=None, compare=False, repr=False)
+    """The records as `encode.encode_lines` makes them, in pieces, where somebody has done it already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class Chain:
     def __init__(self, processors: Sequence[Processor] = (), *, tell: Tell | None = None) -> None:
         self.processors = tuple(processors)
         self._tell = tell
+        # Asked once: whether an object has the methods of a protocol takes as long as a few records do.
+        self._choosing = {id(one): one for one in self.processors if isinstance(one, Choosing)}
 
     def run(self, records: list[Record], contents: Contents | None = None) -> Passed:
         """All records through all processors. Never raises for what a processor does."""
@@ -82,7 +84,8 @@ class Chain:
         records = passed.records
         if not records:
             return
-        places = self._places(processor, passed) if isinstance(processor, Choosing) else None
+        choosing = self._choosing.get(id(processor))
+        places = None if choosing is None else self._places(choosing, passed)
         if places is None:
             found = self._each(processor, records, passed)
         elif not places:

@@ -93,8 +93,8 @@ def _print_fraction(fraction: int) -> str:
 def _own_lines(records: Sequence[Record]) -> list[_Line]:
     lines: list[_Line] = []
     add = lines.append
-    start = end = shift = 0
-    head = ""
+    start = end = 0
+    head = point = ""
     for record in records:
         stamp, attributes, exception = record.timestamp, record.attributes, None
         if "exception" in attributes:
@@ -103,11 +103,11 @@ def _own_lines(records: Sequence[Record]) -> list[_Line]:
         if not start <= stamp < end:  # another second than that of the record before
             second = stamp // _NS
             start, end, head = second * _NS, (second + 1) * _NS, _print_second(second)
-            shift = _NS - start  # so that the fraction has a digit before it, and keeps its zeros
+            point = f"{head}."
         add(
             _Line(
-                f"{head}.{str(stamp + shift)[1:]}Z"
-                if stamp % 1_000
+                f"{point}{str(stamp)[-9:]}Z"
+                if stamp % 1_000 and start >= _NS
                 else head + _print_fraction(stamp - start),
                 record.level,
                 record.service,

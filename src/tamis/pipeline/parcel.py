@@ -18,10 +18,10 @@ class Parcel:
     highest severity among them, and when the oldest was taken over (monotonic seconds).
 
     `payload` is what stands in a spool's frame, written as `form` says; where it is not given but `about` is, the
-    records are written when a spool asks for it.
+    records are written when a spool asks for it. `lines` are the records as lines of JSON, where a sink wants them.
     """
 
-    __slots__ = ("_form", "_payload", "bytes", "records", "severity", "since_s")
+    __slots__ = ("_form", "_payload", "bytes", "lines", "records", "severity", "since_s")
 
     def __init__(
         self,
@@ -32,9 +32,10 @@ class Parcel:
         since_s: float,
         *,
         about: int = 0,
+        lines: bytes | None = None,
     ) -> None:
         self.records, self.severity, self.since_s = records, severity, since_s
-        self._form, self._payload = form, payload
+        self._form, self._payload, self.lines = form, payload, lines
         self.bytes = about if payload is None else len(payload)
 
     @property

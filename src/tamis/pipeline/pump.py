@@ -12,6 +12,7 @@ from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Orig
 from tamis.pipeline.chain import FAILED, Chain, Passed
 from tamis.pipeline.contents import Contents
 from tamis.pipeline.delivery.delivery import Delivery, relieve
+from tamis.pipeline.encode import encode_lines
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.parcel import MSGPACK, Parcel, encode_records
@@ -164,12 +165,17 @@ class Pump:
         if passed.made:
             urgency = max(urgency, *(severity(record.level or "") for record in records))
         about = _bytes_of(passed, contents)
-        parcels = list(_pack(records, urgency, self._clock.monotonic_s(), about=about))
+        lines = encode_lines(records) if about is not None and self._want_lines() else None
+        parcels = list(_pack(records, urgency, self._clock.monotonic_s(), about=about, lines=lines))
         size = sum([parcel.bytes for parcel in parcels])
         self.bytes_each = max(size / len(records), self.bytes_each * _FORGETS)
         self._metrics.pass_on(passed, size)
         for delivery in self.deliveries:
             self._offer(delivery, parcels, whole=whole)
+
+    def _want_lines(self) -> bool:
+        """Whether some sink writes lines: they are made here, once, while the records are at hand."""
+        return any(getattr(delivery.sink, "wants_lines", False) is True for delivery in self.deliveries)
 
     def _offer(self, delivery: Delivery, parcels: list[Parcel], *, whole: bool) -> None:
         for parcel in parcels:
@@ -192,11 +198,18 @@ def _bytes_of(passed: Passed, contents: Contents | None) -> int | None:
 
 
 def _pack(
-    records: list[Record], urgency: int, since_s: float, *, about: int | None = None
+    records: list[Record],
+    urgency: int,
+    since_s: float,
+    *,
+    about: int | None = None,
+    lines: bytes | None = None,
 ) -> Iterator[Parcel]:
-    """Parcels of a bounded size, in order. `about` is their size where it is known."""
+    """Parcels of a bounded size, in order. `about` is their size where it is known, and `lines` what they are as
+    lines of JSON, which is of use to a single parcel alone.
+    """
     if about is not None and about <= _PARCEL_BYTES_MAX:
-        yield Parcel(records, MSGPACK, None, urgency, since_s, about=about)
+        yield Parcel(records, MSGPACK, None, urgency, since_s, about=about, lines=lines)
         return
     form, payload = encode_records(records)
     if len(payload) <= _PARCEL_BYTES_MAX or len(records) == 1:

@@ -124,7 +124,8 @@ class Backlog:
             self._tell("overflow", f"the queue of {self.name} is full: the mildest records are dropped")
         if kept:
             size = parcel.bytes * len(kept) // len(parcel.records)
-            self._tail.add(Lot(kept, NOWHERE, size, parcel.severity, parcel.since_s))
+            lines = parcel.lines if kept is parcel.records else None
+            self._tail.add(Lot(kept, NOWHERE, size, parcel.severity, parcel.since_s, lines))
         return len(kept)
 
     def next_load(self, limits: BatchLimits, *, now_s: float, hurry: bool) -> Load | None:
@@ -214,7 +215,7 @@ class Backlog:
 
 
 def _lot(parcel: Parcel, first: int) -> Lot:
-    return Lot(parcel.records, first, parcel.bytes, parcel.severity, parcel.since_s)
+    return Lot(parcel.records, first, parcel.bytes, parcel.severity, parcel.since_s, parcel.lines)
 
 
 def _parcel(lot: Lot) -> Parcel:

@@ -17,11 +17,12 @@ class Load:
     id: str
     records: tuple[Record, ...]
     ordinals: Sequence[int]
+    lines: tuple[bytes, ...] | None = None
 
     @property
     def batch(self) -> Batch:
         """As the sink gets it."""
-        return Batch(self.id, self.records)
+        return Batch(self.id, self.records, self.lines)
 
     @property
     def spooled(self) -> int:
@@ -51,9 +52,12 @@ class Load:
         return list(found)
 
 
-def load_of(prefix: str, records: Sequence[Record], ordinals: Sequence[int]) -> Load:
-    """Records that are to be sent for the first time."""
-    return Load(batch_id(prefix, records), tuple(records), ordinals)
+def load_of(
+    prefix: str, records: Sequence[Record], ordinals: Sequence[int], lines: Sequence[bytes] | None = None
+) -> Load:
+    """Records that are to be sent for the first time; with their lines, where these are known."""
+    name = batch_id(prefix, records)
+    return Load(name, tuple(records), ordinals, None if lines is None else tuple(lines))
 
 
 def batch_id(prefix: str, records: Sequence[Record]) -> str:

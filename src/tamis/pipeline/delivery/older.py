@@ -81,7 +81,7 @@ class Older:
         spool.marks.remove(mark)
         if self.waiting.records < count or self.waiting.first != mark.runs[0][0]:
             return None
-        records, ordinals = self.waiting.take(BatchLimits(records=count, bytes=1 << 62))
+        records, ordinals, _ = self.waiting.take(BatchLimits(records=count, bytes=1 << 62))
         is_same = runs_of(ordinals) == list(mark.runs)
         return Load(mark.id if is_same else batch_id(prefix, records), tuple(records), ordinals)
 

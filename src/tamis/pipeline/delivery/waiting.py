@@ -3,16 +3,19 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tamis.pipeline.base import BatchLimits
 from tamis.pipeline.delivery.load import NOWHERE
 from tamis.record.model import Record
 
+_Lines: TypeAlias = bytes  # under a name that no field has
+
 
 @dataclass(frozen=True, slots=True)
 class Lot:
     """Records in order that came together. `first` is the ordinal of the first one in the spool, or NOWHERE;
-    `bytes` is about what they take.
+    `bytes` is about what they take. `lines` are all of them as lines of JSON, where these are known.
     """
 
     records: Sequence[Record]
@@ -20,6 +23,7 @@ class Lot:
     bytes: int
     severity: int = 0
     since_s: float = 0.0
+    lines: _Lines | None = None
 
     @property
     def bytes_each(self) -> float:
@@ -90,23 +94,31 @@ class Waiting:
         if place == 0:
             self._taken = 0
 
-    def take(self, limits: BatchLimits) -> tuple[list[Record], Sequence[int]]:
-        """The oldest records, one at least, as many as a batch may have; with their ordinals."""
+    def take(self, limits: BatchLimits) -> tuple[list[Record], Sequence[int], list[bytes] | None]:
+        """The oldest records, one at least, as many as a batch may have; with their ordinals, and their lines where
+        these are known. A lot that has its lines is parted only when it is the first.
+        """
         records: list[Record] = []
         pieces: list[Sequence[int]] = []
+        lines: list[bytes] | None = []
         size = 0.0
         while self._lots and len(records) < limits.records:
             lot, start = self._lots[0], self._taken
             each = max(lot.bytes_each, 1.0)
             room = min(limits.records - len(records), int((limits.bytes - size) / each))
-            if room < 1 and records:
+            if records and room < (1 if lot.lines is None else len(lot.records)):
                 break
             end = min(start + max(room, 1), len(lot.records))
             records += lot.records[start:end]
             pieces.append(lot.ordinals(start, end))
+            is_whole = start == 0 and end == len(lot.records)
+            if lines is not None and lot.lines is not None and is_whole:
+                lines.append(lot.lines)
+            else:
+                lines = None
             size += each * (end - start)
             self._leave(lot, end)
-        return records, _joined(pieces)
+        return records, _joined(pieces), lines
 
     def _leave(self, lot: Lot, end: int) -> None:
         """The records of the first lot up to `end` are gone."""

@@ -9,6 +9,7 @@ import msgspec
 
 from tamis.pipeline.contents import Contents
 from tamis.pipeline.processors.patterns import card
+from tamis.pipeline.processors.patterns.detect import Replace
 from tamis.pipeline.processors.patterns.fold import FIRST_BYTES
 from tamis.pipeline.processors.patterns.hints import COLONS_MIN, has_name
 from tamis.pipeline.processors.patterns.iban import LENGTHS
@@ -67,8 +68,8 @@ class Glance:
     records, never too few. Used by one thread at a time.
     """
 
-    def __init__(self, secure: Secure) -> None:
-        self._secure = secure
+    def __init__(self, secure: Secure, mask: Replace) -> None:
+        self._secure, self._mask = secure, mask
         self._plain: set[str] = set()
         self._clean = secure.clean
         self._tokens: set[str] = set()
@@ -132,10 +133,10 @@ class Glance:
         fresh.update(contents.numbers)
         dirty = self._dirty(fresh)
         if dirty:
-            unseen = set(others)
+            unseen, is_clean = set(others), dirty.isdisjoint
             for place, record in enumerate(records):
                 if place not in unseen and (
-                    record.message in dirty or [1 for value in record.attributes.values() if value in dirty]
+                    record.message in dirty or not is_clean(record.attributes.values())
                 ):
                     yield place
 
@@ -178,8 +179,10 @@ class Glance:
     def _named(self, names: Iterable[str], given: Sequence[dict[str, Value]]) -> Iterator[int]:
         """The places of records with a name that says or holds something sensitive; a count is none."""
         for name in names:
-            if not self._learn((name,)):
+            if name not in self._plain and not self._learn((name,)):
                 may_count = self._secure.is_count(name)
+                if may_count and _NUMBERS.issuperset([type(one[name]) for one in given if name in one]):
+                    continue
                 for place, attributes in enumerate(given):
                     if name in attributes and not (may_count and type(attributes[name]) in _NUMBERS):
                         yield place
@@ -215,18 +218,26 @@ class Glance:
     def _dirty(self, fresh: set[Value]) -> set[Value]:
         """Which texts, and numbers as long as a card's, hold something sensitive; the others are remembered."""
         texts = [text for text in fresh if type(text) is str]
-        dirty = set(_cards(fresh.difference(texts)))
+        dirty: set[Value] = set()
+        if len(texts) < len(fresh):
+            dirty.update(_cards(fresh.difference(texts)))
         try:
-            dirty.update([text for text in self._suspects(texts) if self._holds(text)])
+            suspects: Iterable[str] = self._suspects(texts)
         except Exception:  # something that JSON cannot carry: each for itself then
-            dirty.update([text for text in texts if self._holds(text)])
+            suspects = texts
+        masked = self._secure.masked
+        masked.clear()
+        for text in suspects:
+            found = self._secure.text(text, self._mask)
+            if found is not text:
+                masked[text] = found
+        dirty.update(masked)
         if len(self._clean) >= CACHE_ENTRIES_MAX:
             self._clean.clear()
-        self._clean.update([text for text in texts if len(text) <= CACHED_CHARS_MAX and text not in dirty])
+        if dirty or max(map(len, texts), default=0) > CACHED_CHARS_MAX:
+            texts = [text for text in texts if len(text) <= CACHED_CHARS_MAX and text not in dirty]
+        self._clean.update(texts)
         return dirty
-
-    def _holds(self, text: str) -> bool:
-        return self._secure.detector.may_hold(text) != 0
 
     def _suspects(self, texts: list[str]) -> set[str]:
         """The texts that have what some pattern needs."""

@@ -27,7 +27,7 @@ class Redact:
 
     def __init__(self, secure: Secure) -> None:
         self._secure = secure
-        self._glance = Glance(secure)
+        self._glance = Glance(secure, _mask)
 
     def places(self, records: Sequence[Record], contents: Contents | None = None, /) -> Sequence[int]:
         """Where in a batch the records stand that `process` may change."""

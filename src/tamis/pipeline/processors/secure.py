@@ -35,6 +35,8 @@ class Secure:
         self.detector, self.names = detector, names
         self.clean: set[Value] = set()
         """Texts that hold nothing."""
+        self.masked: dict[str, str] = {}
+        """What became of texts that were replaced a moment ago; for whoever fills it, and replaces alike always."""
         self._known: dict[str, int] = {}
 
     def record(self, record: Record, replace: Replace) -> Record:
@@ -49,6 +51,9 @@ class Secure:
 
     def text(self, text: str, replace: Replace) -> str:
         """A text with what is sensitive replaced; the same object when nothing is."""
+        known = self.masked.get(text)
+        if known is not None:
+            return known
         hints = self.detector.may_hold(text)
         if hints:
             found = self.detector.replace(text, replace, hints=hints if hints > 0 else None)

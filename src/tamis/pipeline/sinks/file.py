@@ -48,9 +48,15 @@ class FileSink:
         self.encode = encode
         self._file = LogFile(self.path, limits, shared=shared, mode=mode, clock=clock)
 
+    @property
+    def wants_lines(self) -> bool:
+        """Whether it writes what `encode_lines` makes, so that whoever has the records in hand may do it."""
+        return self.encode is encode_lines
+
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Write the records, whole lines or nothing; those after a failure are to be sent again."""
-        data = self.encode(batch.records)
+        lines = batch.lines if self.wants_lines else None
+        data = self.encode(batch.records) if lines is None else b"".join(lines)
         try:
             done = self._file.write(data, timeout_s=timeout_s)
         except DiskError as error:
@@ -114,10 +120,11 @@ def _created(url: str, path: Path, options: dict[str, str]) -> FileSink:
         )
     except ValueError as error:
         raise _wrong(url, str(error)) from None
+    names: Names = parsed("format", "tamis", NAMES_BY_FORMAT.__getitem__)
     return FileSink(
         path,
         limits,
-        encode=partial(encode_lines, names=parsed("format", "tamis", NAMES_BY_FORMAT.__getitem__)),
+        encode=encode_lines if names == "tamis" else partial(encode_lines, names=names),
         shared=parsed("shared", SHARED, parse_bool),
         mode=parsed("mode", FILE_MODE, parse_mode),
     )

@@ -9,8 +9,8 @@ from typing import Any
 
 from tamis.embed.outlet import OUTLET
 from tamis.embed.raised import exception_of, reduce_exception
-from tamis.embed.values import are_immutable, formatted, frozen_fields, text_of
-from tamis.pipeline.captured import Captured, Code, More, Raised
+from tamis.embed.values import are_immutable, formatted, frozen_fields, named_places, text_of
+from tamis.pipeline.captured import Captured, Code, More, Raised, with_named
 
 FIELDS_KEY = "tamis_fields"
 """Where a LogRecord carries the fields as they were given, when some could not become its attributes."""
@@ -70,6 +70,8 @@ def _capture_unusual(record: logging.LogRecord, code_level: int) -> Captured:
         more, fields = _more(record, fields)
     if marks is not None:
         fields = {**(fields or {}), **marks}
+    elif isinstance(record.args, Mapping):
+        more = with_named(more, named_places(text_of(record.msg), (record.args,), message))
     code: Code | None = None
     if code_level <= (record.levelno or 0) and record.pathname:
         code = (record.pathname, record.lineno, record.funcName or "")

@@ -10,8 +10,16 @@ from tamis.clock import now_ns
 from tamis.embed.missed import take_missed
 from tamis.embed.outlet import OUTLET, put_captured, report_lost
 from tamis.embed.raised import exception_of, frame_above, reduce_exception, reduce_stack
-from tamis.embed.values import are_immutable, are_plain, formatted, frozen_fields, may_cross, text_of
-from tamis.pipeline.captured import Code, More
+from tamis.embed.values import (
+    are_immutable,
+    are_plain,
+    formatted,
+    frozen_fields,
+    may_cross,
+    named_places,
+    text_of,
+)
+from tamis.pipeline.captured import Code, More, with_named
 from tamis.pipeline.own import HERE, this_thread
 
 ABSENT: Any = object()
@@ -145,7 +153,10 @@ class Taker(logging.Logger):
             fields = frozen_fields(fields)
         message = msg if type(msg) is str else "" if msg is ABSENT else text_of(msg)
         if args and not are_immutable(args):
-            message, marks = formatted(message, args)
+            template = message
+            message, marks = formatted(template, args)
+            if marks is None:
+                more = with_named(more, named_places(template, args, message))
             args, fields = (), fields if marks is None else {**fields, **marks}
         put_captured(level, self.name, message, args, fields, self.bound, code, more)
 

@@ -1,8 +1,10 @@
 """What may cross to the worker: values that cannot change. Everything else becomes a copy or text here and now."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tamis.pipeline.captured import Named
 from tamis.record.attributes import Value, safe_attributes, safe_text
 
 IMMUTABLE = frozenset((str, int, float, bool, bytes, type(None)))
@@ -82,6 +84,33 @@ def formatted(message: str, arguments: Sequence[object]) -> tuple[str, dict[str,
 
 
 _MARKED_MAX = 100
+_PLACE = re.compile(r"%(?:\(([^()]*)\))?[#0\- +]*\d*(?:\.\d+)?[hlL]?[a-zA-Z%]")
+
+
+def named_places(template: str, arguments: Sequence[object], message: str) -> tuple[Named, ...]:
+    """Where in a message its arguments stand, if they were put in by name; never raises. Where that cannot be told,
+    each of them is the whole message.
+    """
+    operand = _operand(arguments)
+    if not isinstance(operand, Mapping) or "%(" not in template:
+        return ()
+    found: list[Named] = []
+    parts: list[str] = []
+    at = end = 0
+    try:
+        for place in _PLACE.finditer(template):
+            literal, value = template[at : place.start()], str.__str__(place[0] % operand)
+            start = end + len(literal)
+            at, end = place.end(), start + len(value)
+            parts += literal, value
+            if place[1] is not None:
+                found.append((place[1], start, end))
+        if "".join((*parts, template[at:])) == message:
+            return tuple(found)
+        names = [text_of(name) for name in operand]
+    except Exception:  # templates and arguments are the user's, and may say another thing each time
+        names = re.findall(r"%\((.*?)\)", template)
+    return tuple((name, 0, len(message)) for name in names)
 
 
 def _operand(arguments: Sequence[object]) -> Any:

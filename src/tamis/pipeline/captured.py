@@ -36,12 +36,24 @@ class Raised(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+Named: TypeAlias = tuple[str, int, int]
+"""A name, and from where to before where in a message its value stands."""
+
+
 class More(msgspec.Struct, frozen=True, kw_only=True):
-    """What few records have."""
+    """What few records have. `named` are the arguments that were put into the message by name (`%(name)s`)."""
 
     level_name: str | None = None
     raised: Raised | None = None
     stack: tuple[Code, ...] = ()
+    named: tuple[Named, ...] = ()
+
+
+def with_named(more: More | None, named: tuple[Named, ...]) -> More | None:
+    """The same, and where in the message its named arguments stand."""
+    if not named:
+        return more
+    return More(named=named) if more is None else msgspec.structs.replace(more, named=named)
 
 
 Captured: TypeAlias = tuple[

@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from msgspec.structs import replace as replaced
+
 from tamis.pipeline.base import Processor
+from tamis.pipeline.captured import Named
 from tamis.pipeline.contents import Contents
 from tamis.record.model import INSTANT_MAX, Record
 
+UNREAD = "(this record could not be looked at)"
 FAILED = "failed"
 """The reason for a record that a processor could neither process nor make harmless."""
 
@@ -24,6 +28,15 @@ class Choosing(Processor, Protocol):
         """Where in the batch they stand, in order, each once; too many is no harm. The others go on unseen.
         `contents` say what the records say, where that is known.
         """
+        ...
+
+
+@runtime_checkable
+class Naming(Processor, Protocol):
+    """A processor that keeps secret what has a secret name, in messages too."""
+
+    def secure_named(self, record: Record, named: Sequence[Named], /) -> Record:
+        """The record with those of its message's named arguments replaced whose names say so."""
         ...
 
 
@@ -56,6 +69,17 @@ class Chain:
         for processor in self.processors:
             self._step(processor, passed)
         return passed
+
+    def secure_named(self, record: Record, named: Sequence[Named]) -> Record:
+        """The record, what stands in its message by a secret name replaced, where some processor keeps secrets."""
+        for processor in self.processors:
+            if isinstance(processor, Naming):
+                try:
+                    return processor.secure_named(record, named)
+                except Exception as error:  # a processor's edge: what it could not look at is not sent on
+                    self._failed(processor, Passed([]), error)
+                    return self._rescue(processor, record, Passed([])) or replaced(record, message=UNREAD)
+        return record
 
     def due(self, now_ns: int) -> Passed:
         """What processors held back and want sent now, each through the steps after its own."""

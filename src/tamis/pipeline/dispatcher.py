@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.base import Processor
-from tamis.pipeline.captured import LEVEL, LOGGER, Captured, Origin, to_record
+from tamis.pipeline.captured import LEVEL, LOGGER, MORE, Captured, Origin, to_record
 from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.door import OPEN_RECORDS, Door
 from tamis.pipeline.ending import LAST_S, Ending
@@ -92,7 +92,7 @@ class Dispatcher:
         if is_interrupted():
             self._queue.append(captured)  # whoever was interrupted must not wait at the door
             return
-        message = _masked(to_record(captured, self.origin).message) if captured[LEVEL] >= _TOLD else ""
+        message = _masked(captured, self.origin) if captured[LEVEL] >= _TOLD else ""
         self.diagnostics.tell_captured(captured[LEVEL], captured[LOGGER], message)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
@@ -238,9 +238,12 @@ def _let_go(gone: Sequence[Delivery], new: Sequence[Delivery], deadline_s: float
             delivery.close(deadline_s)
 
 
-def _masked(message: str) -> str:
-    """What is told on standard error passed no processors."""
+def _masked(captured: Captured, origin: Origin) -> str:
+    """The message; what is told on standard error passed no processors."""
     from tamis.pipeline.processors.redact import redact_from
     from tamis.settings.processors import RedactSettings
 
-    return redact_from(RedactSettings()).text(message)
+    record, more, redact = to_record(captured, origin), captured[MORE], redact_from(RedactSettings())
+    if more is not None and more.named:
+        record = redact.secure_named(record, more.named)
+    return redact.text(record.message)

@@ -8,7 +8,7 @@ from operator import itemgetter
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.pipeline.assembly import put_together
 from tamis.pipeline.base import Processor
-from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, TIME, Captured, Origin, to_record
+from tamis.pipeline.captured import LEVEL, LOGGER, MESSAGE, MORE, TIME, Captured, Origin, to_record
 from tamis.pipeline.chain import FAILED, Chain, Passed
 from tamis.pipeline.contents import Contents
 from tamis.pipeline.delivery.delivery import Delivery, relieve
@@ -108,6 +108,8 @@ class Pump:
             return 0
         try:
             records, contents = self._put_together(taken)
+            if contents.others:
+                self._secure_named(taken, records, contents)
             passed = self._chain.run(records, contents)
             level = max(map(_LEVEL_OF, taken))
         except BaseException:
@@ -133,6 +135,21 @@ class Pump:
         except Exception:  # one of them is broken: the others go on
             records = [self._to_record(captured) for captured in taken]
             return records, Contents(others=records)
+
+    def _secure_named(self, taken: list[Captured], records: list[Record], contents: Contents) -> None:
+        """What was put into messages by secret names is secured before anybody sees it; such records are among the
+        `others`. A message that was cut, or changed, is one value as a whole.
+        """
+        others, instead = list(contents.others), {}
+        for place, captured in enumerate(taken):
+            more, record = captured[MORE], records[place]
+            if more is not None and more.named:
+                named = more.named
+                if record.message != captured[MESSAGE]:
+                    named = tuple([(name, 0, len(record.message)) for name, _, _ in named])
+                records[place] = instead[id(record)] = self._chain.secure_named(record, named)
+        if instead:
+            contents.others = [instead.get(id(record), record) for record in others]
 
     def _to_record(self, captured: Captured) -> Record:
         origin = self._origin

@@ -8,6 +8,7 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.disk.base import Disk
 from tamis.errors import TamisError
 from tamis.keys.envelope import TEXT_PREFIX
+from tamis.pipeline.captured import Named
 from tamis.pipeline.chain import Tell
 from tamis.pipeline.processors.audit import RETRY_S, SecuredAudit
 from tamis.pipeline.processors.patterns.detect import HASH_MARK
@@ -63,7 +64,14 @@ class Encrypt:
         """The record secured; the same object when there is nothing to secure."""
         if self._kinds:
             self._begin()
-        secured = self._secure.record(record, self._replace)
+        return self._audited(self._secure.record(record, self._replace))
+
+    def secure_named(self, record: Record, named: Sequence[Named], /) -> Record:
+        """The record with named arguments in its message secured as fields of these names would be."""
+        self._begin()
+        return self._audited(self._secure.named_in(record, named, self._replace))
+
+    def _audited(self, secured: Record) -> Record:
         if self._kinds and self._audit is not None:
             self._audit.write(secured, kinds=self._kinds, key_ids=frozenset(self._key_ids))
         return secured

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tamis.pipeline.captured import Named
 from tamis.pipeline.contents import Contents
 from tamis.pipeline.processors.glance import Glance
 from tamis.pipeline.processors.names import SensitiveNames
@@ -36,6 +37,10 @@ class Redact:
     def process(self, record: Record, /) -> Record:
         """The record masked; the same object when there is nothing to mask."""
         return self._secure.record(record, _mask)
+
+    def secure_named(self, record: Record, named: Sequence[Named], /) -> Record:
+        """The record with named arguments in its message masked as fields of these names would be."""
+        return self._secure.named_in(record, named, _mask)
 
     def failed(self, record: Record, /) -> Record:
         """A record that could not be looked at goes on without what it said."""

@@ -1,10 +1,12 @@
 """The walk through a record that redaction and encryption share: names first, then patterns within texts."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec.structs import replace as replaced
 
+from tamis.pipeline.captured import Named
 from tamis.pipeline.processors.names import SensitiveNames
 from tamis.pipeline.processors.patterns import card
 from tamis.pipeline.processors.patterns.detect import Detector, Replace
@@ -18,6 +20,7 @@ FAILED_MARK: Final = "***REDACTED*** (this record could not be looked at)"
 CACHE_ENTRIES_MAX: Final = 8_192
 CACHED_CHARS_MAX: Final = 160
 _DEPTH_MAX: Final = 64
+_NUMBER: Final = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 _KEPT: Final = ("process_id",)
 _PLAIN, _NAMED, _COUNTED, _DIRTY, _DIRTY_NAMED = 0, 1, 2, 3, 4
 """What is known of a name: nothing, its value is sensitive, so it is unless it is a number, it holds something
@@ -64,6 +67,21 @@ class Secure:
                 self.clean.clear()
             self.clean.add(text)
         return text
+
+    def named_in(self, record: Record, named: Iterable[Named], replace: Replace) -> Record:
+        """The record, with what stands in its message by a sensitive name replaced, as a field's value would be."""
+        text, at = record.message, 0
+        parts: list[str] = []
+        for name, start, end in named:
+            known = self._known.get(name)
+            known = self._learn(name) if known is None else known
+            is_secret = known in (_NAMED, _DIRTY_NAMED) or (
+                known == _COUNTED and _NUMBER.fullmatch(text, start, end) is None
+            )
+            if is_secret and start >= at:
+                parts += text[at:start], str(self._named(text[start:end], replace))
+                at = end
+        return replaced(record, message="".join((*parts, text[at:]))) if parts else record
 
     def is_plain(self, name: str) -> bool:
         """Whether a name neither says that its value is sensitive nor holds something sensitive itself."""

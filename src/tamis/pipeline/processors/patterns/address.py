@@ -14,7 +14,7 @@ _VERSION_AFTER: Final = re.compile(
     re.IGNORECASE,
 )
 _VERSION_BEFORE: Final = re.compile(
-    r"(?:\b(?:v|ver|versions?|release[ds]?|build|revision|rev|firmware|driver|kernel|update|upgrade[ds]?|fw|oid)"
+    r"(?:\b(?:v|ver|versions?|release[ds]?|build|revision|rev|firmware|driver|kernel|update|upgrade[ds]?|fw|oid|c?python|pypy|(?:open)?jdk|jre)"
     r"(?:[ _-]?(?:is|no|number|id|from|to))?[\"']?\s{0,2}[:=#]?\s{0,2}[\"'(\[]?"
     r"|\b(?:Chrome|Chromium|HeadlessChrome|CriOS|Edge?|EdgA|EdgiOS|OPR|Opera|Safari|Firefox|FxiOS|Vivaldi|YaBrowser|"
     r"SamsungBrowser|Version|Electron|nginx|Apache|OpenSSL|PHP|Java|Trident|Gecko|AppleWebKit|UCBrowser|Brave)/"

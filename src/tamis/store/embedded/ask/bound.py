@@ -63,18 +63,26 @@ def number_ends_sql(column: str, kind: str, ends: Ends) -> str:
 
 def number_equal_sql(column: str, kind: str, leaf: Phrase | Exact) -> str:
     """A column of numbers equal to the number that the leaf's text says."""
-    number = number_of(leaf.text)
+    number = equal_number(kind, leaf.text)
     if number is None:
         return FALSE
+    return (
+        f"{quoted(column)} = {number:d}"
+        if isinstance(number, int)
+        else f"{quoted(column)} = {_double(number)}"
+    )
+
+
+def equal_number(kind: str, text: str) -> Number | None:
+    """The number of the column's kind that a text says exactly; None: no value of the column is equal to it."""
+    number = number_of(text)
+    if number is None:
+        return None
     if kind == "i":
         whole = int(number)
-        return (
-            f"{quoted(column)} = {whole:d}"
-            if whole == number and _INT64_MIN <= whole <= _INT64_MAX
-            else FALSE
-        )
+        return whole if whole == number and _INT64_MIN <= whole <= _INT64_MAX else None
     nearest = as_float(number)
-    return f"{quoted(column)} = {_double(nearest)}" if nearest == number else FALSE
+    return nearest if nearest == number else None
 
 
 def text_equal_sql(column: str, text: str) -> str:
@@ -97,21 +105,34 @@ def _is_number(column: str) -> str:
 
 
 def _int_bound(column: str, operator: str, number: Number) -> str:
+    found = int_bound(operator, number)
+    if isinstance(found, bool):
+        return f"{column} IS NOT NULL" if found else FALSE
+    return f"{column} {operator} {found:d}"
+
+
+def int_bound(operator: str, number: Number) -> int | bool:
+    """What integers of 64 bits are compared with by the same operator; whether all of them hold, or none."""
     if isinstance(number, float):
         number = math.floor(number) if operator in (">", "<=") else math.ceil(number)
     if not _INT64_MIN <= number <= _INT64_MAX:
-        return TRUE if (number < 0) == operator.startswith(">") else FALSE
-    return f"{column} {operator} {number:d}"
+        return (number < 0) == operator.startswith(">")
+    return number
 
 
 def _double_bound(column: str, operator: str, number: Number) -> str:
-    """No double lies between an integer and the double nearest to it."""
+    operator, nearest = double_bound(operator, number)
+    return f"{column} {operator} {_double(nearest)}"
+
+
+def double_bound(operator: str, number: Number) -> tuple[str, float]:
+    """What doubles are compared with, and how: none lies between an integer and the double nearest to it."""
     nearest = as_float(number)
     if nearest < number:
-        operator = ">" if operator.startswith(">") else "<="
-    elif nearest > number:
-        operator = ">=" if operator.startswith(">") else "<"
-    return f"{column} {operator} {_double(nearest)}"
+        return ">" if operator.startswith(">") else "<=", nearest
+    if nearest > number:
+        return ">=" if operator.startswith(">") else "<", nearest
+    return operator, nearest
 
 
 def _double(number: float) -> str:

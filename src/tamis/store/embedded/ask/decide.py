@@ -42,16 +42,17 @@ class Decider:
             states = np.minimum(states, 2 - _upto(part.facts, clause.after_seq))
         if not states.any():
             return states
-        return np.minimum(states, self._filter(clause.filter, part, tally))
+        return np.minimum(states, self.of_filter(clause.filter, part, tally))
 
-    def _filter(self, given: Filter, part: Part, tally: Tally) -> States:
+    def of_filter(self, given: Filter, part: Part, tally: Tally) -> States:
+        """The same for a filter, whatever the times and sequences."""
         match given:
             case And(items):
-                return _least([self._filter(item, part, tally) for item in items])
+                return _least([self.of_filter(item, part, tally) for item in items])
             case Or(items):
-                return 2 - _least([2 - self._filter(item, part, tally) for item in items])
+                return 2 - _least([2 - self.of_filter(item, part, tally) for item in items])
             case Not(item):
-                return 2 - self._filter(item, part, tally)
+                return 2 - self.of_filter(item, part, tally)
             case All():
                 return _all(tally, YES)
             case TimeRange(start, end):

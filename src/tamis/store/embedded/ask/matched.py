@@ -14,6 +14,7 @@ from tamis.store.embedded.ask.condition import Clause, Condition
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.kept import KeptGroups, Numbers, key_of
 from tamis.store.embedded.ask.rows import Picked
+from tamis.store.embedded.ask.rowwise import SomeRows
 from tamis.store.embedded.ask.scan import Decided, Plan, select
 from tamis.store.embedded.ask.shapes import MAYBE, YES, States
 from tamis.store.embedded.format.part import Part, RowGroup, Snapshot
@@ -69,13 +70,36 @@ def _looked_up(
         return {group.index: np.zeros(0, np.uint16) for group in groups}
     if (states == YES).all():
         return {group.index: _narrow(np.arange(group.rows)) for group in groups}
-    said = {group.index: states[_tally_rows(asked.engine.kept, part, group, tally)] for group in groups}
+    known: dict[Filter, States] = {}
+    said = {group.index: _said(asked, part, condition, group, states=states, known=known) for group in groups}
     sure = {index: np.flatnonzero(one == YES) for index, one in said.items()}
-    if not (states == MAYBE).any():
-        return {index: _narrow(rows) for index, rows in sure.items()}
     doubtful = {index: np.flatnonzero(one == MAYBE) for index, one in said.items()}
+    if not any(map(len, doubtful.values())):
+        return {index: _narrow(rows) for index, rows in sure.items()}
     found = _by_sql(asked, part, condition, groups, states=states, rows=doubtful)
     return {index: _narrow(np.union1d(rows, found[index])) for index, rows in sure.items()}
+
+
+def _said(
+    asked: Asked,
+    part: Part,
+    condition: Condition,
+    group: RowGroup,
+    *,
+    states: States,
+    known: dict[Filter, States],
+) -> States:
+    """What is known of each row of a group: from the tally, and where that leaves it open, from kept columns."""
+    kept, tally = asked.engine.kept, part.tally().without_hours
+    in_tally = _tally_rows(kept, part, group, tally)
+    said = states[in_tally]
+    rows = np.flatnonzero(said == MAYBE)
+    if len(rows):
+        some = SomeRows(part, group, rows, in_tally[rows], tally, kept, asked.engine.decider, known)
+        found = some.states(condition.wanted.filter)
+        # Deletions are in doubt here: what they leave is for SQL to say.
+        said[rows] = np.minimum(found, MAYBE) if condition.without else found
+    return said
 
 
 def _narrow(rows: Numbers) -> Numbers:

@@ -56,12 +56,19 @@ class FileSink:
     def send(self, batch: Batch, /, *, timeout_s: float) -> Outcome:
         """Write the records, whole lines or nothing; those after a failure are to be sent again."""
         lines = batch.lines if self.wants_lines else None
-        data = self.encode(batch.records) if lines is None else b"".join(lines)
-        try:
-            done = self._file.write(data, timeout_s=timeout_s)
-        except DiskError as error:
-            raise SinkUnavailableError(self.name, str(error)) from error
-        if done == len(data):
+        pieces = (self.encode(batch.records),) if lines is None else lines
+        done = 0
+        for piece in pieces:  # joined they would be copied, which costs more than another call
+            try:
+                written = self._file.write(piece, timeout_s=timeout_s)
+            except DiskError as error:
+                if done:
+                    break
+                raise SinkUnavailableError(self.name, str(error)) from error
+            done += written
+            if written < len(piece):
+                break
+        else:
             return Outcome(sent_bytes=done)
         return Outcome(retry=batch.records[self._count(batch.records, done) :], sent_bytes=done)
 

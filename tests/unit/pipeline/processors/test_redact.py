@@ -264,3 +264,14 @@ def test_real_logs_raise_few_false_alarms() -> None:
     for _, _, hits in hits_in(folder):
         false += sum(count for kind, count in hits.items() if kind not in ("ip", "email"))
     assert false <= 10
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["version 3.11.2.1", "Python 3.11.2.1", "python=3.11.2.1", "v3.11.2.1", "release 3.11.2.1", "PyPy: 7.3.11.1",
+     "JDK 17.0.9.1"],
+)  # fmt: skip
+def test_versions_are_no_addresses(line: str) -> None:
+    """Four numbers after what has versions are one; after anything else they are an address."""
+    assert masked({}, f"started {line} here").message == f"started {line} here"
+    assert masked({}, "started 3.11.2.1 here").message == "started ***IP*** here"

@@ -15,6 +15,7 @@ from tamis.disk.rotated import rotated_files, rotated_path, tidy_rotated
 from tamis.disk.rotating import RotatingFile, RotationLimits
 from tamis.errors import ConfigError, DiskError, SinkUnavailableError
 from tamis.pipeline.base import DELIVERED, Batch, Outcome
+from tamis.pipeline.encode import encode_lines
 from tamis.pipeline.logfile import LogFile, LogFileLimits
 from tamis.pipeline.sinks import create_sink
 from tamis.pipeline.sinks.file import FileSink
@@ -319,3 +320,37 @@ def test_options_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert json.loads(path.read_bytes())["ecs.version"]
     assert path.stat().st_mode & 0o777 == 0o600
     assert sink.name == f"file {path}"
+
+
+def test_lines_that_were_made_already_are_written_as_they_are(tmp_path: Path) -> None:
+    """The file is the same whether the sink makes the lines or gets them; in another format it makes its own."""
+    given = batch("a", "b", "c")
+    pieces = (encode_lines(given.records[:2]), encode_lines(given.records[2:]))
+    written = Batch(given.id, given.records, pieces)
+    ways = {"made": given, "given": written}
+    for name, sent in ways.items():
+        assert FileSink(tmp_path / name).send(sent, timeout_s=1) == DELIVERED
+    assert (tmp_path / "made").read_bytes() == (tmp_path / "given").read_bytes()
+    sink_for(f"file://{tmp_path}/ecs?format=ecs").send(written, timeout_s=1)
+    assert "ecs.version" in json.loads((tmp_path / "ecs").read_bytes().splitlines()[0])
+
+
+def test_records_of_pieces_that_failed_are_sent_again(tmp_path: Path) -> None:
+    """Those of the pieces before are in the file, once."""
+    path = tmp_path / "app.jsonl"
+    sink, given = FileSink(path), batch("a", "b", "c")
+    pieces = tuple(encode_lines([record]) for record in given.records)
+    real, calls = os.writev, []
+
+    def fail_second(handle: int, data: object) -> int:
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return real(handle, data)  # type: ignore[arg-type]  # passed on as it came
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "writev", fail_second)
+        outcome = sink.send(Batch("b", given.records, pieces), timeout_s=1)
+    assert outcome.retry == given.records[1:]
+    sink.send(Batch("rest", outcome.retry), timeout_s=1)
+    assert messages(path) == ["a", "b", "c"]

@@ -1,6 +1,6 @@
 """A record, and a batch of them by column."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -55,7 +55,8 @@ class Columns:
     `timestamp` holds UTC nanoseconds as int (None: the store uses the instant of receipt). `core` has a column
     for any name of `CORE_TEXT`; a name that is missing is absent from every record. `attributes` has one column
     for each top-level attribute name. Every column has `length` values. Lists hold Python values; Arrow arrays
-    must be int64, double, bool or string (timestamps: int64).
+    must be int64, double, bool or string (timestamps: int64), those of attributes also structs of these and of
+    structs, whose nulls are absent (`listed_values`); each struct that is not null has a value.
     """
 
     length: int
@@ -78,9 +79,9 @@ class Columns:
 
     def records(self, now_ns: int) -> Iterator[Record]:
         """The batch row by row; `now_ns` stands in for timestamps that are missing."""
-        stamps = _values(self.timestamp)
-        core = {name: _values(column) for name, column in self.core.items()}
-        attributes = {name: _values(column) for name, column in self.attributes.items()}
+        stamps = listed_values(self.timestamp)
+        core = {name: listed_values(column) for name, column in self.core.items()}
+        attributes = {name: listed_values(column) for name, column in self.attributes.items()}
         for row in range(self.length):
             texts = {name: column[row] for name, column in core.items() if column[row] is not None}
             stamp = stamps[row]
@@ -93,6 +94,15 @@ class Columns:
             )
 
 
-def _values(column: Column) -> Sequence[Any]:
-    """The column as a Python sequence."""
-    return column if isinstance(column, list) else column.to_pylist()
+def listed_values(column: Column) -> list[Any]:
+    """The column as Python values; objects have no None in them."""
+    if isinstance(column, list):
+        return column
+    values: list[Any] = column.to_pylist()
+    return [_whole(value) for value in values] if column.type.num_fields else values
+
+
+def _whole(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _whole(one) for name, one in value.items() if one is not None}

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from tamis.record.model import INSTANT_MAX, INSTANT_MIN, Columns
 from tamis.wire.arrow_schema import UnlikeError
+from tamis.wire.arrow_structs import check_objects, inner_column, is_struct, without_field
 from tamis.wire.base import DecodeOptions
 from tamis.wire.names import BUNYAN, WEAK_LEVEL, WEAK_TIME, WEAK_TIME_MIN, Names
 from tamis.wire.rows import has_value, names_of, read_level, safe_values
@@ -21,22 +22,26 @@ TIME_CHARS_MIN = 20
 class Mapper:
     """Puts the fields of a parsed block where the general way puts them."""
 
-    def __init__(self, table: Any, odd: Mapping[str, list[Any]], options: DecodeOptions) -> None:
+    def __init__(
+        self, table: Any, odd: Mapping[str, list[Any]], options: DecodeOptions, *, has_nulls: bool
+    ) -> None:
         self._length = table.num_rows
         self._options = options
         self._names: Names = names_of(options.fields)
         self._odd = odd
+        self._has_nulls = has_nulls
         self._own = self._names.relevant | {"attributes"}
         """Fields that the general way looks into, one record at a time."""
-        self._raw = {name: _checked(table.column(name)) for name in table.column_names}
+        self._raw = {name: _checked(name, table.column(name)) for name in table.column_names}
 
     def columns(self) -> Columns:
         """The block as a batch."""
         if self._raw.keys() | self._odd.keys() >= BUNYAN or not self._odd.keys().isdisjoint(self._own):
             raise UnlikeError
+        self._check_objects()
         core = {}
         for family, sources in self._names.plan(tuple(self._raw)).core.items():
-            column = self._take(family, [source for source in sources if isinstance(source, str)])
+            column = self._take(family, sources)
             if column is not None:
                 core[family] = column
         core["message"] = _filled(core.get("message"), "", self._length)
@@ -54,20 +59,48 @@ class Mapper:
             | {name: safe_values(values) for name, values in self._odd.items() if has_value(values)},
         )
 
-    def _take(self, family: str, sources: Sequence[str]) -> Any:
-        """A core field from the first of its names; UnlikeError where several would have to share."""
-        sources = [name for name in sources if self._raw[name].null_count < self._length]
-        if not sources:
-            return None
-        name = sources[0]
-        column = self._raw[name]
-        if column.null_count and len(sources) > 1:
+    def _check_objects(self) -> None:
+        """UnlikeError for objects that the general way looks into otherwise."""
+        objects = {name for name, column in self._raw.items() if is_struct(column)}
+        if "attributes" in objects or not objects.isdisjoint(self._names.families["timestamp"]):
             raise UnlikeError
-        taken = self._convert(family, name, column)
+        dotted = (name.partition(".") for name in self._raw if name in self._names.relevant)
+        if any(dot and outer in objects for outer, dot, _ in dotted):
+            raise UnlikeError  # both `host.name` and `host`: each record has its own plan
+
+    def _take(self, family: str, sources: Sequence[str | tuple[str, str]]) -> Any:
+        """A core field from the first of its names; UnlikeError where several would have to share."""
+        columns = [(source, self._column(source)) for source in sources]
+        filled = [(at, column) for at, column in columns if column is not None and _has_any(column)]
+        if not filled:
+            return None
+        source, column = filled[0]
+        if column.null_count and len(filled) > 1:
+            raise UnlikeError
+        taken = self._convert(family, source if isinstance(source, str) else source[0], column)
         if taken.null_count != column.null_count:
             raise UnlikeError
-        del self._raw[name]
+        self._leave(source)
         return taken
+
+    def _column(self, source: str | tuple[str, str]) -> Any:
+        """What a core field may be taken from; None where that holds objects."""
+        if not isinstance(source, str):
+            outer = self._raw.get(source[0])
+            return None if outer is None else inner_column(outer, source[1])
+        column = self._raw.get(source)
+        return None if column is None or is_struct(column) else column
+
+    def _leave(self, source: str | tuple[str, str]) -> None:
+        """What was taken is no attribute."""
+        left = None
+        if not isinstance(source, str):
+            left = without_field(self._raw[source[0]], source[1], has_nulls=self._has_nulls)
+        name = source if isinstance(source, str) else source[0]
+        if left is None:
+            del self._raw[name]
+        else:
+            self._raw[name] = left
 
     def _convert(self, family: str, name: str, column: Any) -> Any:
         asked = name in self._names.asked
@@ -111,13 +144,28 @@ class Mapper:
         return pa.array(times.column(column.to_pylist()), pa.int64())
 
 
-def _checked(column: Any) -> Any:
-    """One array of a parsed column; doubles only when each is the number that was written."""
+def _has_any(column: Any) -> bool:
+    return bool(column.null_count < len(column))
+
+
+def _checked(name: str, column: Any) -> Any:
+    """One array of a parsed column."""
     array = column.combine_chunks()
+    _check_doubles(array)
+    if is_struct(array):
+        check_objects(name, array)
+    return array
+
+
+def _check_doubles(array: Any) -> None:
+    """UnlikeError unless each double is the number that was written."""
+    if is_struct(array):
+        for child in array.flatten():
+            _check_doubles(child)
+        return
     doubles = array.drop_null() if pa.types.is_float64(array.type) else ()
     if len(doubles) and (pc.any(pc.is_nan(doubles)).as_py() or pc.max(pc.abs(doubles)).as_py() >= EXACT_MAX):
         raise UnlikeError
-    return array
 
 
 def _levels(column: Any) -> Any:

@@ -17,6 +17,12 @@ SCHEMAS_MAX = 256
 SKIPS_MAX = 64
 ODD_MAX = 16
 """With more odd fields the general way is as fast."""
+STRUCT_LEVELS_MAX = 3
+"""Objects in objects beyond so many levels are odd."""
+STRUCT_ITEMS_MAX = 30
+STRUCT_KEY_CHARS_MAX = 128
+STRUCT_FIELDS_MAX = 200
+"""Larger objects, or those with more fields on all levels together, are odd."""
 
 _ODD = "odd"
 _TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), type(None): pa.null()}
@@ -28,7 +34,8 @@ class UnlikeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The fields of a block. `uniform` ones have one type each; `odd` ones have several, or objects, or lists.
+    """The fields of a block. `uniform` ones have one type each, that of objects (structs) included; `odd` ones have
+    several, or lists, or objects too deep or large.
 
     `careful`: each line is looked at by itself before all are parsed, which finds malformed lines and fields
     that are not in the schema. Always so where there are odd fields.
@@ -43,20 +50,14 @@ class Schema:
         """Decodes one line: odd fields as they are, the others unread.
 
         Raises msgspec.ValidationError when a line has another field, msgspec.DecodeError when it is no JSON.
+        UnlikeError: a name has characters that msgspec takes in none.
         """
         if not self._decoders:
-            names = (*self.odd, *self.uniform)
-            fields = [
-                (f"f{at}", Any if at < len(self.odd) else msgspec.Raw, None) for at in range(len(names))
-            ]
-            kind = msgspec.defstruct(
-                "Line",
-                fields,
-                rename={f"f{at}": name for at, name in enumerate(names)},
-                forbid_unknown_fields=True,
-                gc=False,
-            )
-            self._decoders.append(msgspec.json.Decoder(kind))
+            try:
+                types = {name: _seen(kind) for name, kind in self.uniform.items()}
+                self._decoders.append(msgspec.json.Decoder(_line(dict.fromkeys(self.odd, Any) | types)))
+            except ValueError:
+                raise UnlikeError from None
         return self._decoders[0]
 
     def odd_getters(self) -> list[Callable[[Any], Any]]:
@@ -73,6 +74,20 @@ class Schema:
         if schema == self:
             raise UnlikeError
         return schema
+
+
+def _line(types: Mapping[str, Any]) -> type[msgspec.Struct]:
+    """What an object with these fields and no others is decoded to."""
+    fields = [(f"f{at}", kind, None) for at, kind in enumerate(types.values())]
+    rename = {f"f{at}": name for at, name in enumerate(types)}
+    return msgspec.defstruct("Line", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+
+
+def _seen(kind: Any) -> Any:
+    """How a uniform field is looked at: its value unread, but for the names in objects."""
+    if not pa.types.is_struct(kind):
+        return msgspec.Raw
+    return _line({one.name: _seen(one.type) for one in kind}) | None
 
 
 def learn(rows: Iterable[Mapping[str, Any]]) -> Schema:
@@ -95,9 +110,33 @@ def _schema(types: dict[str, Any], rows: Iterable[Mapping[str, Any]], *, careful
     return Schema(uniform, odd, careful or bool(odd))
 
 
-def _type_of(value: Any) -> Any:
+def _type_of(value: Any, levels: int = STRUCT_LEVELS_MAX) -> Any:
+    if type(value) is dict:
+        return _struct_of(value, levels)
     kind = _TYPES.get(type(value), _ODD)
     return _ODD if type(value) is int and not INT64_MIN <= value <= INT64_MAX else kind
+
+
+def _struct_of(value: dict[str, Any], levels: int) -> Any:
+    if (
+        not value
+        or not levels
+        or len(value) > STRUCT_ITEMS_MAX
+        or max(map(len, value)) > STRUCT_KEY_CHARS_MAX
+    ):
+        return _ODD
+    return _struct({name: _type_of(one, levels - 1) for name, one in value.items()})
+
+
+def _struct(types: Mapping[str, Any]) -> Any:
+    if len(types) > STRUCT_ITEMS_MAX or any(kind is _ODD for kind in types.values()):
+        return _ODD
+    made = pa.struct(list(types.items()))
+    return made if _fields_in(made) <= STRUCT_FIELDS_MAX else _ODD
+
+
+def _fields_in(kind: Any) -> int:
+    return sum(1 + _fields_in(kind.field(at).type) for at in range(kind.num_fields))
 
 
 def _join(known: Any, seen: Any) -> Any:
@@ -107,6 +146,9 @@ def _join(known: Any, seen: Any) -> Any:
         return known
     if {known, seen} == {pa.int64(), pa.float64()}:
         return pa.float64()
+    if known is not _ODD and seen is not _ODD and pa.types.is_struct(known) and pa.types.is_struct(seen):
+        types = {one.name: one.type for one in known}
+        return _struct(types | {one.name: _join(types.get(one.name), one.type) for one in seen})
     return _ODD
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from tamis.clock import SYSTEM_CLOCK
 from tamis.errors import TooLargeError
-from tamis.record.model import Column, Columns
+from tamis.record.model import Column, Columns, listed_values
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -215,7 +215,7 @@ def _column_or_none(columns: Mapping[str, Column], name: str, length: int) -> An
     column = columns.get(name)
     if column is None:
         return repeat(None, length)
-    return column if isinstance(column, list) else column.to_pylist()
+    return listed_values(column)
 
 
 def with_defaults(core: dict[str, Column], length: int, options: DecodeOptions) -> dict[str, Column]:

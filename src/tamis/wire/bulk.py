@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tamis.errors import TooLargeError
-from tamis.record.model import Column, Columns
+from tamis.record.model import Column, Columns, listed_values
 from tamis.wire.arrow_schema import LearnedSchemas
 from tamis.wire.base import DecodeOptions
 from tamis.wire.bulk_ids import NO_IDENTITIES, Identities, identify
@@ -319,7 +319,7 @@ def _filled(column: Column | None, values: Any) -> Column:
 
 
 def _filled_values(column: Column, values: list[Any]) -> list[Any]:
-    given = column if isinstance(column, list) else column.to_pylist()
+    given = listed_values(column)
     return [value if one is None else one for one, value in zip(given, values, strict=True)]
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tamis.record.attributes import Value, safe_text
-from tamis.record.model import Column, Columns
+from tamis.record.model import Column, Columns, listed_values
 from tamis.wire.base import REST_FIELD
 from tamis.wire.rows import CELLS_MAX, NAMES_MIN
 
@@ -78,7 +78,7 @@ class Parts:
             )
         values: list[Any] = []
         for chunk, length in zip(chunks, self._lengths, strict=True):
-            values += [None] * length if chunk is None else _values(chunk)
+            values += [None] * length if chunk is None else listed_values(chunk)
         return values
 
 
@@ -92,7 +92,7 @@ def _as_doubles(chunks: list[Any]) -> list[Any]:
     try:
         return [None if chunk is None else pc.cast(chunk, pa.float64()) for chunk in chunks]
     except pa.ArrowInvalid:
-        return [None if chunk is None else _values(chunk) for chunk in chunks]
+        return [None if chunk is None else listed_values(chunk) for chunk in chunks]
 
 
 def _flat(column: Any) -> Any:
@@ -124,10 +124,6 @@ def _compact(column: Column) -> Column:
         return column
 
 
-def _values(column: Column) -> list[Any]:
-    return column if isinstance(column, list) else column.to_pylist()
-
-
 def _filled(column: Column) -> int:
     return len(column) - (column.count(None) if isinstance(column, list) else column.null_count)
 
@@ -136,10 +132,10 @@ def _move_to_rest(part: dict[str, Column], rows: int, names: Sequence[str]) -> N
     """Keep these attributes of a part in its object of further names."""
     rest: list[dict[str, Value] | None] = [None] * rows
     for name in names:
-        for at, value in enumerate(_values(part.pop(name, []))):
+        for at, value in enumerate(listed_values(part.pop(name, []))):
             if value is not None:
                 rest[at] = {**(rest[at] or {}), name: value}
-    for at, value in enumerate(_values(part.get(REST_FIELD, []))):
+    for at, value in enumerate(listed_values(part.get(REST_FIELD, []))):
         if value is not None:
             rest[at] = (rest[at] or {}) | (value if isinstance(value, dict) else {REST_FIELD: value})
     part[REST_FIELD] = rest

@@ -8,7 +8,9 @@ is taken. What they differ in, and what stands guard:
 - NaN, infinities and integers beyond 2**53 in a column of doubles: looked for after parsing;
 - guessed types and times: the schema is explicit and has neither;
 - broken UTF-8: looked for before parsing;
-- fields that Arrow cannot hold (of several types, objects, lists) are decoded as the general way does, and
+- objects are structs; a null in them is absent, as the general way has it, and where one holds nothing but nulls
+  it is no struct (`arrow_structs`);
+- fields that Arrow cannot hold (of several types, lists, deep objects) are decoded as the general way does, and
   only they; Arrow leaves out what is not in its schema, so that fields nobody knows, which would be lost,
   are looked for in each line. Without odd fields Arrow itself refuses them.
 """
@@ -33,6 +35,7 @@ from tamis.wire.arrow_lines import (
     sample,
 )
 from tamis.wire.arrow_schema import LearnedSchemas, Schema, UnlikeError, learn
+from tamis.wire.arrow_structs import OddError
 from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
 from tamis.wire.rows import names_limit
 
@@ -101,16 +104,26 @@ def _attempt(
             odd, bad = look_at_each(lines, schema)
             if bad:
                 lines, rejections = _cut(lines, bad, rejections, options=options)
-        columns = Mapper(_parse(lines, schema), odd, options).columns()
+        columns = Mapper(_parse(lines, schema), odd, options, has_nulls=b"null" in lines.data).columns()
+    except OddError as error:
+        return schema.widened((), (error.name,))
     except UnfittingError as error:
         return schema.widened(_row(error.line))
     except _FAILURES as error:
         step = max(1, len(lines.starts) // SAMPLE_LINES_AGAIN)
         changed = _CHANGED.search(str(error))
-        return schema.widened(
-            sample(lines, range(0, len(lines.starts), step)), (changed[1],) if changed else ()
-        )
+        odd_now = _outermost(changed[1], schema) if changed else ()
+        return schema.widened(sample(lines, range(0, len(lines.starts), step)), odd_now)
     return rejections.result(columns)
+
+
+def _outermost(path: str, schema: Schema) -> tuple[str, ...]:
+    """The field that Arrow means by a path: itself, or the object that it is in."""
+    if path in schema.uniform:
+        return (path,)
+    return tuple(
+        name for name, kind in schema.uniform.items() if kind.num_fields and path.startswith(f"{name}/")
+    )
 
 
 def _next_time(schema: Schema, found: Decoded, rejections: Rejections) -> Schema:

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tamis.record.model import listed_values
+from tamis.store.embedded.format.columns import to_records, to_table, with_seq
 from tamis.wire import jsonlines, jsonlines_arrow
 from tamis.wire.arrow_schema import LearnedSchemas
 from tamis.wire.base import DecodeOptions, FieldNames, WireLimits
+from tamis.wire.joined import Parts
 from tamis.wire.jsonlines_arrow import decode_fast
 
 NOW = 1_795_255_200 * 10**9
@@ -27,7 +30,7 @@ def options(**settings):
 
 
 def values(column, length):
-    found = column if isinstance(column, list) else column.to_pylist()
+    found = listed_values(column)
     assert len(found) == length
     return found
 
@@ -212,6 +215,113 @@ def test_nothing_is_lost_beside_an_odd_field(odd):
     assert both(b"\n".join(text), options())
 
 
+def ecs(n, **more):
+    """A document as Filebeat nests it."""
+    return {
+        "@timestamp": f"2026-11-21T10:00:{n % 60:02}.{n:06}Z", "message": f"order {n} é",
+        "log": {"level": ["info", "WARN", "error"][n % 3], "logger": "shop.cart", "offset": n},
+        "service": {"name": "shop"}, "host": {"name": f"web-{n % 3}", "os": {"family": "debian"}},
+        "trace": {"id": f"{n:032x}"}, "ecs": {"version": "8.11.0"},
+        "http": {"request": {"method": "GET", "body": {"bytes": n}}, "ms": n / 4, "ok": n % 2 == 0},
+        **more,
+    }  # fmt: skip
+
+
+def test_nested_documents_go_the_fast_way():
+    """ECS as shippers nest it: core fields out of objects, what is left of these, attributes of three levels; fields
+    and objects that some documents lack."""
+    rows = [ecs(n) for n in range(200)]
+    found = decode_fast(lines(rows), options(), LearnedSchemas())
+    assert found is not None
+    assert both(lines(rows), options(service="s"))
+    assert found.columns.core["level"].to_pylist()[:3] == ["INFO", "WARNING", "ERROR"]
+    assert found.columns.core["host"].to_pylist()[:2] == ["web-0", "web-1"]
+    assert "trace" not in found.columns.attributes
+    assert listed_values(found.columns.attributes["host"])[0] == {"os": {"family": "debian"}}
+    for row in rows[::3]:
+        row["log"] = {"offset": 1, "origin": {"line": 7}}
+        del row["host"], row["http"]["request"]
+    for row in rows[1::3]:
+        row["http"] = {"late": None, "ms": 1}
+    assert both(lines(rows), options())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"http": {}}, {"http": None}, {"http": {"request": {}}}, {"http": {"ms": None}}, {"http": "text"},
+        {"http": [1]},
+        {"http": {"request": {"body": {"bytes": {"deep": 1}}}}}, {"http": {"ms": "text"}}, {"http": {"ms": 2**70}},
+        {"http": {"ms": 2**53 + 1}}, {"http": {"new": 1}}, {"http": {"new": {"x": [1, None]}}},
+        {"http": {"x" * 200: 1}},
+        {"host": {}}, {"host": {"name": None}}, {"host": {"name": "h", "os": None}}, {"host": {"name": {"a": 1}}},
+        {"host": "plain"}, {"host": {"name": 5}}, {"log": {"level": "x" * 40}}, {"log": {"level": None, "offset": 1}},
+        {"log": {"level": "info"}, "level": "error"}, {"log": {"level": 30}}, {"log": "words"}, {"service": {}},
+        {"service": "flat"}, {"trace": {"id": None}}, {"trace": {"id": ""}}, {"time": {"x": 1}}, {"event": {"id": "7"}},
+        {"message": {"text": "m"}}, {"attributes": {"x": 1}}, {"http": {str(n): n for n in range(40)}},
+        {"\x1f": {"\x1f": 1}}, {"a/b": {"c": 1}},
+        {"http/request": 1}, {"http": {"~0": "n", "a/b": 2, "": 3}}, {"http": {"request": {"method": None}}},
+        {"host.name": "dotted"}, {"@timestamp": {"at": 1}},
+    ],
+    ids=lambda odd: json.dumps(odd)[:40],
+)  # fmt: skip
+def test_an_odd_document_among_nested_ones_changes_nothing(odd):
+    """Whatever an object holds and wherever it stands: what the general way makes of it, every time."""
+    schemas = LearnedSchemas()
+    given = options(limits=WireLimits(line_bytes_max=1 << 22))
+    for place in (0, 5, 59):
+        rows = [ecs(n) for n in range(60)]
+        rows[place].update(odd)
+        both(lines(rows), given, schemas)
+        both(lines(rows), given, schemas)
+        both(lines([{**row, **odd} for row in rows]), given)
+    both(lines([ecs(n) for n in range(60)]), given, schemas)
+
+
+def test_objects_are_stored_alike():
+    """What is read back from the store's table is the same, whichever way it was decoded; also after joining."""
+    rows = [ecs(n) if n % 5 else ecs(n, http={"a/b": {"~": n}}) for n in range(60)]
+    fast = decode_fast(lines(rows), options(), LearnedSchemas())
+    assert fast is not None
+    general = jsonlines.decode(lines(rows), options())
+    parts = Parts()
+    for columns in (fast.columns, general.columns, fast.columns):
+        parts.add(columns)
+    found, expected, joined = (
+        [one.record for one in to_records(with_seq(to_table(columns, received_ns=NOW), 1))]
+        for columns in (fast.columns, general.columns, parts.join())
+    )
+    assert found == expected
+    assert joined == expected * 3
+    assert list(fast.columns.records(NOW)) == list(general.columns.records(NOW))
+
+
+def test_long_texts_in_objects_are_cut_alike():
+    """Beside a null the general way cuts a text of more than a million characters; objects have the same then."""
+    rows = [ecs(n) for n in range(10)]
+    rows[7]["http"] = {"t": "y" * ((1 << 20) + 1), "n": None}
+    given = options(limits=WireLimits(line_bytes_max=1 << 22))
+    assert both(lines(rows), given)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":{"b":1,"b":2}}', b'{"a":{"b":NaN}}', b'{"a":{"b":1e999}}', b'{"a":{"b":"\\ud800"}}', b'{"a":{"b":1}',
+        b'{"a":{"b":1}}}', b'{"a":{"b":9007199254740993}}', b'{"a":{"\\u0062":5}}', b'{"a":{"b":1},"a":{"c":2}}',
+        b'{"a":{"c":1}}', b'{"a":{"b":"\t"}}', b'{"a":{"b":01}}', b'{"a":{"b":{}}}', b'{"a":{"b":-0.0}}',
+    ],
+)  # fmt: skip
+def test_odd_text_among_nested_objects_changes_nothing(text):
+    """Repeated and escaped names, and numbers and texts that only one of the readers takes."""
+    for usual in (b'{"a":{"b":%d}}', b'{"a":{"b":%d.5}}', b'{"a":{"b":"%d"}}', b'{"a":{"b":%d},"o":[1]}'):
+        rows = [usual % n for n in range(50)]
+        schemas = LearnedSchemas()
+        for place in (0, 30):
+            both(b"\n".join([*rows[:place], text, *rows[place:]]), options(), schemas)
+        both(b"\n".join([*rows, *rows]), options(), schemas)
+
+
 SCALARS = {
     "int": st.integers(-(1 << 54), 1 << 54) | st.integers(),
     "float": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 9),
@@ -226,7 +336,11 @@ SCALARS["mixed"] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
+INNER = ["level", "name", "id", "a", "b"]
+PLAIN = ["bool", "float", "int", "level", "text"]
 KEYS = [
+    "log",
+    "trace",
     "timestamp",
     "ts",
     "time",
@@ -245,12 +359,31 @@ KEYS = [
 
 
 @st.composite
+def objects(draw, levels):
+    """A strategy for nearly uniform objects: some lack a field, or all; now and then a field is null or of another
+    type."""
+    kinds = draw(st.dictionaries(st.sampled_from(INNER), st.sampled_from(PLAIN), min_size=1, max_size=3))
+    inner = {key: SCALARS[kind] for key, kind in kinds.items()}
+    if levels > 1 and draw(st.booleans()):
+        inner["in"] = draw(objects(levels - 1))
+    if draw(st.booleans()):
+        inner = {key: value | st.none() for key, value in inner.items()}
+    needed = draw(st.sets(st.sampled_from(sorted(inner))))
+    optional = {key: value for key, value in inner.items() if key not in needed}
+    made = st.fixed_dictionaries({key: inner[key] for key in sorted(needed)}, optional=optional)
+    return made | st.none() if draw(st.booleans()) else made
+
+
+@st.composite
 def blocks(draw):
     """Bodies that are nearly uniform: one type a key, most of the time."""
     kinds = draw(
         st.dictionaries(st.sampled_from(KEYS), st.sampled_from(sorted(SCALARS)), min_size=1, max_size=6)
     )
-    row = st.fixed_dictionaries({key: SCALARS[kind] | st.none() for key, kind in kinds.items()})
+    values = {key: SCALARS[kind] | st.none() for key, kind in kinds.items()}
+    for key in draw(st.sets(st.sampled_from([*KEYS, "c"]), max_size=2)):
+        values[key] = draw(objects(draw(st.integers(1, 3))))
+    row = st.fixed_dictionaries(values)
     ascii_only = draw(st.booleans())
     rows = draw(st.lists(row, min_size=1, max_size=12))
     text = [json.dumps(one, ensure_ascii=ascii_only).encode("utf-8", "replace") for one in rows]

@@ -8,7 +8,7 @@ from tamis.cli.intake.reading import Reader
 from tamis.cli.target import Receipt, Target
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import ConflictError, OverloadedError
-from tamis.record.model import Columns
+from tamis.record.model import Columns, listed_values
 from tamis.wire.base import Decoded, DecodeOptions
 
 REJECTIONS_LISTED_MAX = 20
@@ -114,6 +114,5 @@ def _with_file(columns: Columns, path: str) -> Columns:
     own = columns.attributes.get(FILE_FIELD)
     values = [path] * columns.length
     if own is not None:
-        listed = own if isinstance(own, list) else own.to_pylist()
-        values = [path if one is None else one for one in listed]
+        values = [path if one is None else one for one in listed_values(own)]
     return replace(columns, attributes={**columns.attributes, FILE_FIELD: values})

@@ -129,8 +129,19 @@ def attribute_columns(path: str, column: Any) -> dict[str, pa.Array]:
         array = _flat(column)
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
+        if pa.types.is_struct(array.type):
+            return _fields(path, array)
         return {f"{path}#{_suffix(array.type)}": array}
     return _split(path, column, depth=1)
+
+
+def _fields(path: str, objects: pa.StructArray) -> dict[str, pa.Array]:
+    """The columns of what stands in objects, whose nulls are absent."""
+    result: dict[str, pa.Array] = {}
+    for name, array in zip(objects.type.names, objects.flatten(), strict=True):
+        if array.null_count < len(array):
+            result.update(attribute_columns(f"{path}/{path_part(name)}", array))
+    return result
 
 
 def _suffix(kind: pa.DataType) -> str:

@@ -188,7 +188,7 @@ class QuerySettings:
     )
     cache_bytes: int = size("32MiB", "Memory for answers that may be asked for again; off keeps none.")
     kept_bytes: int = size(
-        "96MiB",
+        "160MiB",
         "Memory for recent records that were asked about, and where filters found something; off is none.",
     )
     threads: int = whole(0, "Threads for all queries together; 0 is one for each processor.")

@@ -81,7 +81,7 @@ class StoreOptions:
     query_shapes_max: int = 500_000
     """A segment with more shapes is searched by its messages."""
 
-    query_kept_bytes: int = 96 * MIB
+    query_kept_bytes: int = 160 * MIB
     """Memory for row groups that were asked about, and what filters found in them; 0: nothing is kept."""
 
     background: bool = True

@@ -14,19 +14,20 @@ Numbers = np.ndarray[Any, Any]
 
 ENTRIES_MAX = 100_000
 KEPT_S = 600.0
-COLUMNS_SHARE = 0.8
-"""Of the memory: for columns; the rest for what was worked out."""
+SMALL_SHARE, LARGE_SHARE = 0.25, 0.45
+"""Of the memory: for columns as they are read, and for those of them over a size; the rest for what was worked out,
+which most answers are made of alone."""
 SMALL_BYTES_MAX = 1 << 20
-"""Larger columns (messages, ids) have half of that for themselves: an hour of them would drive all others out."""
+"""Larger columns (messages, ids) have memory for themselves: an hour of them would drive all others out."""
 
 
 class KeptGroups:
     """`bytes_max` of it; 0 keeps nothing. Thread-safe; of many who need the same at once one works it out."""
 
     def __init__(self, bytes_max: int) -> None:
-        columns = int(bytes_max * COLUMNS_SHARE)
-        self._small, self._large = _cache(columns // 2), _cache(columns // 2)
-        self.known = _cache(bytes_max - columns)
+        small, large = int(bytes_max * SMALL_SHARE), int(bytes_max * LARGE_SHARE)
+        self._small, self._large = _cache(small), _cache(large)
+        self.known = _cache(bytes_max - small - large)
         """By part, row group and what it is."""
         self.together = _cache(1)
         """Keeps nothing: who needs the same things of several groups or columns at once waits for one who reads."""
@@ -57,13 +58,13 @@ class KeptGroups:
     def stamps(self, part: Part, group: RowGroup) -> Numbers:
         """The timestamps of a group's rows, ascending."""
         found: Numbers = self.get(
-            part, group, "timestamp", lambda: _numbers(self.table(part, group, ["timestamp"]))
+            part, group, "timestamp", lambda: _numbers(part.read([group.index], ["timestamp"]))
         )
         return found
 
     def seqs(self, part: Part, group: RowGroup) -> Numbers:
         """Their sequences."""
-        found: Numbers = self.get(part, group, "seq", lambda: _numbers(self.table(part, group, ["seq"])))
+        found: Numbers = self.get(part, group, "seq", lambda: _numbers(part.read([group.index], ["seq"])))
         return found
 
     def values(self, part: Part, group: RowGroup, name: str) -> tuple[Numbers, list[str | None]]:

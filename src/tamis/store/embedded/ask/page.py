@@ -12,7 +12,7 @@ from tamis.store.cursor import Cursor, decode_cursor, encode_cursor
 from tamis.store.embedded.ask.condition import seen_up_to
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.matched import Asked
-from tamis.store.embedded.ask.recent import located_recent
+from tamis.store.embedded.ask.recent import located_recent, names_an_id
 from tamis.store.embedded.ask.rows import LOCATION, Located, Slice, fetch, located, whole
 from tamis.store.embedded.ask.scan import Decided, Plan, plan_of, select
 from tamis.store.embedded.ask.shapes import NO
@@ -72,6 +72,8 @@ def locate(
 
 def _located(asked: Asked, wanted: Wanted) -> tuple[list[Located], list[Part]]:
     plan = plan_of(asked.snapshot, asked.question, asked.engine, asked.budget)
+    if names_an_id(asked):
+        return _rest(plan, wanted), [decided.part for decided in plan.parts]
     groups = candidates(plan, wanted.order)
     following = next(groups, None)
     found: list[Located] = []

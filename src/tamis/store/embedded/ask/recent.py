@@ -56,7 +56,7 @@ class Reach:
 
 def reach_of(asked: Asked) -> list[Reach] | None:
     """What a question is about; None when that is too much."""
-    if not asked.engine.kept.is_on or _names_an_id(asked):
+    if not asked.engine.kept.is_on or names_an_id(asked):
         return None
     found: list[Reach] = []
     count = 0
@@ -81,7 +81,7 @@ def reach_of(asked: Asked) -> list[Reach] | None:
     return found
 
 
-def _names_an_id(asked: Asked) -> bool:
+def names_an_id(asked: Asked) -> bool:
     """Whether an id is asked for: the files' Bloom filters know at once where it is not."""
     return any(
         isinstance(leaf, Exact | Phrase) and leaf.field in IDS for leaf in leaves(asked.question.filter)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tamis.query.ast import And, Compare, Exact, Filter, Not, Or, Phrase, Range
+from tamis.query.ast import And, Compare, Exact, Filter, Not, Or, Phrase, Prefix, Range
 from tamis.query.match import match
 from tamis.query.values import number_of
+from tamis.record.tokens import tokens
 from tamis.store.embedded.ask.bound import double_bound, ends_of, equal_number, int_bound
 from tamis.store.embedded.ask.decide import TALLIED, Decider, core_record
 from tamis.store.embedded.ask.fields import TIMES, FieldColumn, columns_of
@@ -61,7 +63,20 @@ class SomeRows:
             case _:
                 if given not in self.said:
                     self.said[given] = self.decider.of_filter(given, self.part, self.tally)
-                return self.said[given][self.in_tally]
+                said = self.said[given][self.in_tally]
+                return self._without_word(given, said) if _word_in(given) else said
+
+    def _without_word(self, leaf: Filter, said: States) -> States:
+        """What is open still where a word that each match has stands in the message; NO elsewhere."""
+        open_ = np.flatnonzero(said == MAYBE)
+        if len(open_):
+            messages = self.kept.table(self.part, self.group, ["message"])["message"]
+            word = _word_in(leaf)
+            found = pc.match_substring(
+                messages.take(pa.array(self.rows[open_])), word, ignore_case=not word.isdigit()
+            )
+            said[open_[~found.to_numpy(zero_copy_only=False).astype(bool)]] = NO
+        return said
 
     def _values(self, leaf: Compare | Range | Phrase | Exact) -> States:
         if leaf.field in NAMES:
@@ -91,6 +106,13 @@ class SomeRows:
             lambda: _numbers(self.part, self.group, column.name),
         )
         return values[self.rows], present[self.rows] if len(present) else np.ones(len(self.rows), bool)
+
+
+def _word_in(given: Filter) -> str:
+    """A word that stands in every message that a leaf matches; empty: none is known."""
+    if not isinstance(given, Phrase | Prefix) or given.field != "message":
+        return ""
+    return max((word for word in tokens(given.text) if word.isascii()), key=len, default="")
 
 
 def _is_of_values(field: str) -> bool:

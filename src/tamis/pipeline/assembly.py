@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from tamis.pipeline.captured import (
-    BOUND,
-    CONTEXT,
     FIELDS,
     FIELDS_MAX,
     LEVELS,
@@ -37,8 +35,7 @@ def put_together(taken: Sequence[Captured], origin: Origin) -> tuple[list[Record
     """
     own_names: set[str] = set()
     contents = Contents()
-    records, others = _add_all(taken, origin, contents, own_names)
-    is_bare = all(captured[CONTEXT] is EMPTY and not captured[BOUND] for captured in taken)
+    records, others, is_bare = _add_all(taken, origin, contents, own_names)
     odd = odd_names(own_names, bare=is_bare)
     if odd:
         for place, captured in enumerate(taken):
@@ -56,8 +53,10 @@ def put_together(taken: Sequence[Captured], origin: Origin) -> tuple[list[Record
 
 def _add_all(
     taken: Sequence[Captured], origin: Origin, contents: Contents, names: set[str]
-) -> tuple[list[Record], list[Record]]:
-    """All records, and those that `to_record` made. What a thread and a context have in common is made once."""
+) -> tuple[list[Record], list[Record], bool]:
+    """All records, those that `to_record` made, and whether none has a context or bound fields. What a thread and a
+    context have in common is made once.
+    """
     records: list[Record] = []
     others: list[Record] = []
     texts, numbers = contents.texts, contents.numbers
@@ -65,8 +64,9 @@ def _add_all(
     service, host = origin.service, origin.host
     base: dict[str, Value] = {}
     attributes: dict[str, Value]
-    loggers: dict[str, str] = {}
+    of_logger, name = None, ""
     ids, of_thread, of_context, of_bound, is_usual = NO_IDS, _NOBODY, _NOBODY, _NOBODY, False
+    is_bare = True
     for captured in taken:
         stamp, number, logger, message, arguments, fields, bound, thread, context, code, more = captured
         level = level_of(number)
@@ -74,6 +74,7 @@ def _add_all(
             of_thread, of_context, of_bound = thread, context, bound
             base = start_of(thread, origin)
             ids = add_outer(base, context, bound)
+            is_bare = is_bare and context is EMPTY and not bound
             contents.names.update(base)
             is_usual = are_usual(base.values(), texts, numbers)
         if level is None or code is not None or more is not None or not (
@@ -89,8 +90,8 @@ def _add_all(
                 add(to_record(captured, origin))
                 others.append(records[-1])
                 continue
-        if logger not in loggers:
-            loggers[logger] = safe_text(logger)
+        if logger is not of_logger:
+            of_logger, name = logger, safe_text(logger)
         if fields:
             add_names(fields)
             attributes = {**base, **fields}  # type: ignore[dict-item]  # looked at above
@@ -99,7 +100,7 @@ def _add_all(
         add_text(message)
         add(
             Record(  # by place, which takes a quarter less time
-                stamp, message, level, service, host, loggers[logger], ids[1], ids[2], ids[0], attributes
+                stamp, message, level, service, host, name, ids[1], ids[2], ids[0], attributes
             )
         )
-    return records, others
+    return records, others, is_bare

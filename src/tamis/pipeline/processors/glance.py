@@ -108,6 +108,7 @@ class Glance:
         """Where in the batch they stand, in order. `contents` are those of the records, where they are known."""
         if self._secure.detector.has_own:
             return range(len(records))
+        self._secure.masked.clear()
         if contents is None:
             return sorted(self._look(records))
         others = self._others(records, contents)
@@ -225,13 +226,13 @@ class Glance:
             suspects: Iterable[str] = self._suspects(texts)
         except Exception:  # something that JSON cannot carry: each for itself then
             suspects = texts
-        masked = self._secure.masked
-        masked.clear()
+        masked: dict[str, str] = {}
         for text in suspects:
             found = self._secure.text(text, self._mask)
             if found is not text:
                 masked[text] = found
         dirty.update(masked)
+        self._secure.masked.update(masked)
         if len(self._clean) >= CACHE_ENTRIES_MAX:
             self._clean.clear()
         if dirty or max(map(len, texts), default=0) > CACHED_CHARS_MAX:

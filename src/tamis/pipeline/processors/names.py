@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Final
+from unicodedata import normalize
 
 SENSITIVE: Final = ("password", "token", "apikey", "secret", "creditcard")
 """Parts of names, without capitals and separators: those that are promised."""
@@ -30,8 +31,6 @@ def squeezed(name: str) -> str:
     in letters of any width.
     """
     if not name.isascii():
-        from unicodedata import normalize
-
         name = normalize("NFKC", name)
     return "".join(filter(str.isalnum, name)).lower()
 

@@ -38,6 +38,7 @@ def told(tmp_path: Path, logger: Any, *call: Any, **settings: Any) -> str:
     finally:
         root.handlers[:] = before
         manager.shutdown(60)
+        manager.uninstall()
     return sink.records[0].message
 
 
@@ -96,6 +97,7 @@ def test_a_file_holds_the_mask_alone(tmp_path: Path) -> None:
     manager = tamis.configure(sinks=[f"file://{path}"], spool_folder=tmp_path)
     tamis.get_logger("named.file").warning("%(user)s %(password)s", {"user": "bob", "password": "hunter2"})
     manager.shutdown(60)
+    manager.uninstall()
     (line,) = path.read_bytes().splitlines()
     assert msgspec.json.decode(line)["message"] == f"bob {MASK}"
     assert b"hunter2" not in line

@@ -63,6 +63,7 @@ def test_every_sink_has_the_same_records_as_the_file_has_lines(tmp_path: Path) -
         log.exception("not there")
     assert manager.flush(60)
     manager.shutdown(60)
+    manager.uninstall()
     assert path.read_bytes() == encode_lines(sink.records)
     assert b"bob@example.com" not in path.read_bytes()
     assert len(sink.records) == 701

@@ -1,5 +1,5 @@
 """Measure the server in under ten minutes, and write benchmarks/README.md; `--only pipeline` measures the pipeline in
-applications, and writes benchmarks/pipeline.md; `--only questions` measures many who ask, into questions.md."""
+applications, and writes benchmarks/pipeline.md; `--only server` measures protocols and questions, into server.md."""
 
 import argparse
 import json
@@ -15,12 +15,11 @@ from typing import Any
 
 from backports import zstd
 
-from benchmarks import crash, ingest, report
+from benchmarks import crash, ingest, report, server
 from benchmarks.generate import Variant, generation, write_files
 from benchmarks.measure import Stopwatch, machine, middle, say
 from benchmarks.pipeline import page, rounds
 from benchmarks.queries import questions, some_trace_id
-from benchmarks.questions import page as asking_page
 from benchmarks.questions import trial
 
 SECONDS_MAX = 600
@@ -141,17 +140,26 @@ def pipeline(on: Figures) -> Figures:
 
 
 def asking(bench: Bench, on: Figures) -> Figures:
-    """The figures of many who ask, on a page of their own."""
+    """The figures of many who ask, on the server's page."""
     found = trial.run(bench.data("questions"), bench.paths("uniform-10m"))
-    folder = Path(__file__).parent if bench.scale == 1.0 else bench.work
-    target = folder / "questions.md"
-    target.write_text(asking_page.render(found, report.machine_line(on)), encoding="utf-8")
-    say(f"wrote {target}")
+    return _on_the_servers_page(bench, "questions", found, on=on)
+
+
+def speaking(bench: Bench, on: Figures) -> Figures:
+    """The figures of the protocols, on the server's page."""
+    return _on_the_servers_page(bench, "protocols", server.measure_protocols(bench.work), on=on)
+
+
+def _on_the_servers_page(bench: Bench, name: str, found: Figures, *, on: Figures) -> Figures:
+    work = bench.work / f"scale-{bench.scale:g}"
+    server.keep(work, name, found, report.machine_line(on))
+    say(f"wrote {server.write(Path(__file__).parent if bench.scale == 1.0 else bench.work, work)}")
     return found
 
 
 PAGES: dict[str, Callable[[Bench, Figures], Figures]] = {
     "pipeline": lambda _, on: pipeline(on),
+    "protocols": speaking,
     "questions": asking,
 }
 """What has a page of its own."""
@@ -192,8 +200,9 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="*",
-        choices=(*CORPORA, "crash", "pipeline", "questions"),
-        help="some of it; only prints the figures, but for the pages of the pipeline and of questions",
+        choices=(*CORPORA, "crash", *PAGES, "server"),
+        help="some of it; only prints the figures, but for the pages of the pipeline and of the server, which is "
+        "protocols and questions",
     )
     parser.add_argument(
         "--scale",
@@ -203,6 +212,8 @@ def main() -> None:
     )
     given = parser.parse_args()
     wanted = given.only or (*CORPORA, "crash")
+    if "server" in wanted:
+        wanted = [*wanted, *server.PARTS]
     whole = not given.only and given.scale == 1.0
     begin = time.monotonic()
     bench = Bench(given.work, given.scale)

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.generate import bodies, write_files
 from benchmarks.ingest import BODY_BYTES, CLIENTS
-from benchmarks.measure import load, machine
+from benchmarks.measure import load, machine, middle, say
 from benchmarks.process import HEADERS, Reader, ServerProcess
 
 RECORDS = 300_000
@@ -116,13 +116,14 @@ def measured(form: str, paths: list[Path], work: Path) -> dict[str, float]:
             assert client.stdout is not None
             if client.stdout.readline() != READY:
                 raise RuntimeError("a client did not start")
+        server.reset_peak()
         cpu, began = server.cpu_s(), time.perf_counter()
         for client in clients:
             assert client.stdin is not None
             client.stdin.close()
         stored = sum(int(client.stdout.read()) for client in clients if client.stdout)
         seconds = time.perf_counter() - began
-        cpu = server.cpu_s() - cpu
+        cpu, peak_mib = server.cpu_s() - cpu, server.peak_mib()
         reader = Reader(server.port)
         found = reader.get("/api/v1/count", q="")["count"]
         reader.close()
@@ -130,13 +131,24 @@ def measured(form: str, paths: list[Path], work: Path) -> dict[str, float]:
             raise RuntimeError(f"{stored:,} records were acknowledged, {found:,} are there")
     finally:
         server.stop()
-    return {"records_per_s": stored / seconds, "server_cpu_s": cpu}
+    return {"records_per_s": stored / seconds, "server_cpu_s": cpu, "peak_mib": peak_mib}
 
 
 def _client(form: str, number: int, port: int, paths: list[Path]) -> "subprocess.Popen[str]":
     given = ["--send", form, str(number), str(port), *map(str, paths)]
     command = [sys.executable, "-m", "benchmarks.bulk", *given]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def run(work: Path, records: int = RECORDS, runs: int = RUNS) -> dict[str, Any]:
+    """The figures, by form."""
+    paths = write_files(work / "corpora-bulk", f"uniform-{records}", records, variant="uniform", files=1)
+    found: dict[str, list[dict[str, Any]]] = {form: [] for form in FORMS}
+    for _ in range(runs):
+        for form, made_so_far in found.items():
+            made_so_far.append(measured(form, paths, work))
+            say(f"{form}: {made_so_far[-1]['records_per_s']:,.0f} records/s")
+    return {form: middle(made_of_it) for form, made_of_it in found.items()}
 
 
 def main() -> None:

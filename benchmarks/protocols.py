@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benchmarks.measure import say
 from benchmarks.process import HEADERS, ServerProcess
 from tamis.pipeline.sinks.otlp_protobuf import encode_request
 from tamis.wire.protobuf import bytes_field, varint_field
@@ -137,18 +138,30 @@ PROTOCOLS: dict[str, tuple[str, str, Callable[[list[Row]], bytes]]] = {
 }
 
 
-def rate(name: str) -> float:
-    """Records a second; the best of some rounds into one server."""
+def measured(name: str) -> dict[str, float]:
+    """Records a second, the best of some rounds into one server, and what the server took for all of them."""
     path, kind, encode = PROTOCOLS[name]
     bodies = [encode(body) for body in rows()]
     with tempfile.TemporaryDirectory() as folder:
         server = ServerProcess(Path(folder) / "data")
         server.start()
         try:
+            server.reset_peak()
+            cpu = server.cpu_s()
             seconds = min(_sent(bodies, server.port, path, kind=kind) for _ in range(ROUNDS))
+            cpu, peak_mib = server.cpu_s() - cpu, server.peak_mib()
         finally:
             server.stop()
-    return RECORDS / seconds
+    return {"records_per_s": RECORDS / seconds, "server_cpu_s": cpu / ROUNDS, "peak_mib": peak_mib}
+
+
+def run() -> dict[str, dict[str, float]]:
+    """The figures, by protocol; JSON lines first."""
+    found = {}
+    for name in PROTOCOLS:
+        found[name] = measured(name)
+        say(f"{name}: {found[name]['records_per_s']:,.0f} records/s")
+    return found
 
 
 def _sent(bodies: list[bytes], port: int, path: str, *, kind: str) -> float:
@@ -173,10 +186,10 @@ def _sent(bodies: list[bytes], port: int, path: str, *, kind: str) -> float:
 
 def main() -> None:
     """Print a line for each protocol."""
-    yardstick = rate("ndjson")
+    yardstick = measured("ndjson")["records_per_s"]
     print(f"ndjson: {yardstick:,.0f} records/s", flush=True)
     for name in sys.argv[1:] or [name for name in PROTOCOLS if name != "ndjson"]:
-        found = rate(name)
+        found = measured(name)["records_per_s"]
         print(f"{name}: {found:,.0f} records/s, {found / yardstick:.2f} of ndjson", flush=True)
 
 

@@ -168,8 +168,9 @@ def render(results: Figures) -> str:
     count = sum(goal.met for goal in made)
     sections = [
         "# Figures",
-        "This file is written by `make bench` (`benchmarks/report.py`), and [the pipeline's](pipeline.md) by"
-        " `make bench PART=pipeline`; do not edit them.",
+        "This file is written by `make bench` (`benchmarks/report.py`), [the pipeline's](pipeline.md) by"
+        " `make bench PART=pipeline`, and [those of protocols and questions](server.md) by `make bench PART=server`;"
+        " do not edit them.",
         _machine(results),
         f"## Goals: {count} of {len(made)} met",
         "A ratio is ours divided by the yardstick's, both measured in this run on this machine. chDB's rate depends on"

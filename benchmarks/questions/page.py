@@ -1,4 +1,4 @@
-"""The questions' figures as a page."""
+"""The questions' figures, as sections of the server's page."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -53,10 +53,9 @@ def all_good(one: Figures) -> bool:
     return set(one["statuses"]) == {"200"}
 
 
-def render(found: Figures, machine: str) -> str:
-    """The whole page."""
+def sections(found: Figures) -> list[str]:
+    """What stands below the goals' heading."""
     made = list(goals(found))
-    met = sum(goal.met for goal in made)
     rows = [
         ("a busy team's", found["team"]),
         ("different ones", found["different"]),
@@ -64,11 +63,7 @@ def render(found: Figures, machine: str) -> str:
         (f"a busy team's, {TEAM_RATE // 10}/s, nothing kept", found["team_yardstick"]),
         ("different ones, nothing kept", found["different_yardstick"]),
     ]
-    sections = [
-        "# Figures of questions and live tails",
-        "This file is written by `make bench PART=questions` (`benchmarks/questions/page.py`); do not edit it.",
-        machine,
-        f"## Goals: {met} of {len(made)} met",
+    return [
         "The yardstick is the same server with nothing kept (`query.cache_bytes` and `query.kept_bytes` off): the same "
         "different questions, and a tenth of the team's. Everything shares two cores: the server, who asks, who sends. "
         "Times count from when a question was due, however late it could be sent.",
@@ -87,7 +82,8 @@ def render(found: Figures, machine: str) -> str:
                 *(_row(name, one) for name, one in rows),
             ]
         ),
-        f"{found['records']:,} records, the last ones of the moment of measuring. Of the answers to different ones and "
+        f"{found['records']:,} records, the last ones of the moment of measuring, {found['last_hour']:,} of them of "
+        "the hour before. Of the answers to different ones and "
         f"to the team together, {found['kept_share']:.1%} were kept ones.",
         "## Beside",
         _beside(found["beside"], found["live"]),
@@ -98,7 +94,6 @@ def render(found: Figures, machine: str) -> str:
         "- One client process on uvloop and raw sockets; questions go out when they are due (open loop).\n"
         "- Viewers: each connection counts its events and looks for gaps and doubles by their ids.",
     ]
-    return "\n\n".join(sections) + "\n"
 
 
 def _beside(beside: Figures, live: Figures) -> str:

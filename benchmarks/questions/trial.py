@@ -58,6 +58,7 @@ def measured(data: Path, paths: Sequence[Path], records: int, *, paces: Paces = 
         figures["different_yardstick"] = asked(server, "different", DIFFERENT_RATE, paces.yardstick_s)
         figures["team_yardstick"] = asked(server, "team", TEAM_RATE / 10, paces.yardstick_s)
     with serving(data, {}) as server:
+        figures["last_hour"] = last_hour(server)
         say("questions: different ones")
         asked(server, "different", DIFFERENT_RATE, paces.warm_s)
         figures["different"] = asked(server, "different", DIFFERENT_RATE, paces.asked_s)
@@ -70,6 +71,14 @@ def measured(data: Path, paths: Sequence[Path], records: int, *, paces: Paces = 
         say("questions: live")
         figures["live"] = live(server, paths, paces.asked_s)
     return figures
+
+
+def last_hour(server: ServerProcess) -> int:
+    """How many records there are that most questions are about."""
+    reader = Reader(server.port)
+    count: int = reader.get("/api/v1/count", q="", start="-1h", end="now")["count"]
+    reader.close()
+    return count
 
 
 def take_in(data: Path, paths: Sequence[Path]) -> int:

@@ -14,7 +14,7 @@ import msgspec
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import RemoteError
 from tamis.http_client.address import DEFAULT_PORTS, Address
-from tamis.http_client.guard import Dial, dial_any
+from tamis.http_client.guard import Dial, dial_any, host_bytes
 
 IDLE_MAX = 8
 """Connections kept open for the next request."""
@@ -197,7 +197,9 @@ class _Dialled(http.client.HTTPConnection):
         sock = self._dial(self.host, self.port, timeout_s)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.sock = sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self.host)
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_hostname=host_bytes(self.host))
+            self.sock = sock
         except BaseException:
             sock.close()
             raise

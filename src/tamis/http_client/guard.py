@@ -22,9 +22,22 @@ _REFUSED = tuple(
 """Tunnels, translators of one site, and what is reserved for protocols: where they lead says nobody."""
 
 
+def host_bytes(host: str) -> bytes:
+    """A host's name as DNS and TLS take it. Given as text, Python would load a codec at the first connection, in the
+    thread that makes it: a process forked meanwhile never connects, and where the codec cannot be loaded once, it is
+    never looked for again. OSError when it can be nobody's name.
+    """
+    if host.isascii():
+        return host.encode("ascii")
+    try:
+        return host.encode("idna")
+    except UnicodeError as error:
+        raise OSError(errno.EINVAL, f"{host!r} can be no host's name: {error}") from None
+
+
 def dial_any(host: str, port: int, timeout_s: float | None) -> socket.socket:
     """Connect to whatever the name says."""
-    return socket.create_connection((host, port), timeout_s)
+    return socket.create_connection((host_bytes(host), port), timeout_s)  # type: ignore[arg-type]  # typeshed: str, as errors show it
 
 
 class Guard:
@@ -38,7 +51,7 @@ class Guard:
 
     def dial(self, host: str, port: int, timeout_s: float | None) -> socket.socket:
         """Connect; PermissionError when every address is refused, the last OSError when none answers."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host_bytes(host), port, type=socket.SOCK_STREAM)
         good = [one for one in found if self.is_allowed(str(one[4][0]))]
         if not good:
             raise PermissionError(

@@ -1,5 +1,6 @@
 """Records on their way from the chain to the sinks: a parcel for each round of the worker."""
 
+import json
 from collections.abc import Mapping
 from typing import Final, cast
 
@@ -70,8 +71,6 @@ def encode_records(records: list[Record]) -> tuple[int, bytes]:
 
 
 def _encode_odd(records: list[Record]) -> bytes:
-    import json
-
     rows = []
     for record in records:
         row = {name: getattr(record, name) for name in record.__struct_fields__}
@@ -90,7 +89,5 @@ def decode_records(form: int, payload: bytes | memoryview) -> list[Record]:
 
 
 def _decode_json(payload: bytes | memoryview) -> list[dict[str, object]]:
-    import json
-
     rows: list[dict[str, object]] = json.loads(bytes(payload))
     return rows

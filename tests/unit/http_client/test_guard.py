@@ -68,9 +68,9 @@ def test_names_that_the_machine_resolves_to_itself_are_refused(name: str) -> Non
 
 def test_the_connection_goes_to_the_address_that_was_looked_at() -> None:
     """A name whose answer changes between looking and connecting leads nowhere else: it is asked for once."""
-    asked: list[str] = []
+    asked: list[bytes] = []
 
-    def rebinding(host: str, port: int, **_more: Any) -> Sequence[Any]:
+    def rebinding(host: bytes, port: int, **_more: Any) -> Sequence[Any]:
         asked.append(host)
         address = "192.0.2.1" if len(asked) > 1 else "127.0.0.1"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
@@ -79,7 +79,7 @@ def test_the_connection_goes_to_the_address_that_was_looked_at() -> None:
         sock = Guard((ipaddress.ip_network("127.0.0.0/8"),)).dial("rebinding.example.org", receiver.port, 5.0)
         assert sock.getpeername() == ("127.0.0.1", receiver.port)
         sock.close()
-    assert asked == ["rebinding.example.org"]
+    assert asked == [b"rebinding.example.org"]
 
 
 def test_of_several_addresses_only_the_allowed_are_tried() -> None:

@@ -150,6 +150,27 @@ def test_a_record_that_breaks_its_sink_is_found_and_put_aside(tmp_path: Path) ->
     pipe.dispatcher.close(1)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), ImportError("no room"), OSError("too many open files")])
+def test_trouble_of_our_own_condemns_no_record(tmp_path: Path, error: Exception) -> None:
+    """However often there is no memory for it, a batch is sent again and never put aside."""
+    sink = far()
+    fails = iter([error] * 8)
+
+    def answer(_batch: Batch) -> Outcome:
+        for failure in fails:
+            raise failure
+        return DELIVERED
+
+    sink.answer = answer
+    pipe = Pipe(sink, folder=tmp_path)
+    put(pipe, 0, 3)
+    settle(pipe, 60)
+    assert ns(sink.records) == [0, 1, 2]
+    assert pipe.metrics.snapshot().sinks[sink.name].dead_lettered == 0
+    pipe.check_sum(3)
+    pipe.dispatcher.close(1)
+
+
 def test_what_is_refused_without_a_spool_is_dropped_under_its_reason() -> None:
     """Nothing is kept on disk then: nobody is told that it is, and nothing counts as a dead letter."""
     sink = Gathering("strict")

@@ -20,6 +20,8 @@ DEAD_LETTERS_FULL = "dead_letters_full"
 """The reason for refused records that could not be kept either."""
 REFUSED = "refused"
 """The reason for refused records where nothing is kept on disk, by the user's wish."""
+_AWAY = (SinkUnavailableError, OSError, MemoryError, ImportError)
+"""No record is to blame for these: the batch is sent again, however often."""
 _RETRY_AFTER_S_MAX = 300.0
 _CLOSED_POLL_S = 0.5
 _ERROR_CHARS_MAX = 200
@@ -106,7 +108,7 @@ class Sender:
         except BatchTooLargeError as error:
             permit.success()
             self._halve(lane, load, error.reason)
-        except (SinkUnavailableError, OSError) as error:
+        except _AWAY as error:
             permit.failure(error)
             self._unavailable(error)
         except Exception as error:  # the edge to a sink: a fault of its own, or of what is in the batch

@@ -95,6 +95,9 @@ class Endpoint:
             answer = exchange(self._pool, request, until_s - self._clock.monotonic_s(), clock=self._clock)
         except FAILURES as failure:
             raise SinkUnavailableError(self.name, _failure_words(failure)) from failure
+        except Exception as failure:  # the edge to a network: no record is to blame for what fails there
+            reason = f"no request can be made here ({type(failure).__name__}: {failure})"
+            raise SinkUnavailableError(self.name, reason) from failure
         with self._lock:
             known = self._traffic
             self._traffic = Traffic(

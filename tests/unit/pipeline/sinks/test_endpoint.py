@@ -1,14 +1,19 @@
 """What network sinks share: connections of forked children, traffic."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from tamis.errors import SinkUnavailableError
 from tamis.pipeline.base import DELIVERED, Batch
 from tamis.pipeline.sinks.tamis_server import TamisSink
 from tamis.record.model import Record
-from tests.support.faulty_server import FaultyServer, Reply
+from tests.support.faulty_server import FaultyServer, Reply, refuse_with
 from tests.support.faulty_server import Request as Received
 
 T0 = 1_763_719_200_000_000_000
@@ -71,4 +76,61 @@ def test_traffic_counts_what_went_over_the_wire(server: Taking) -> None:
     assert sink.traffic.plain_bytes > 5_000
     assert sink.traffic.sent_bytes == server.requests[0].wire_bytes
     assert sink.traffic.saved_bytes == sink.traffic.plain_bytes - sink.traffic.sent_bytes
+    sink.close()
+
+
+LATE = """
+import sys, threading
+import tamis
+late = []
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread().name.startswith("tamis"):
+            late.append(name)
+manager = tamis.configure(service="shop", sinks=[sys.argv[1]], spool_folder=sys.argv[2], redact_enabled=True)
+sys.meta_path.insert(0, Watch())
+log = tamis.get_logger("shop")
+for number in range(300):
+    log.error("order %s", number, user="bob@example.com", password="x", lines=[{"n": number}], **{"gr\\xf6\\xdfe": 1})
+try:
+    {}["order"]
+except KeyError:
+    log.exception("no such order")
+tamis.flush(timeout=60)
+print(late)
+tamis.shutdown()
+"""
+
+
+@pytest.mark.parametrize("form", ["http", "otlp+http", "elasticsearch+http"])
+def test_workers_load_nothing_once_they_run(server: Taking, tmp_path: Path, form: str) -> None:
+    """What a sink of a server needs is loaded where it is made: a fork beside a module half loaded leaves the child
+    with its lock held for ever, and a codec that could not be loaded once is never looked for again.
+    """
+    server.script(refuse_with(503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT"), refuse_with(400, body=b"no"))
+    url = f"{form}://localhost:{server.port}/{'shop-%Y' if 'elastic' in form else ''}"
+    source = str(Path(__file__).resolve().parents[4] / "src")
+    ran = subprocess.run(
+        [sys.executable, "-c", LATE, url, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([source, *filter(None, sys.path)])},
+        check=False,
+    )
+    assert ran.stdout == "[]\n", ran.stderr
+    assert server.requests
+
+
+def test_trouble_of_our_own_on_the_way_is_no_record_s_fault(server: Taking) -> None:
+    """What fails without an answer, whatever it is, leaves the batch to be sent again."""
+    sink = TamisSink(server.url)
+    with (
+        patch(
+            "tamis.http_client.guard.socket.create_connection", side_effect=LookupError("unknown encoding")
+        ),
+        pytest.raises(SinkUnavailableError, match="LookupError: unknown encoding"),
+    ):
+        sink.send(batch("one"), timeout_s=TIMEOUT_S)
+    assert sink.send(batch("one"), timeout_s=TIMEOUT_S) == DELIVERED
     sink.close()

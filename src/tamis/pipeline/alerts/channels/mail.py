@@ -1,5 +1,6 @@
 """E-mail: one message for each alert."""
 
+import encodings.idna  # noqa: F401  # smtplib's names for TLS need it; never to be loaded first beside a fork
 import re
 import smtplib
 import socket

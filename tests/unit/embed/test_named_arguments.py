@@ -29,9 +29,8 @@ def told(tmp_path: Path, logger: Any, *call: Any, **settings: Any) -> str:
     manager = tamis.configure(sinks=[sink], level="DEBUG", spool_folder=tmp_path, **settings)
     root = logging.getLogger()
     before = list(root.handlers)
-    root.handlers[:] = (
-        OUTLET.handlers
-    )  # pytest's own stand aside: with them everything takes the standard way
+    # pytest's own stand aside: with them everything takes the standard way.
+    root.handlers[:] = OUTLET.handlers or []
     try:
         logger.info(*call)
         assert manager.flush(60)

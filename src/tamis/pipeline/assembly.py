@@ -54,9 +54,7 @@ def put_together(taken: Sequence[Captured], origin: Origin) -> tuple[list[Record
 def _add_all(
     taken: Sequence[Captured], origin: Origin, contents: Contents, names: set[str]
 ) -> tuple[list[Record], list[Record], bool]:
-    """All records, those that `to_record` made, and whether none has a context or bound fields. What a thread and a
-    context have in common is made once.
-    """
+    """All records, those that `to_record` made, and whether none has anything round it. That is made once for all."""
     records: list[Record] = []
     others: list[Record] = []
     texts, numbers = contents.texts, contents.numbers
@@ -65,8 +63,7 @@ def _add_all(
     base: dict[str, Value] = {}
     attributes: dict[str, Value]
     of_logger, name = None, ""
-    ids, of_thread, of_context, of_bound, is_usual = NO_IDS, _NOBODY, _NOBODY, _NOBODY, False
-    is_bare = True
+    ids, of_thread, of_context, of_bound, is_usual, is_bare = NO_IDS, _NOBODY, _NOBODY, _NOBODY, False, True
     for captured in taken:
         stamp, number, logger, message, arguments, fields, bound, thread, context, code, more = captured
         level = level_of(number)

@@ -39,7 +39,7 @@ _AS_DIGITS: Final = _classes((_DIGITS, b"0"))
 _BETWEEN_DIGITS: Final = b" ./()+-"
 _AS_HEADS: Final = _classes((_DIGITS, b"0"), (_LETTERS, b"a"), (b"\\", b"\\"))
 _AS_WORDS: Final = _classes((_DIGITS + _LETTERS + b"_-", b"x"))
-_SIGNS: Final = b"@%=:.-\\'"
+_SIGNS: Final = b"@%=:.-\\'\x7f"
 _OTHERS: Final = bytes(byte for byte in range(256) if byte not in _SIGNS + _END)
 _WIDE: Final = (None, b"", tuple((first, None) for first in FIRST_BYTES))
 """What to look for where not all is ASCII."""
@@ -87,6 +87,7 @@ class Glance:
                     (b"--", _with_name),
                     (b"'", _with_name),
                     (b"\\", None),
+                    (b"\x7f", None),
                 ),
             ),
             (_AS_DIGITS, _BETWEEN_DIGITS, ((b"0" * _CARD_DIGITS, None), (b"0" * 7, _with_phone))),
@@ -111,19 +112,11 @@ class Glance:
         self._secure.masked.clear()
         if contents is None:
             return sorted(self._look(records))
-        others = self._others(records, contents)
+        others = _others(records, contents)
         found = (
             {others[place] for place in self._look([records[place] for place in others])} if others else set()
         )
         return sorted(found.union(self._within(records, contents, others)))
-
-    @staticmethod
-    def _others(records: Sequence[Record], contents: Contents) -> list[int]:
-        """The places of the records that are not in the contents."""
-        if not contents.others:
-            return []
-        others = set(map(id, contents.others))
-        return [place for place, record in enumerate(records) if id(record) in others]
 
     def _within(self, records: Sequence[Record], contents: Contents, others: Sequence[int]) -> Iterator[int]:
         """The places of records of which the contents tell that they hold something sensitive, or may."""
@@ -156,7 +149,7 @@ class Glance:
             try:
                 values.update(*[attributes.values() for attributes in some])
             except TypeError:  # lists and objects
-                for place in self._odd(some):
+                for place in _odd(some):
                     opened[begin + place] = leaves = self._leaves(some[place])
                     if not leaves:
                         found.add(begin + place)
@@ -171,11 +164,6 @@ class Glance:
                 held = [opened.get(place, one.values()) for place, one in enumerate(given)]
                 found.update([place for place, some in enumerate(held) if not is_clean(some)])
         return found
-
-    @staticmethod
-    def _odd(given: Sequence[dict[str, Value]]) -> list[int]:
-        """The places of those that hold lists and objects."""
-        return [place for place, one in enumerate(given) if not _SIMPLE.issuperset(map(type, one.values()))]
 
     def _named(self, names: Iterable[str], given: Sequence[dict[str, Value]]) -> Iterator[int]:
         """The places of records with a name that says or holds something sensitive; a count is none."""
@@ -268,6 +256,19 @@ class Glance:
             for word in _TOKEN.findall(text)
         )
         return found
+
+
+def _others(records: Sequence[Record], contents: Contents) -> list[int]:
+    """The places of the records that are not in the contents."""
+    if not contents.others:
+        return []
+    others = set(map(id, contents.others))
+    return [place for place, record in enumerate(records) if id(record) in others]
+
+
+def _odd(given: Sequence[dict[str, Value]]) -> list[int]:
+    """The places of those that hold lists and objects."""
+    return [place for place, one in enumerate(given) if not _SIMPLE.issuperset(map(type, one.values()))]
 
 
 def _are_texts(names: Iterable[object]) -> bool:

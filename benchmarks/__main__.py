@@ -190,27 +190,32 @@ def told(seconds: dict[str, float]) -> str:
     return "\n".join([*lines, f"{total:7.1f} s of {SECONDS_MAX}{over}"])
 
 
-def main() -> None:
-    """Measure; `make bench` does it with the defaults."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    """What `main` is told."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     default = Path(tempfile.gettempdir()) / "tamis-benchmarks"
-    parser.add_argument(
+    made.add_argument(
         "--work", type=Path, default=default, help="folder for records and data; records are kept"
     )
-    parser.add_argument(
+    made.add_argument(
         "--only",
         nargs="*",
         choices=(*CORPORA, "crash", *PAGES, "server"),
         help="some of it; only prints the figures, but for the pages of the pipeline and of the server, which is "
         "protocols and questions",
     )
-    parser.add_argument(
+    made.add_argument(
         "--scale",
         type=float,
         default=1.0,
         help="share of the records to take, from 0.01; README.md goes to the work folder",
     )
-    given = parser.parse_args()
+    return made
+
+
+def main() -> None:
+    """Measure; `make bench` does it with the defaults."""
+    given = parser().parse_args()
     wanted = given.only or (*CORPORA, "crash")
     if "server" in wanted:
         wanted = [*wanted, *server.PARTS]

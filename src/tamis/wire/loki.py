@@ -1,12 +1,16 @@
 """Loki's push, in JSON and in protobuf packed by snappy (grafana/loki, pkg/push/push.proto)."""
 
 import re
+from array import array
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from tamis.errors import TooLargeError, WireError
 from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
+from tamis.wire.gathered import Gathered, Places
 from tamis.wire.joined import Parts
 from tamis.wire.jsonbody import read_document, size_of
 from tamis.wire.loki_together import entries_together
@@ -26,6 +30,7 @@ _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[0-7]{3}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{
 _LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _MALFORMED = (WireError, ValueError, TypeError)
 Labels = Mapping[str, Any]
+Spans: TypeAlias = "array[int]"
 
 
 def decode_json(body: Bytes, options: DecodeOptions) -> Decoded:
@@ -52,9 +57,9 @@ def decode_protobuf(body: Bytes, options: DecodeOptions) -> Decoded:
     """The entries of a PushRequest, packed by snappy; else as `decode_json`."""
     entries = _Entries(options)
     for stream in messages_in(unpack(bytes(body), options.limits.array_bytes_max), 1):
+        entries.begin()
         text = b""
-        starts: list[int] = []
-        ends: list[int] = []
+        starts, ends = array("q"), array("q")
         for number, value, end in fields_with_ends(stream):
             if number in (1, 2) and isinstance(value, int):
                 raise WireError(f"not {WHAT}: a number stands where a text should")
@@ -63,22 +68,32 @@ def decode_protobuf(body: Bytes, options: DecodeOptions) -> Decoded:
             elif number == 2:
                 starts.append(end - len(value))  # type: ignore[arg-type]  # no int: above
                 ends.append(end)
-        labels = _labels(read_labels(text.decode("utf-8", "replace")))
+                if not len(ends) % BLOCK_RECORDS:
+                    entries.foresee(len(ends), 0)
+        readable = (
+            text if len(text) <= options.limits.line_bytes_max else b"{}"
+        )  # else each entry is rejected
+        labels = _labels(read_labels(readable.decode("utf-8", "replace")))
         _add_stream(stream, (starts, ends), labels, around=len(text), entries=entries)
     return entries.finish()
 
 
 def _add_stream(
-    stream: bytes, spans: tuple[list[int], list[int]], labels: Labels, *, around: int, entries: "_Entries"
+    stream: bytes, spans: tuple[Spans, Spans], labels: Labels, *, around: int, entries: "_Entries"
 ) -> None:
-    together = entries_together(stream, *spans) if len(spans[0]) >= TOGETHER_MIN else None
-    for number, (start, end) in enumerate(zip(*spans, strict=True)):
-        if not entries.admit(around + end - start):
-            continue
-        try:
-            entries.add(labels, *(together[number] if together else _packed_entry(stream[start:end])))
-        except _MALFORMED as error:
-            entries.reject(str(error)[:200])
+    starts, ends = (np.frombuffer(one, np.int64) for one in spans)
+    entries.foresee_sizes(ends - starts + around)
+    seen = Gathered(stream) if len(starts) >= TOGETHER_MIN else None
+    for first in range(0, len(starts), BLOCK_RECORDS):
+        block = slice(first, first + BLOCK_RECORDS)
+        together = entries_together(seen, starts[block], ends[block]) if seen else None
+        for number, (start, end) in enumerate(zip(spans[0][block], spans[1][block], strict=True)):
+            if not entries.admit(around + end - start):
+                continue
+            try:
+                entries.add(labels, *(together[number] if together else _packed_entry(stream[start:end])))
+            except _MALFORMED as error:
+                entries.reject(str(error)[:200])
 
 
 def read_labels(text: str) -> dict[str, str]:
@@ -187,14 +202,33 @@ class _Entries:
         self._reader = RowReader(options)
         self._parts = Parts()
         self._rows: list[Row] = []
-        self._received = self._bytes = self._bytes_before = 0
+        self._received = self._streams = self._bytes = self._bytes_before = 0
+
+    def begin(self) -> None:
+        """Count one more stream; TooLargeError: there may be as many as of entries."""
+        self._streams += 1
+        self._check_count(self._streams)
+
+    def foresee(self, count: int, size: int) -> None:
+        """So many entries more come now, which become so many bytes; TooLargeError before any of them is made."""
+        self._check_count(self._received + count)
+        if self._bytes_before + self._bytes + size > self._options.limits.expanded_bytes_max:
+            raise TooLargeError("ingest.expanded_bytes_max", self._options.limits.expanded_bytes_max)
+
+    def foresee_sizes(self, sizes: Places) -> None:
+        """As `foresee`, for entries of these sizes; those over their own limit are rejected alone."""
+        within = sizes <= self._options.limits.line_bytes_max
+        self.foresee(len(sizes), int(sizes[within].sum()))
+
+    def _check_count(self, count: int) -> None:
+        if count > self._options.limits.lines_max:
+            raise TooLargeError("ingest.lines_max", self._options.limits.lines_max)
 
     def admit(self, size: int) -> bool:
         """Count one more entry, of so many bytes; False when it is over its limit, and rejected."""
         limits = self._options.limits
         self._received += 1
-        if self._received > limits.lines_max:
-            raise TooLargeError("ingest.lines_max", limits.lines_max)
+        self._check_count(self._received)
         if self._bytes > BLOCK_BYTES or len(self._rows) >= BLOCK_RECORDS:
             self._flush()
         if size > limits.line_bytes_max:

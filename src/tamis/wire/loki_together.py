@@ -12,10 +12,10 @@ _STEPS_MAX = 64
 Entry = tuple[int, str, dict[str, Any]]
 
 
-def entries_together(stream: bytes, starts: list[int], ends: list[int]) -> list[Entry] | None:
+def entries_together(seen: Gathered, starts: Places, ends: Places) -> list[Entry] | None:
     """The time, the line and the metadata of the entries that stand there; None when one of them is unusual."""
     try:
-        return _entries(Gathered(stream), np.array(starts), np.array(ends))
+        return _entries(seen, starts, ends)
     except OddError:
         return None
 

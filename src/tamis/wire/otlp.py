@@ -73,7 +73,7 @@ class Collector:
         self.options = options
         self._limits = options.limits
         self.rejections = Rejections(options.limits.rejections_listed_max)
-        self.received = 0
+        self.received = self._surroundings_seen = 0
         self._parts = Parts()
         self._known: set[str] = set()
         self._rest_count = 0
@@ -82,8 +82,26 @@ class Collector:
         self._scopes: list[tuple[Scope, int]] = []
         self._bytes = self._bytes_before = self._around_bytes = 0
 
+    def surround(self) -> None:
+        """Count one more resource or scope; TooLargeError: of these too there may be as many as of records."""
+        self._surroundings_seen += 1
+        self._check_count(self._surroundings_seen)
+
+    def foresee(self, count: int, size: int) -> None:
+        """So many records come now, of so many bytes with what stands around them, those left out that are over their
+        own limit; TooLargeError when they are too many or too large, before any of them is made."""
+        self._check_count(self.received + count)
+        if self._bytes_before + self._bytes + size > self._limits.expanded_bytes_max:
+            raise TooLargeError("ingest.expanded_bytes_max", self._limits.expanded_bytes_max)
+
+    def _check_count(self, count: int) -> None:
+        if count > self._limits.lines_max:
+            raise TooLargeError("ingest.lines_max", self._limits.lines_max)
+
     def begin(self, scope: Scope, size: int) -> None:
         """The records that come now belong to this scope; `size` is what its resource and itself took."""
+        if self._scopes and self._scopes[-1][1] == len(self._records):
+            self._scopes.pop()
         self._scopes.append((scope, len(self._records)))
         self._around_bytes = size
 
@@ -94,8 +112,7 @@ class Collector:
         """
         limits = self._limits
         self.received += 1
-        if self.received > limits.lines_max:
-            raise TooLargeError("ingest.lines_max", limits.lines_max)
+        self._check_count(self.received)
         if self._bytes > BLOCK_BYTES or len(self._records) >= BLOCK_RECORDS:
             self._flush()
         size += self._around_bytes

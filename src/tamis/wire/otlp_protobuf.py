@@ -3,6 +3,7 @@
 import base64
 import math
 import struct
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from tamis.errors import WireError
 from tamis.record.attributes import DEEP_MARK, DEFAULT_LIMITS
 from tamis.wire.base import NOTE_FIELD, Bytes, Decoded, DecodeOptions
-from tamis.wire.gathered import Gathered
+from tamis.wire.gathered import Gathered, Places
 from tamis.wire.jsonlines import UTF8_NOTE
 from tamis.wire.otlp import Attributes, Collector, LogRecord, Scope, bounded, scope_of
 from tamis.wire.otlp_together import columns_together
@@ -53,28 +54,31 @@ def decode_protobuf(body: Bytes, options: DecodeOptions) -> Decoded:
     collector = Collector(options)
     reader = _Reader("strict")
     for resource_logs in messages_in(bytes(body), 1):
-        resource: Attributes = {}
-        schema, scopes, around = "", [], 0
-        for number, value in read_fields(resource_logs):
-            match number:
-                case 1:
-                    around += len(_message(value))
-                    resource.update(reader.pairs(_message(value), 1))
-                case 2:
-                    scopes.append(_message(value))
-                case 3:
-                    schema = _text(value)
-        for scope_logs in scopes:
-            _read_scope_logs(scope_logs, resource, schema, around=around, collector=collector, reader=reader)
+        collector.surround()
+        _read_resource_logs(resource_logs, collector, reader)
     return collector.finish()
+
+
+def _read_resource_logs(message: bytes, collector: Collector, reader: "_Reader") -> None:
+    resource: Attributes = {}
+    schema, around = "", 0
+    for number, value in read_fields(message):
+        if number == 1:
+            around += len(_message(value))
+            if around <= collector.options.limits.line_bytes_max:  # else each record is rejected: why read it
+                resource.update(reader.pairs(_message(value), 1))
+        elif number == 3:
+            schema = _text(value)
+    for scope_logs in messages_in(message, 2):
+        collector.surround()
+        _read_scope_logs(scope_logs, resource, schema, around=around, collector=collector, reader=reader)
 
 
 def _read_scope_logs(
     message: bytes, resource: Attributes, schema: str, *, around: int, collector: Collector, reader: "_Reader"
 ) -> None:
-    scope, scope_schema = b"", ""
-    starts: list[int] = []
-    ends: list[int] = []
+    scope, scope_schema = bytearray(), ""
+    starts, ends = array("q"), array("q")
     for number, value, end in fields_with_ends(message):
         match number:
             case 1:
@@ -82,25 +86,37 @@ def _read_scope_logs(
             case 2:
                 ends.append(end)
                 starts.append(end - len(_message(value)))
+                if not len(ends) % BLOCK:
+                    collector.foresee(len(ends), 0)
             case 3:
                 scope_schema = _text(value)
-    made = _read_scope(scope, resource, (schema, scope_schema), reader=reader)
     around += len(scope)
+    readable = bytes(scope) if around <= collector.options.limits.line_bytes_max else b""
+    made = _read_scope(readable, resource, (schema, scope_schema), reader=reader)
     collector.begin(made, around)
-    for first in _left_over(message, made, (starts, ends), around=around, collector=collector):
+    spans = np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64)
+    collector.foresee(len(starts), _sum_within(spans, around, collector.options.limits.line_bytes_max))
+    for first in _left_over(message, made, spans, around=around, collector=collector):
         for start, end in zip(starts[first : first + BLOCK], ends[first : first + BLOCK], strict=True):
             _read_record(message[start:end], collector, reader)
 
 
+def _sum_within(spans: tuple[Places, Places], around: int, bytes_max: int) -> int:
+    """The bytes of all records, with what stands around each, that are within their limit."""
+    sizes = spans[1] - spans[0] + around
+    return int(sizes[sizes <= bytes_max].sum())
+
+
 def _left_over(
-    message: bytes, scope: Scope, spans: tuple[list[int], list[int]], *, around: int, collector: Collector
+    message: bytes, scope: Scope, spans: tuple[Places, Places], *, around: int, collector: Collector
 ) -> Iterator[int]:
     """The first records of the blocks that have to be read one by one; the others are added together."""
-    count = len(spans[0])
+    starts, ends = spans
+    count = len(starts)
     if count < TOGETHER_MIN:
         yield from range(0, count, BLOCK)
         return
-    seen, starts, ends = Gathered(message), *map(np.array, spans)
+    seen = Gathered(message)
     for first in range(0, count, BLOCK):
         begin, behind = starts[first : first + BLOCK], ends[first : first + BLOCK]
         sizes, length = behind - begin + around, len(begin)

@@ -10,6 +10,8 @@ from tamis.pipeline.captured import Named
 from tamis.pipeline.processors.names import SensitiveNames
 from tamis.pipeline.processors.patterns import card
 from tamis.pipeline.processors.patterns.detect import Detector, Replace
+from tamis.pipeline.processors.patterns.fold import visible
+from tamis.pipeline.processors.patterns.hints import has_name
 from tamis.record.attributes import DEEP_MARK, Value
 from tamis.record.model import Record
 
@@ -22,9 +24,10 @@ CACHED_CHARS_MAX: Final = 160
 _DEPTH_MAX: Final = 64
 _NUMBER: Final = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 _KEPT: Final = ("process_id",)
-_PLAIN, _NAMED, _COUNTED, _DIRTY, _DIRTY_NAMED = 0, 1, 2, 3, 4
+_PLAIN, _NAMED, _COUNTED, _DIRTY, _DIRTY_NAMED, _UNFORMATTED = 0, 1, 2, 3, 4, 5
 """What is known of a name: nothing, its value is sensitive, so it is unless it is a number, it holds something
-sensitive itself, that and its value is sensitive."""
+sensitive itself, that and its value is sensitive, it tells that arguments stand beside their message."""
+_ARGUMENTS, _FORMAT_ERROR = "arguments", "format_error"
 
 
 class Secure:
@@ -45,6 +48,8 @@ class Secure:
     def record(self, record: Record, replace: Replace) -> Record:
         """The record with what is sensitive replaced; the same object when nothing is."""
         message = record.message
+        if _FORMAT_ERROR in record.attributes:
+            record = self._unformatted(record, replace)
         if message not in self.clean:
             message = self.text(message, replace)
         attributes = self._mapping(record.attributes, replace, depth=0)
@@ -82,6 +87,19 @@ class Secure:
                 parts += text[at:start], str(self._named(text[start:end], replace))
                 at = end
         return replaced(record, message="".join((*parts, text[at:]))) if parts else record
+
+    def _unformatted(self, record: Record, replace: Replace) -> Record:
+        """Arguments that did not fit their template: where this, or one of them, has the name of something secret,
+        any of them may be what the name stood for.
+        """
+        arguments = record.attributes.get(_ARGUMENTS)
+        if not isinstance(arguments, list):
+            return record
+        texts = [record.message, *[one for one in arguments if isinstance(one, str)]]
+        if not any(has_name(visible(text)) or self.names.has(text) for text in texts):
+            return record
+        masked = [self._named(one, replace) for one in arguments]
+        return replaced(record, attributes={**record.attributes, _ARGUMENTS: masked})
 
     def is_plain(self, name: str) -> bool:
         """Whether a name neither says that its value is sensitive nor holds something sensitive itself."""
@@ -180,7 +198,9 @@ class Secure:
 
     def _learn(self, name: str) -> int:
         is_dirty = self.detector.may_hold(name) and self.detector.kinds(name)
-        if self.names.has(name):
+        if name == _FORMAT_ERROR:
+            known = _UNFORMATTED
+        elif self.names.has(name):
             known = _DIRTY_NAMED if is_dirty else _COUNTED if self.names.may_count(name) else _NAMED
         elif is_dirty:
             known = _DIRTY

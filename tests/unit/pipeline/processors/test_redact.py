@@ -275,3 +275,46 @@ def test_versions_are_no_addresses(line: str) -> None:
     """Four numbers after what has versions are one; after anything else they are an address."""
     assert masked({}, f"started {line} here").message == f"started {line} here"
     assert masked({}, "started 3.11.2.1 here").message == "started ***IP*** here"
+
+
+@pytest.mark.parametrize(
+    ("message", "clean"),
+    [
+        ("\x1b[33mpassword\x1b[0m=hunter2XyZ9qq", "\x1b[33mpassword\x1b[0m="),
+        ("\x1b[31mpassword\x1b[0m=\x1b[1mhunter2XyZ9qq", "\x1b[31mpassword\x1b[0m="),
+        ("pass\x00word=hunter2XyZ9qq done", "pass\x00word="),
+        ("pass\x7fword=hunter2XyZ9qq done", "pass\x7fword="),
+        ("pass\u200bword=hunter2XyZ9qq done", "pass\u200bword="),
+        ("card 4111\x1b[1m1111\x1b[0m11111111", "card "),
+    ],
+)
+def test_what_nobody_sees_hides_no_secret(message: str, clean: str) -> None:
+    """Colours and control characters between a name and its value, or within either."""
+    together = Record(timestamp=1, message=message)
+    for found in (masked({"text": message}, message), *[redact().process(together)]):
+        assert found.message.startswith(clean)
+        assert "hunter2" not in str(found)
+        assert "4111" not in str(found)
+    assert list(redact().places([Record(timestamp=1, message="clean"), together])) == [1]
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments"),
+    [
+        ("pw=%s password=%s id=%s", ["hunter2XyZ9qq", 1]),
+        ("password=%s %s", ["hunter2XyZ9qq"]),
+        ("\x1b[1mpass\x1b[0mword %s %s", ["hunter2XyZ9qq"]),
+        ("signing in %s", ["user", "password", "hunter2XyZ9qq"]),
+    ],
+)
+def test_arguments_that_do_not_fit_are_no_way_round(template: str, arguments: list[Any]) -> None:
+    """Beside a template that names a secret no argument is shown; beside others they are."""
+    odd = Record(
+        timestamp=1, message=template, attributes={"arguments": arguments, "format_error": "not enough"}
+    )
+    step = redact()
+    assert list(step.places([odd])) == [0]
+    assert step.process(odd).attributes["arguments"] == [MASK] * len(arguments)
+    assert step.process(step.process(odd)) == step.process(odd)
+    plain = Record(timestamp=1, message="order %s %s", attributes={"arguments": ["a"], "format_error": "x"})
+    assert step.process(plain) == plain

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from tamis.keys.envelope import TEXT_ENVELOPE, TEXT_PREFIX
 from tamis.pipeline.processors.patterns.base import Pattern, Span
-from tamis.pipeline.processors.patterns.fold import folded
+from tamis.pipeline.processors.patterns.fold import folded, is_all_seen, seen_places, visible
 from tamis.pipeline.processors.patterns.hints import LETTERS_MIN, look
 
 _Found: TypeAlias = tuple[int, int, Pattern]
@@ -63,16 +63,33 @@ class Detector:
             return []
         secured = _secured_spans(text)
         read = folded(text)
+        seen = None if is_all_seen(text) else (visible(text), seen_places(text))
         taken: list[_Found] = []
         for pattern in self.patterns:
             if not pattern.hint or hints & pattern.hint:
+                found = pattern.find(read if pattern.hint else text)
                 spans = sorted(
                     (start, end)
-                    for start, end in pattern.find(read if pattern.hint else text)
+                    for start, end in (found if seen is None else _with_hidden(found, pattern, *seen))
                     if text[start:end] not in self._masks and not _cuts(secured, start, end)
                 )
                 taken = _merged(taken, spans, pattern) if spans else taken
         return taken
+
+
+def _with_hidden(found: Iterable[Span], pattern: Pattern, seen: str, places: Sequence[int]) -> Iterable[Span]:
+    """What was found, and what is found where nobody sees what stands between; those that overlap as one."""
+    spans = [
+        *found,
+        *[(places[start], places[end - 1] + 1) for start, end in pattern.find(seen) if end > start],
+    ]
+    united: list[Span] = []
+    for start, end in sorted(spans):
+        if united and start < united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((start, end))
+    return united
 
 
 def _merged(taken: Sequence[_Found], spans: Iterable[Span], pattern: Pattern) -> list[_Found]:

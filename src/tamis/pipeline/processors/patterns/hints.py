@@ -3,7 +3,7 @@
 from typing import Final
 
 from tamis.pipeline.processors.patterns.base import AT, COLONS, DASHES, DIGITS, DOTS, NAMED, RUN
-from tamis.pipeline.processors.patterns.fold import folded
+from tamis.pipeline.processors.patterns.fold import folded, is_all_seen, visible
 
 _BYTES: Final = bytes(range(256))
 _NO_DIGITS: Final = bytes(byte for byte in _BYTES if not 48 <= byte <= 57)
@@ -40,8 +40,12 @@ def look(text: str) -> int:
 
     What takes the time in a clean text: 0.4 µs for 60 characters, where one search for all patterns takes 16.
     """
-    if not text.isascii():
-        text = folded(text)
+    if not is_all_seen(text):
+        return _look(folded(text)) | _look(visible(text))
+    return _look(text if text.isascii() else folded(text))
+
+
+def _look(text: str) -> int:
     data = text.encode("utf-8", "surrogatepass")
     hints = 0
     if "@" in text or "%40" in text:

@@ -40,13 +40,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice on its way to one channel. `id` is the same for each try, and for each channel; `payload` is JSON."""
+    """A notice on its way to one channel. `id` is the same for each try, and for each channel; `payload` is JSON, and
+    empty where only the place in the queue was asked for.
+    """
 
     number: int = 0
     id: str
     rule: str
     channel: str
-    payload: bytes
+    payload: bytes = b""
     created_ns: int
     attempts: int = 0
     next_ns: int

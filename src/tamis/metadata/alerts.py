@@ -70,6 +70,30 @@ class AlertBook:
             for row in rows
         ]  # fmt: skip
 
+    def queue(self, channel: str | None = None) -> list[Waiting]:
+        """What is still to be told, to one channel or to all, oldest first; without what it says."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT number, id, rule, channel, created_ns, attempts, next_ns FROM alert_outbox "
+                "WHERE ?1 IS NULL OR channel = ?1 ORDER BY number",
+                (channel,),
+            ).fetchall()
+        return [
+            Waiting(
+                number=row[0], id=row[1], rule=row[2], channel=row[3],
+                created_ns=row[4], attempts=row[5], next_ns=row[6],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def payload(self, waiting: Waiting) -> bytes | None:
+        """What a notice says; None when it is not to be told any more."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT payload FROM alert_outbox WHERE number = ? AND id = ?", (waiting.number, waiting.id)
+            ).fetchone()
+        return None if row is None else row[0].encode()
+
     def put_off(self, number: int, *, attempts: int, next_ns: int, happened: Happened) -> None:
         """A try failed; the next comes later."""
         with self._database.transaction() as connection:

@@ -1,10 +1,12 @@
-"""`Courier`: tells what stands in the outbox, each channel in order, again and again until it is told or too old."""
+"""`Courier`: tells what stands in the outbox, each channel by turns, again and again until it is told or too old."""
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tamis.errors import ConfigError, DeliveryError, SinkUnavailableError
@@ -15,19 +17,23 @@ from tamis.pipeline.alerts.alert import Alert, to_record
 from tamis.pipeline.base import Batch, Sink
 from tamis.server.alerts.channels import Channels
 from tamis.server.alerts.options import AlertOptions
+from tamis.server.alerts.turns import RETRY_AFTER_S_MAX, Turns
 from tamis.telemetry.metrics import Metrics
 
 _LOG = logging.getLogger("tamis.server")
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 1.0, 300.0
 CLOSE_S = 2.0
 SENDERS = 8
-"""So many channels are told at a time: one that hangs holds up the others only when all of these do."""
+"""So many channels are told at a time. When more have something due, each gives up its place after what it tells."""
+REREAD_COUNT, REREAD_S = 100, 1.0
+"""The outbox is read again after so many notices or so long, so that what came meanwhile has its turn."""
 
 
 class Courier:
-    """One notice of a channel is on its way at a time, in the order in which they were made. It leaves the outbox when
-    its receiver answered for it; after a crash between the two it is sent once more, under the same key (`Batch.id`),
-    by which receivers that know keys see that it is the same.
+    """One notice of a channel is on its way at a time, the next goes as soon as its receiver answered; whose turn it is
+    `Turns` says. A notice leaves the outbox when its receiver answered for it; after a crash between the two it is sent
+    once more, under the same key (`Batch.id`), by which receivers that know keys see that it is the same. `freed` is
+    called when a sender is free for a channel that had to wait for one.
     """
 
     def __init__(
@@ -38,37 +44,54 @@ class Courier:
         *,
         metrics: Metrics,
         clock: Clock = SYSTEM_CLOCK,
+        freed: Callable[[], None] = lambda: None,
     ) -> None:
         self._book, self._rules, self._options = book, rules, options
-        self._metrics, self._clock = metrics, clock
+        self._metrics, self._clock, self._freed = metrics, clock, freed
         self._channels = Channels(options)
         self._under_way: dict[str, threading.Thread] = {}
-        self._closed = False
+        self._turns: dict[str, Turns] = {}
+        self._begun: dict[str, int] = {}
+        self._told: dict[str, Happened] = {}
+        """What was told or refused and could not be written down, by what it is: it is not told again."""
+        self._is_short, self._stopping, self._closed = False, False, False
 
     def turn(self) -> None:
         """Begin to tell what is due. Returns at once."""
-        waiting, urls = self._book.waiting(), self._rules.channels()
-        self._metrics.set("tamis_alerts_waiting", len(waiting))
         for name in [name for name, thread in self._under_way.items() if not thread.is_alive()]:
             del self._under_way[name]
-        now_ns = self._clock.now_ns()
-        for first in _first_of_each(waiting):
-            is_busy = first.channel in self._under_way or len(self._under_way) >= SENDERS
-            if is_busy or _is_later(first, now_ns):
+        by_channel: dict[str, list[Waiting]] = {}
+        for (
+            one
+        ) in self._book.queue():  # after the ended threads were dropped: what these settled is not among it
+            by_channel.setdefault(one.channel, []).append(one)
+        self._metrics.set("tamis_alerts_waiting", sum(map(len, by_channel.values())))
+        self._turns = {name: self._turns.get(name) or Turns(self._clock) for name in by_channel}
+        self._is_short, urls = False, self._rules.channels()
+        for name in sorted(by_channel, key=lambda name: self._begun.get(name, 0)):
+            if name in self._under_way or self._turns[name].due(by_channel[name]) is None:
                 continue
-            try:
-                sink = self._channels.get(urls, first.channel)
-            except ConfigError as error:
-                self._settle(first, "refused", error.reason, "unknown")
-                continue
-            if sink is None:
-                self._settle(first, "refused", "there is no such channel", "unknown")
-            else:
-                thread = threading.Thread(
-                    target=self._tell, args=(first, sink), name="tamis-alert-send", daemon=True
-                )
-                self._under_way[first.channel] = thread
-                thread.start()
+            if len(self._under_way) >= SENDERS:
+                self._is_short = True
+                return
+            self._begin(name, urls, by_channel[name])
+
+    def _begin(self, name: str, urls: Mapping[str, str], queue: Sequence[Waiting]) -> None:
+        reason = "there is no such channel"
+        try:
+            sink = self._channels.get(urls, name)
+        except ConfigError as error:
+            sink, reason = None, error.reason
+        if sink is None:
+            for one in queue:
+                self._settle(one, "refused", reason, "unknown")
+            return
+        self._begun[name] = max(self._begun.values(), default=0) + 1
+        thread = threading.Thread(
+            target=self._tell_all, args=(name, sink, self._turns[name]), name="tamis-alert-send", daemon=True
+        )
+        self._under_way[name] = thread
+        thread.start()
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Until what is under way is done."""
@@ -77,18 +100,56 @@ class Courier:
 
     def close(self) -> None:
         """Let what is under way end, for a moment; the rest stays in the outbox, and is told at the next start."""
+        self._stopping = True
         self.wait(CLOSE_S / max(len(self._under_way), 1))
         self._closed = True
         self._channels.close()
 
-    def _tell(self, waiting: Waiting, sink: Sink) -> None:
+    def _tell_all(self, channel: str, sink: Sink, turns: Turns) -> None:
+        """One after the other, until nothing is due, or another channel waits for a sender."""
+        try:
+            while self._tell_next(channel, sink, turns) and not self._is_short:
+                pass
+        except Exception:  # the thread's edge: the outbox says what is still to be told
+            if not self._closed:
+                _LOG.exception("telling the channel %s failed and goes on", channel)
+        if self._is_short:
+            self._freed()
+
+    def _tell_next(self, channel: str, sink: Sink, turns: Turns) -> bool:
+        """Tell what is next; whether there was something."""
+        if self._stopping:
+            return False
+        queue, until_s = deque(self._book.queue(channel)), self._clock.monotonic_s() + REREAD_S
+        first = turns.due(queue)
+        one = first
+        for _ in range(REREAD_COUNT):
+            if one is None or self._stopping or self._is_short or self._clock.monotonic_s() > until_s:
+                break
+            turns.serve(one)
+            queue.remove(one)
+            self._tell(one, sink, turns)
+            one = turns.due(queue)
+        return first is not None
+
+    def _tell(self, waiting: Waiting, sink: Sink, turns: Turns) -> None:
         family = sink.name.partition(" ")[0]
+        known = self._told.get(_mark(waiting))
+        if known is not None:
+            self._write_down(waiting, known)
+            return
+        payload = self._book.payload(waiting)
+        if payload is None:
+            return
+        waiting = replace(waiting, payload=payload)
         try:
             reason = self.send(waiting, sink)
         except Exception as error:  # a channel's edge: whatever it is, it is tried again, and said
+            turns.failed(getattr(error, "retry_after_s", None))
             if not self._closed:
                 self._put_off(waiting, error, family)
             return
+        turns.answered()
         if not self._closed:
             self._settle(waiting, "refused" if reason else "delivered", reason, family)
 
@@ -111,7 +172,7 @@ class Courier:
             return
         wait_s = min(BACKOFF_FIRST_S * 2 ** min(waiting.attempts, 20), BACKOFF_MAX_S)
         if known is not None and known.retry_after_s is not None:
-            wait_s = max(wait_s, known.retry_after_s)
+            wait_s = max(wait_s, min(known.retry_after_s, RETRY_AFTER_S_MAX))
         self._metrics.add("tamis_alerts_deliveries_total", 1, family, "put_off")
         self._book.put_off(
             waiting.number,
@@ -126,7 +187,14 @@ class Courier:
             _LOG.warning(
                 "the alert %s was not told to the channel %s: %s", waiting.id, waiting.channel, reason
             )
-        self._book.settle(waiting.number, self._happened(waiting, what, reason))
+        self._write_down(waiting, self._happened(waiting, what, reason))
+
+    def _write_down(self, waiting: Waiting, happened: Happened) -> None:
+        """That nothing more is to be told of it; held until it is written."""
+        mark = _mark(waiting)
+        self._told[mark] = happened
+        self._book.settle(waiting.number, happened)
+        del self._told[mark]
 
     def _happened(self, waiting: Waiting, what: str, reason: str) -> Happened:
         detail = {"notice": waiting.id, "channel": waiting.channel, "attempt": waiting.attempts + 1}
@@ -135,14 +203,6 @@ class Courier:
         return Happened(at_ns=self._clock.now_ns(), rule=waiting.rule, what=what, detail=detail)
 
 
-def _first_of_each(waiting: Sequence[Waiting]) -> list[Waiting]:
-    """The oldest notice of each channel."""
-    found: dict[str, Waiting] = {}
-    for one in waiting:
-        found.setdefault(one.channel, one)
-    return list(found.values())
-
-
-def _is_later(waiting: Waiting, now_ns: int) -> bool:
-    """Whether its next try is still to come; not so when the calendar was turned back meanwhile."""
-    return now_ns < waiting.next_ns and waiting.next_ns - now_ns <= 2 * 3_600 * NS_PER_S
+def _mark(waiting: Waiting) -> str:
+    """What tells it from every other in the outbox."""
+    return f"{waiting.channel} {waiting.id}"

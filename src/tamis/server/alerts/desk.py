@@ -49,8 +49,8 @@ class AlertDesk:
         self.evaluator = Evaluator(
             store, rules, book, options, metrics=metrics, clock=clock, looked_every_s=options.interval_s
         )
-        self.courier = Courier(book, rules, options, metrics=metrics, clock=clock)
         self._changed, self._ended, self._wake = threading.Event(), threading.Event(), threading.Event()
+        self.courier = Courier(book, rules, options, metrics=metrics, clock=clock, freed=self._wake.set)
         self._changed.set()
         self._cleaned_s = -CLEANED_EVERY_S
         self._thread = threading.Thread(target=self._run, name="tamis-alerts", daemon=True)

@@ -2,7 +2,8 @@
 
 import ipaddress
 import logging
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -11,8 +12,11 @@ import pytest
 from msgspec import Meta, Struct, field
 
 from tamis.errors import ConfigError
+from tamis.metadata.alert_rows import Happened, Waiting
+from tamis.metadata.alerts import AlertBook
 from tamis.server.alerts.channels import make_channel, shown
 from tamis.server.alerts.courier import Courier
+from tamis.server.alerts.desk import _trial
 from tamis.server.alerts.options import AlertOptions
 from tests.support.alert_bench import AlertBench
 from tests.support.faulty_server import Fault, Reply, refuse_with, stall
@@ -293,4 +297,109 @@ def test_payloads_are_what_their_receivers_document(
     assert len(receiver.bodies) == 2
     for body in receiver.bodies:
         assert msgspec.convert(body, form, strict=False) is not None
+    bench.close()
+
+
+def _flood(bench: Told, rule: str, count: int) -> None:
+    """So many notices of a rule, each about a trouble of its own."""
+    now_ns = bench.clock.now_ns()
+    alert = msgspec.json.encode(_trial("c", rule, now_ns))
+    bench.book.enqueue(
+        [
+            Waiting(
+                id=f"{rule}{n}-1", rule=rule, channel="c", payload=alert, created_ns=now_ns, next_ns=now_ns
+            )
+            for n in range(count)
+        ]
+    )
+
+
+def _keys(receiver: Receiver) -> list[str]:
+    return [request.headers["idempotency-key"] for request in receiver.requests]
+
+
+def test_all_that_is_due_is_told_at_once(receiver: Receiver) -> None:
+    """One turn of the desk tells all of a flood, and a rule with one notice is among the first two."""
+    bench = Told(f"webhook+http://127.0.0.1:{receiver.port}/in")
+    _flood(bench, "flood", 50)
+    _flood(bench, "calm", 1)
+    bench.carry()
+    keys = _keys(receiver)
+    assert len(keys) == 51
+    assert any("calm" in key for key in keys[:2])
+    assert bench.outbox() == []
+    bench.close()
+
+
+def test_a_notice_that_fails_holds_up_no_other_trouble(receiver: Receiver) -> None:
+    """It waits by its own time; the channel rests for a second, then tells the others."""
+    bench = Told(f"webhook+http://127.0.0.1:{receiver.port}/in")
+    receiver.script(refuse_with(503))
+    _flood(bench, "a", 1)
+    _flood(bench, "b", 3)
+    bench.clock.pass_s(1)
+    assert bench.carry() == ["put_off"]
+    assert sorted(bench.carry(1)) == ["delivered"] * 4 + ["put_off"]
+    bench.close()
+
+
+class LateBook(AlertBook):
+    """`then` runs once, after the outbox was read."""
+
+    then: Callable[[], None] | None = None
+
+    def queue(self, channel: str | None = None) -> list[Waiting]:
+        found = super().queue(channel)
+        if channel is None and self.then is not None:
+            then, self.then = self.then, None
+            then()
+        return found
+
+
+def test_what_settles_while_the_outbox_is_read_is_not_told_twice() -> None:
+    """A sender that ends between the reading and the beginning of others left a row that is told already."""
+    with Receiver() as receiver:
+        receiver.script(stall())
+        bench = Told(f"webhook+http://127.0.0.1:{receiver.port}/in", send_timeout_s=60.0)
+        book = LateBook(bench.database, bench.clock)
+        bench.courier = Courier(book, bench.rules, bench.options, metrics=bench.metrics, clock=bench.clock)
+        _flood(bench, "a", 1)
+        bench.courier.turn()
+        receiver.wait_until(lambda: len(receiver.requests) == 1)
+
+        def settle() -> None:
+            receiver.release()
+            bench.courier.wait()
+
+        book.then = settle
+        bench.carry()
+        bench.carry()
+        assert len(receiver.requests) == 1
+        bench.close()
+
+
+class FullBook(AlertBook):
+    """Cannot write that something was told, for once."""
+
+    is_full = True
+
+    def settle(self, number: int, happened: Happened) -> None:
+        if self.is_full:
+            raise sqlite3.OperationalError("database or disk is full")
+        super().settle(number, happened)
+
+
+def test_what_was_told_and_could_not_be_written_down_is_not_told_twice(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is written down as soon as that works."""
+    bench = Told(f"webhook+http://127.0.0.1:{receiver.port}/in")
+    book = FullBook(bench.database, bench.clock)
+    bench.courier = Courier(book, bench.rules, bench.options, metrics=bench.metrics, clock=bench.clock)
+    _flood(bench, "a", 1)
+    assert bench.carry() == []
+    assert "telling the channel c failed" in caplog.text
+    book.is_full = False
+    assert bench.carry() == ["delivered"]
+    assert len(receiver.requests) == 1
     bench.close()

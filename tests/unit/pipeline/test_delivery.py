@@ -185,6 +185,31 @@ def test_what_is_refused_without_a_spool_is_dropped_under_its_reason() -> None:
     pipe.dispatcher.close(1)
 
 
+def test_secrets_in_reasons_are_neither_told_nor_kept(tmp_path: Path) -> None:
+    """What a receiver, or a library, repeats of headers and URLs is masked on its way to people and to the disk."""
+    secret = "hunter2XyZ9qq"
+    sink = far()
+    reasons = iter([SinkUnavailableError(sink.name, f"GET https://h/x?token={secret} failed")])
+
+    def answer(batch: Batch) -> Outcome:
+        for error in reasons:
+            raise error
+        return Outcome(rejected=(Rejected(batch.records[0], f"bad header Authorization: Bearer {secret}"),))
+
+    sink.answer = answer
+    pipe = Pipe(sink, folder=tmp_path)
+    put(pipe, 0, 1)
+    settle(pipe)
+    pipe.dispatcher.close(5)
+    assert any("is away" in line and "GET https://h/x" in line for line in pipe.told)
+    assert any("bad header" in line for line in pipe.told)
+    letters = [path.read_bytes() for path in (tmp_path / "dead").rglob("*") if path.is_file()]
+    assert any(b"bad header" in data for data in letters)
+    kept = b"".join(letters) + "".join(pipe.told).encode()
+    assert secret.encode() not in kept
+    assert secret not in pipe.dispatcher.deliveries[0].health().last_error
+
+
 def test_a_sink_that_returns_no_outcome_is_at_fault() -> None:
     """A sink that forgets to say what became of a batch gets it as often as one that fails, and no more."""
     sink = Gathering("silent")

@@ -12,9 +12,11 @@ from tamis.pipeline.delivery.dead import DeadLetters
 from tamis.pipeline.delivery.load import Load
 from tamis.pipeline.limits import DeliveryLimits
 from tamis.pipeline.metrics import SinkMeter
+from tamis.pipeline.processors.redact import redact_from
 from tamis.pipeline.unbroken import unbroken
 from tamis.resilience.breaker import CircuitBreaker, Permit
 from tamis.resilience.retry import Backoff
+from tamis.settings.processors import RedactSettings
 
 DEAD_LETTERS_FULL = "dead_letters_full"
 """The reason for refused records that could not be kept either."""
@@ -25,6 +27,10 @@ _AWAY = (SinkUnavailableError, OSError, MemoryError, ImportError)
 _RETRY_AFTER_S_MAX = 300.0
 _CLOSED_POLL_S = 0.5
 _ERROR_CHARS_MAX = 200
+_IN_REASONS = RedactSettings(kinds=("private_key", "jwt", "cloud_key", "credential"))
+"""What is masked where a sink says why: receivers repeat headers, libraries whole URLs. What records hold was looked
+at before, and addresses are what the reader needs.
+"""
 
 Tell = Callable[[str, str], object]
 
@@ -79,6 +85,7 @@ class Sender:
         """Attempts in a row that brought nothing."""
         self._dead, self._finished, self._tell, self._clock = dead, finished, tell, clock
         self._backoff: Backoff | None = None
+        self._discreet = redact_from(_IN_REASONS).text
 
     @property
     def is_failing(self) -> bool:
@@ -160,6 +167,7 @@ class Sender:
         spooled, count = load.spooled, len(load.records)
         if not count:
             return
+        rejected = [Rejected(item.record, self._discreet(item.reason)) for item in rejected]
         reason = rejected[0].reason if rejected else ""
         fate = "are dead letters now" if self._dead is not None else "are dropped, for there is no spool"
         self._tell(
@@ -197,7 +205,7 @@ class Sender:
     def _unavailable(self, error: Exception) -> None:
         retry_after_s = getattr(error, "retry_after_s", None)
         self._failed(f"{type(error).__name__}: {error}")
-        self._wait_before_retry(retry_after_s, str(error))
+        self._wait_before_retry(retry_after_s, self._discreet(str(error)))
 
     def _wait_before_retry(self, retry_after_s: float | None, reason: str) -> None:
         """1, 2, 4 s, or what the other side asks for; after that the breaker says when."""
@@ -226,7 +234,7 @@ class Sender:
         self._halve(lane, load, f"the sink failed with {type(error).__name__}")
 
     def _failed(self, text: str) -> None:
-        self.last_error = text[:_ERROR_CHARS_MAX]
+        self.last_error = self._discreet(text)[:_ERROR_CHARS_MAX]
 
 
 def _outcome_of(answer: object) -> Outcome:

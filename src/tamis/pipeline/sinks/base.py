@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from tamis.pipeline.base import DELIVERED, Batch, BatchLimits, Outcome
+from tamis.errors import BatchTooLargeError, SinkUnavailableError
+from tamis.pipeline.base import DELIVERED, Batch, BatchLimits, Outcome, Rejected
 from tamis.pipeline.sinks.endpoint import Endpoint, Traffic
 
 
@@ -30,8 +31,18 @@ class RemoteSink(ABC):
         if not batch.records:
             return DELIVERED
         before = self.traffic.sent_bytes
-        outcome = self.deliver(batch, self._endpoint.until_s(timeout_s))
-        return replace(outcome, sent_bytes=self.traffic.sent_bytes - before)
+        discreet = (
+            self._endpoint.discreet
+        )  # a receiver's reasons may repeat what it was sent, with its headers
+        try:
+            outcome = self.deliver(batch, self._endpoint.until_s(timeout_s))
+        except SinkUnavailableError as error:
+            reason, wait_s = discreet(error.reason), error.retry_after_s
+            raise SinkUnavailableError(self.name, reason, retry_after_s=wait_s, status=error.status) from None
+        except BatchTooLargeError as error:
+            raise BatchTooLargeError(self.name, discreet(error.reason)) from None
+        rejected = tuple([Rejected(one.record, discreet(one.reason)) for one in outcome.rejected])
+        return replace(outcome, rejected=rejected, sent_bytes=self.traffic.sent_bytes - before)
 
     @abstractmethod
     def deliver(self, batch: Batch, until_s: float) -> Outcome:

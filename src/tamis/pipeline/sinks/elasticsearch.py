@@ -99,7 +99,7 @@ class ElasticsearchSink(RemoteSink):
         if answer.status in (401, 408, 429) or answer.status >= 500:
             raise self._endpoint.unavailable(answer, self._words(answer))
         if answer.status >= 400:
-            self.template_refusal = _reason(answer)
+            self.template_refusal = self._endpoint.discreet(_reason(answer))
         self._template = None
 
     def _bulk(self, batch: Batch, until_s: float) -> Response:

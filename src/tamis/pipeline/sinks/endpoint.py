@@ -1,12 +1,15 @@
 """`Endpoint`: one server as network sinks talk to it, once for each call; and what its refusals have in common."""
 
+import base64
 import email.utils
 import gzip
+import json
 import math
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tamis.errors import SinkUnavailableError
@@ -22,6 +25,10 @@ COMPRESS_FROM_BYTES = 1_024
 GZIP_LEVEL = 6
 ZSTD_LEVEL = 3
 REASON_CHARS_MAX = 500
+_SECRET_CHARS_MIN = 4
+"""Shorter ones are none, and would make every reason illegible."""
+MASK = "***"
+"""What stands in the place of a secret of our own."""
 _RETRY_AFTER_S_MAX = 3_600.0
 
 
@@ -58,6 +65,7 @@ class Endpoint:
         self.name, self._address, self._trust, self._clock = name, address, trust, clock
         self._headers = {"User-Agent": f"tamis/{__version__}", "Accept": "application/json", **headers}
         self._connections_max, self._dial = connections_max, dial
+        self._secrets = _secrets_in(headers)
         self.after_fork()
         self._traffic = Traffic()
         watch_forks(self)
@@ -107,6 +115,16 @@ class Endpoint:
             )
         return answer
 
+    def discreet(self, text: str) -> str:
+        """A text without what proves to the server who we are, however it is written there."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+            for length in range(len(secret) - 1, _SECRET_CHARS_MIN - 1, -1):
+                if text.endswith(secret[:length]):  # a reason is cut somewhere
+                    text = text[:-length] + MASK
+                    break
+        return text
+
     def until_s(self, timeout_s: float) -> float:
         """When the time of a `send` is over, for all its requests together."""
         return self._clock.monotonic_s() + timeout_s
@@ -119,6 +137,22 @@ class Endpoint:
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
+
+
+def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What is secret in headers, as it is, in quotes of JSON and in URLs: tokens, passwords, and both of `Basic`;
+    the longest first.
+    """
+    found: set[str] = set()
+    for name, value in headers.items():
+        scheme, _, rest = value.partition(" ")
+        found.update((value, rest) if rest else (value,))
+        if name == "Authorization" and scheme == "Basic":
+            pair = base64.b64decode(rest).decode("utf-8", "surrogatepass")
+            found.update((pair, pair.partition(":")[2]))
+    kept = [one for one in found if len(one) >= _SECRET_CHARS_MIN]
+    forms = {form for one in kept for form in (one, json.dumps(one)[1:-1], quote(one, safe=""))}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def retry_after_s(answer: Response, clock: Clock = SYSTEM_CLOCK) -> float | None:

@@ -9,15 +9,18 @@ from unittest.mock import patch
 
 import pytest
 
-from tamis.errors import SinkUnavailableError
+from tamis.errors import BatchTooLargeError, SinkUnavailableError
 from tamis.pipeline.base import DELIVERED, Batch
+from tamis.pipeline.sinks import create_sink
 from tamis.pipeline.sinks.tamis_server import TamisSink
 from tamis.record.model import Record
+from tamis.settings import load_settings
 from tests.support.faulty_server import FaultyServer, Reply, refuse_with
 from tests.support.faulty_server import Request as Received
 
 T0 = 1_763_719_200_000_000_000
 TIMEOUT_S = 20.0
+SETTINGS = load_settings({}, {})
 
 
 class Taking(FaultyServer):
@@ -133,4 +136,34 @@ def test_trouble_of_our_own_on_the_way_is_no_record_s_fault(server: Taking) -> N
     ):
         sink.send(batch("one"), timeout_s=TIMEOUT_S)
     assert sink.send(batch("one"), timeout_s=TIMEOUT_S) == DELIVERED
+    sink.close()
+
+
+@pytest.mark.parametrize("status", [400, 413, 500])
+@pytest.mark.parametrize("form", ["http", "otlp+http", "elasticsearch+http", "basic"])
+def test_what_a_receiver_repeats_of_our_credentials_is_not_told(
+    server: Taking, form: str, status: int
+) -> None:
+    """A token comes back in a refusal, as it was sent or in part, and stands in no reason."""
+    secret = "tok-Zq81x"
+    kind, user = ("elasticsearch+http", f"shop:{secret}") if form == "basic" else (form, secret)
+    if form == "elasticsearch+http":
+        user = f"{secret}:pass-Zq81x"
+    sink = create_sink(
+        f"{kind}://{user}@127.0.0.1:{server.port}/{'shop' if 'elastic' in kind else ''}", SETTINGS
+    )
+
+    def refuse(request: Received) -> Reply:
+        said = request.headers["authorization"]
+        return Reply(status, f"{'x' * 450} you sent {said}, {said}, {said}".encode())
+
+    server.answer = refuse  # type: ignore[method-assign]  # what this one says
+    try:
+        told = "".join(one.reason for one in sink.send(batch("one"), timeout_s=TIMEOUT_S).rejected)
+    except (SinkUnavailableError, BatchTooLargeError) as error:
+        told = str(error)
+    assert "you sent" in told
+    sent = server.requests[-1].headers["authorization"].partition(" ")[2]
+    for text in (secret, sent, sent[:6], "Zq81x"):
+        assert text not in told
     sink.close()

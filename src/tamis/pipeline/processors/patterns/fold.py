@@ -1,4 +1,4 @@
-"""Texts as patterns read them: what nobody sees left out; wide letters, spaces and hyphens of Unicode as those of ASCII."""
+"""Texts as patterns read them: without what nobody sees; wide letters, spaces and hyphens of Unicode as ASCII's."""
 
 import re
 from typing import Final

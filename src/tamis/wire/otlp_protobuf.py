@@ -12,7 +12,7 @@ import numpy as np
 from tamis.errors import WireError
 from tamis.record.attributes import DEEP_MARK, DEFAULT_LIMITS
 from tamis.wire.base import NOTE_FIELD, Bytes, Decoded, DecodeOptions
-from tamis.wire.gathered import Gathered, Places
+from tamis.wire.gathered import Gathered
 from tamis.wire.jsonlines import UTF8_NOTE
 from tamis.wire.otlp import Attributes, Collector, LogRecord, Scope, bounded, scope_of
 from tamis.wire.otlp_together import columns_together
@@ -33,6 +33,8 @@ TOGETHER_MIN = 32
 """Fewer records of a scope are read sooner one by one."""
 BLOCK = 5_000
 """So many records are made columns of at a time."""
+AROUND_BYTES_LARGE = 1 << 14
+"""What stands around records is so large that its copies are foreseen."""
 PAIRS_KEPT_MAX, PAIR_BYTES_MAX = 10_000, 256
 """Attributes that were read before are known again by their bytes: so many, none longer than that."""
 _MALFORMED = (WireError, IndexError, KeyError, struct.error)
@@ -69,49 +71,72 @@ def _read_resource_logs(message: bytes, collector: Collector, reader: "_Reader")
                 resource.update(reader.pairs(_message(value), 1))
         elif number == 3:
             schema = _text(value)
+    if around > AROUND_BYTES_LARGE:
+        _foresee(messages_in(message, 2), around, collector)
     for scope_logs in messages_in(message, 2):
         collector.surround()
         _read_scope_logs(scope_logs, resource, schema, around=around, collector=collector, reader=reader)
 
 
+def _foresee(scopes: Iterator[bytes], around: int, collector: Collector) -> None:
+    """What a large resource becomes when every record has a copy of it, checked before the first has."""
+    count = size = 0
+    for message in scopes:
+        found = _Spans(message, collector)
+        count += len(found.starts)
+        size += found.size(around + len(found.scope))
+    collector.foresee(count, size)
+
+
+class _Spans:
+    """What a scope's message holds: the scope, the URL of its schema, and the places of its records."""
+
+    def __init__(self, message: bytes, collector: Collector) -> None:
+        scope, self.schema = bytearray(), ""
+        starts, ends = array("q"), array("q")
+        for number, value, end in fields_with_ends(message):
+            match number:
+                case 1:
+                    scope += _message(value)
+                case 2:
+                    ends.append(end)
+                    starts.append(end - len(_message(value)))
+                    if not len(ends) % BLOCK:
+                        collector.foresee(len(ends), 0)
+                case 3:
+                    self.schema = _text(value)
+        self.scope = bytes(scope)
+        self.starts, self.ends = np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64)
+        self._bytes_max = collector.options.limits.line_bytes_max
+
+    def size(self, around: int) -> int:
+        """The bytes of all records, with what stands around each, that are within their limit."""
+        sizes = self.ends - self.starts + around
+        return int(sizes[sizes <= self._bytes_max].sum())
+
+
 def _read_scope_logs(
     message: bytes, resource: Attributes, schema: str, *, around: int, collector: Collector, reader: "_Reader"
 ) -> None:
-    scope, scope_schema = bytearray(), ""
-    starts, ends = array("q"), array("q")
-    for number, value, end in fields_with_ends(message):
-        match number:
-            case 1:
-                scope += _message(value)
-            case 2:
-                ends.append(end)
-                starts.append(end - len(_message(value)))
-                if not len(ends) % BLOCK:
-                    collector.foresee(len(ends), 0)
-            case 3:
-                scope_schema = _text(value)
-    around += len(scope)
-    readable = bytes(scope) if around <= collector.options.limits.line_bytes_max else b""
-    made = _read_scope(readable, resource, (schema, scope_schema), reader=reader)
+    spans = _Spans(message, collector)
+    if not len(spans.starts):
+        return
+    around += len(spans.scope)
+    collector.foresee(len(spans.starts), spans.size(around))
+    readable = spans.scope if around <= collector.options.limits.line_bytes_max else b""
+    made = _read_scope(readable, resource, (schema, spans.schema), reader=reader)
     collector.begin(made, around)
-    spans = np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64)
-    collector.foresee(len(starts), _sum_within(spans, around, collector.options.limits.line_bytes_max))
     for first in _left_over(message, made, spans, around=around, collector=collector):
-        for start, end in zip(starts[first : first + BLOCK], ends[first : first + BLOCK], strict=True):
+        block = slice(first, first + BLOCK)
+        for start, end in zip(spans.starts[block].tolist(), spans.ends[block].tolist(), strict=True):
             _read_record(message[start:end], collector, reader)
 
 
-def _sum_within(spans: tuple[Places, Places], around: int, bytes_max: int) -> int:
-    """The bytes of all records, with what stands around each, that are within their limit."""
-    sizes = spans[1] - spans[0] + around
-    return int(sizes[sizes <= bytes_max].sum())
-
-
 def _left_over(
-    message: bytes, scope: Scope, spans: tuple[Places, Places], *, around: int, collector: Collector
+    message: bytes, scope: Scope, spans: _Spans, *, around: int, collector: Collector
 ) -> Iterator[int]:
     """The first records of the blocks that have to be read one by one; the others are added together."""
-    starts, ends = spans
+    starts, ends = spans.starts, spans.ends
     count = len(starts)
     if count < TOGETHER_MIN:
         yield from range(0, count, BLOCK)

@@ -5,6 +5,7 @@ Whoever asks the same while the store has not changed gets the same bytes; many 
 computation. Times that move count from whole seconds (`server.search`): within one, the question is the same.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -68,6 +69,7 @@ class Repeats:
         self._metrics, self._clock = metrics, clock
         self.store: Store | None = None
         self._known: OrderedDict[tuple[str, bytes], Asking] = OrderedDict()
+        self._coming: dict[str, asyncio.Future[Body | None]] = {}
         self._is_on = bytes_max > 0
         answer_max = max(bytes_max // ANSWER_SHARE, 1)
         self._cache = MultiLevelCache(
@@ -79,6 +81,8 @@ class Repeats:
 
     def knows(self, scope: Scope) -> Asking | None:
         """What a request asks, if one with the same words was read before."""
+        if scope["method"] != "GET":  # the question is in the body
+            return None
         return self._known.get((scope["path"], scope["query_string"]))
 
     def learn(self, scope: Scope, asking: Asking) -> None:
@@ -96,6 +100,18 @@ class Repeats:
             self._metrics.add("tamis_answers_total", 1, "kept")
         return body
 
+    def coming(self, asking: Asking) -> "asyncio.Future[Body | None] | None":
+        """The answer that somebody's computation will bring; None instead of one when it fails."""
+        key = self._key(asking)
+        return None if key is None else self._coming.get(key)
+
+    async def joined(self, coming: "asyncio.Future[Body | None]") -> Body | None:
+        """That answer. Who goes away does not call it off for the others."""
+        body = await asyncio.shield(coming)
+        if body is not None:
+            self._metrics.add("tamis_answers_total", 1, "kept")
+        return body
+
     async def answer(self, asking: Asking | None, compute: Callable[[], Awaitable[Body]]) -> Body:
         """The answer, kept or computed; of many who ask at once one computes."""
         key = None if asking is None else self._key(asking)
@@ -107,12 +123,26 @@ class Repeats:
         async def counted() -> Body:
             nonlocal source
             source = "computed"
-            return await compute()
+            return await self._announced(key, compute)
 
         try:
             return await self._cache.aget_or_compute(key, counted)
         finally:
             self._metrics.add("tamis_answers_total", 1, source)
+
+    async def _announced(self, key: str, compute: Callable[[], Awaitable[Body]]) -> Body:
+        """What is computed, for those, too, who take the short way meanwhile."""
+        coming: asyncio.Future[Body | None] = asyncio.get_running_loop().create_future()
+        self._coming[key] = coming
+        body = None
+        try:
+            body = await compute()
+            return body
+        finally:
+            if self._coming.get(key) is coming:
+                del self._coming[key]
+            if not coming.done():
+                coming.set_result(body)
 
     def forget(self) -> None:
         """Keep nothing of what was."""
@@ -126,7 +156,8 @@ class Repeats:
 
 
 class RepeatedAnswers:
-    """The short way: a request with the words of an earlier one, whose answer is kept, goes through no route.
+    """The short way: a request with the words of an earlier one, whose answer is kept or under way, goes through no
+    route.
 
     Stands behind the gate: who asks is known, and may.
     """
@@ -136,12 +167,14 @@ class RepeatedAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        asking = self._repeats.knows(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
+        asking = self._repeats.knows(scope) if scope["type"] == "http" else None
+        began = time.perf_counter()
         body = None if asking is None else self._repeats.found(asking)
+        if asking is not None and body is None and (coming := self._repeats.coming(asking)) is not None:
+            body = await self._repeats.joined(coming)
         if asking is None or body is None:
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
         data = body.timed(began)
         headers = [*_HEADERS, (b"content-length", b"%d" % len(data))]
         self._metrics.add("tamis_queries_total", 1, asking.kind, "ok")

@@ -34,9 +34,11 @@ async def _answered(
     request: Request, service: Service, kind: str, ask: Callable[[Budget], Read], *, given: Parameters
 ) -> Response:
     """The answer, kept from the same question before or computed, in the lane of its kind."""
-    asking = asking_of(kind, given, service.clock.now_ns())
-    if asking is not None:
-        service.repeats.learn(request.scope, asking)
+    asking = service.repeats.knows(request.scope)
+    if asking is None:
+        asking = asking_of(kind, given, service.clock.now_ns())
+        if asking is not None:
+            service.repeats.learn(request.scope, asking)
     return await service.asker.answer(
         request, kind, ask, heavy=kind not in LIGHT, warnings=given.warnings, asking=asking
     )

@@ -140,6 +140,40 @@ async def test_many_who_ask_at_once_wait_for_one(settings: Settings) -> None:
     assert store.asked == 1
 
 
+@pytest.mark.parametrize("leader_stays", [True, False])
+async def test_a_repeat_waits_for_what_is_being_computed(settings: Settings, *, leader_stays: bool) -> None:
+    """Many who ask again after something came wait for one new answer; when who asked first goes away, they get it
+    from the next."""
+    store = Counting()
+    app = create_app(settings, store)
+    async with client_of(app) as client:
+        assert await counted(client, q="*") == 0
+        store.append(Columns.of([Record(timestamp=T0)]))
+        store.go.clear()
+        asking = [asyncio.create_task(counted(client, q="*")) for _ in range(20)]
+        while store.asked < 2:
+            await asyncio.sleep(0.001)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        if not leader_stays:
+            asking.pop(0).cancel()
+        store.go.set()
+        assert await asyncio.gather(*asking) == [1] * len(asking)
+        assert await counted(client, q="*") == 1
+    assert store.asked == 2 or not leader_stays
+
+
+async def test_questions_in_bodies_are_told_apart(settings: Settings) -> None:
+    """The words of a request that is no GET are in its body."""
+    store = Counting()
+    app = create_app(settings, store)
+    store.append(Columns.of([Record(timestamp=T0, level="ERROR")]))
+    async with client_of(app) as client:
+        assert (await client.get("/api/v1/count")).json()["count"] == 1
+        assert (await client.post("/api/v1/count", json={"q": "level:info"})).json()["count"] == 0
+        assert (await client.post("/api/v1/count", json={"q": "level:error"})).json()["count"] == 1
+
+
 async def test_strangers_get_no_repeats(settings: Settings) -> None:
     """The gate stands before what is kept."""
     app = create_app(settings, Counting())

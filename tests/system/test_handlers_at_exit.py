@@ -35,14 +35,17 @@ def test_a_wrapped_handler_is_closed_last(tmp_path: Path, kind: str, more: str, 
 
 
 TWICE = """
-import os, signal, time
+import os, signal, threading, time
 import tamis
 from tamis.testing import MemorySink
+
+all_logged = threading.Event()
 
 class Slow(MemorySink):
     name = "slow"
     spooled = False
     def send(self, batch, /, *, timeout_s):
+        all_logged.wait()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.3)
         with open("sent", "a") as file:
@@ -52,6 +55,7 @@ class Slow(MemorySink):
 tamis.configure(service="shop", sinks=[Slow(), "file:log.jsonl"], sigterm=True)
 for n in range(50):
     tamis.get_logger("shop").info("record %d", n)
+all_logged.set()
 """
 
 

@@ -8,17 +8,21 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from tamis.embed.outlet import OUTLET
+from tamis.pipeline.processors.patterns import SECRETS
+from tamis.pipeline.processors.patterns.detect import Detector
 from tamis.record.context import CORRELATION_HEADER, TRACEPARENT, context, parse_traceparent
 
 TRACESTATE = "tracestate"
 """What tracing systems add for themselves; passed on as it came (W3C Trace Context, 3.3)."""
 CORRELATION_CHARS_MAX = 128
 _CORRELATION_ID = re.compile(
-    rf"(?![\d.:/-]{{12,23}}$)[A-Za-z0-9][A-Za-z0-9._:/+=-]{{0,{CORRELATION_CHARS_MAX - 1}}}", re.ASCII
+    rf"(?![\d.:/-]{{12,23}}$)[A-Za-z0-9](?=.{{0,{CORRELATION_CHARS_MAX - 1}}}$)[A-Za-z0-9._:/+-]*={{0,2}}",
+    re.ASCII,
 )
-"""What is taken over from strangers. Ids are not looked at for secrets, so nothing that may be a mail address or the
-number of a card passes for one.
+"""What is taken over from strangers. Ids are not looked at for secrets later on, so nothing that may be a mail address
+or the number of a card passes for one, nor `name=value`; nor what patterns take for a key or a password.
 """
+_SECRETS = Detector(SECRETS)
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
 _SAMPLED = "01"
 
@@ -46,11 +50,11 @@ _INCOMING: ContextVar[Incoming | None] = ContextVar("tamis_incoming", default=No
 def read_incoming(header: FindHeader) -> Incoming:
     """The ids that a request brings, or new ones where it brings none or none that may be used.
 
-    A correlation id is 1 to 128 letters, digits and ``._:/+=@-``; whatever else comes is replaced, so that nobody
-    writes line breaks or pages of text into logs and headers.
+    A correlation id is 1 to 128 letters, digits and ``._:/+-``, with one or two ``=`` at its end at most; whatever
+    else comes is replaced, so that nobody writes line breaks, pages of text or passwords into logs and headers.
     """
     correlation_id = (header(CORRELATION_HEADER.lower()) or "").strip()
-    if not _CORRELATION_ID.fullmatch(correlation_id):
+    if not _is_usable(correlation_id):
         correlation_id = secrets.token_hex(16)
     span_id = secrets.token_hex(8)
     given = (header(TRACEPARENT) or "").strip()
@@ -65,6 +69,12 @@ def read_incoming(header: FindHeader) -> Incoming:
         parent[1],
         flags=given[53:55],
         tracestate=state if _TRACESTATE.fullmatch(state) else None,
+    )
+
+
+def _is_usable(correlation_id: str) -> bool:
+    return _CORRELATION_ID.fullmatch(correlation_id) is not None and not (
+        _SECRETS.may_hold(correlation_id) and _SECRETS.kinds(correlation_id)
     )
 
 
@@ -92,7 +102,7 @@ def correlation_headers() -> dict[str, str]:
     """
     here = OUTLET.context()
     headers: dict[str, str] = {}
-    if here.correlation_id is not None and _CORRELATION_ID.fullmatch(here.correlation_id):
+    if here.correlation_id is not None and _is_usable(here.correlation_id):
         headers[CORRELATION_HEADER] = here.correlation_id
     incoming = _INCOMING.get()
     is_its_trace = incoming is not None and incoming.trace_id == here.trace_id

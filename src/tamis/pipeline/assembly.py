@@ -13,11 +13,12 @@ from tamis.pipeline.captured import (
     Origin,
     add_outer,
     odd_names,
+    safe_name,
     start_of,
     to_record,
 )
 from tamis.pipeline.contents import Contents, are_usual
-from tamis.record.attributes import Value, safe_text
+from tamis.record.attributes import Value
 from tamis.record.context import EMPTY
 from tamis.record.model import Record
 
@@ -88,7 +89,7 @@ def _add_all(
                 others.append(records[-1])
                 continue
         if logger is not of_logger:
-            of_logger, name = logger, safe_text(logger)
+            of_logger, name = logger, safe_name(logger)
         if fields:
             add_names(fields)
             attributes = {**base, **fields}  # type: ignore[dict-item]  # looked at above

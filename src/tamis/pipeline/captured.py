@@ -6,9 +6,11 @@ level, putting attributes together) waits for the worker.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Thread
 from typing import Any, Final, TypeAlias, cast
 
@@ -118,6 +120,9 @@ _OURS = frozenset(("process_id", "process", "sequence"))
 _YIELDING = frozenset(("thread", "code", "stack"))
 _NAMED = _IDS | _OURS | _YIELDING | {"exception"}
 _OFTEN_FREE = frozenset(("code", "stack", "exception"))
+_HOLDS_NO_VALUE = re.compile(r"[\w.-]{,64}", re.ASCII)
+"""Longer ones may be tokens themselves."""
+_NAMES_KEPT = 2_048
 _PLAIN_NAMES: set[str] = set()
 """Names seen before that mean nothing to us, and need no look."""
 _PLAIN_NAMES_MAX = 4_096
@@ -155,7 +160,7 @@ def to_record(captured: Captured, origin: Origin) -> Record:
         level or level_name(number),
         origin.service,
         origin.host,
-        logger if logger.isascii() else safe_text(logger),
+        safe_name(logger),
         ids[1],
         ids[2],
         ids[0],
@@ -184,6 +189,24 @@ def level_name(number: int) -> str:
     return level_of_python(number) or "TRACE"
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
+def safe_name(name: str) -> str:
+    """The name of a logger, or an id, as a record has it: processors look at neither, so what may be a password in
+    it (`password=…`) is masked here.
+    """
+    text = name if name.isascii() else safe_text(name)
+    if _HOLDS_NO_VALUE.fullmatch(text):
+        return text
+    from tamis.pipeline.processors.patterns import SECRETS
+    from tamis.pipeline.processors.patterns.detect import Detector
+
+    return Detector(SECRETS).replace(text, lambda _kind, mask, _text: mask)
+
+
+def _id(value: str | None) -> str | None:
+    return value if type(value) is not str or value.isalnum() else safe_name(value)
+
+
 Ids: TypeAlias = tuple[str | None, str | None, str | None]
 NO_IDS: Ids = (None, None, None)
 
@@ -200,7 +223,7 @@ def add_outer(attributes: dict[str, Value], context: Context, bound: Mapping[str
     """Put the fields of context and logger to the attributes; the ids so far: correlation, trace, span."""
     if context is EMPTY and not bound:
         return NO_IDS
-    ids = (context.correlation_id, context.trace_id, context.span_id)
+    ids = (_id(context.correlation_id), _id(context.trace_id), _id(context.span_id))
     for fields in (context.fields, bound):
         if fields:
             ids = _add_fields(attributes, fields, ids) or ids
@@ -255,6 +278,7 @@ def _add_unusual(attributes: dict[str, Value], name: str, value: Value | None, i
     """A field whose name or value means something to us; the ids when it is one of them."""
     if name in _IDS and (value is None or isinstance(value, str)):
         correlation_id, trace_id, span_id = ids
+        value = _id(value)
         return (
             value if name == "correlation_id" else correlation_id,
             value if name == "trace_id" else trace_id,

@@ -116,10 +116,11 @@ def test_ids_come_in_and_go_out() -> None:
     [
         *(b"", b"x" * 129, b"a b", b"a\r\nSet-Cookie: x", b"\xff\xfe", b"-", b"{}", "ä".encode()),
         *(b"bob@example.com", b"4111111111111111", b"4111-1111-1111-1111"),
+        *(b"password=hunter2XyZ9qq", b"token:hunter2XyZ9qq", b"sk_live_51H8abcdefghijklmnopqrstuv"),
     ],
 )
 def test_ids_that_nobody_should_write_are_replaced(bad: bytes) -> None:
-    """Too long, empty, spaces, line breaks, bytes that are no text, addresses, cards: a new one stands instead."""
+    """Too long, empty, spaces, line breaks, no text, addresses, cards, passwords: a new one stands instead."""
     with logged(level="INFO") as records:
         sent = call(answering(), scope("/", (b"x-correlation-id", bad), (b"traceparent", b"00-" + bad)))
     made = records[0].correlation_id

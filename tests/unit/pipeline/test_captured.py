@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tamis.pipeline.assembly import to_records
 from tamis.pipeline.captured import Captured, Code, More, Origin, Raised, level_name, to_record
 from tamis.pipeline.own import is_own, own_work, this_thread
 from tamis.record.context import EMPTY, Context
@@ -164,3 +165,31 @@ def test_own_work_is_known_on_its_thread_alone() -> None:
         assert seen == [False]
     assert not is_own()
     assert this_thread() is threading.current_thread()
+
+
+def test_names_and_ids_that_hold_a_password_are_masked() -> None:
+    """Nobody looks at a logger's name and at ids later on, so they are looked at where records are made."""
+    secret = "hunter2XyZ9qq"
+    ids = Context(
+        correlation_id=f"password={secret}", trace_id=f"token={secret}", span_id=f"secret: {secret}"
+    )
+    inner = {"correlation_id": f"a=1;password={secret}"}
+    for fields in ({}, inner):
+        captured: Captured = (
+            1,
+            20,
+            f"shop.password={secret}",
+            "m",
+            None,
+            fields,
+            None,
+            None,
+            ids,
+            None,
+            None,
+        )
+        origin = Origin("shop", "host", 7, "0badcafe")
+        for record in (to_record(captured, origin), *to_records([captured], origin)):
+            assert secret not in str(record)
+            assert record.logger == "shop.password=***REDACTED***"
+            assert "password=" in str(record.correlation_id)

@@ -26,4 +26,9 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
 )
 """Where two find the same characters, the earlier has them."""
 
-__all__ = ["PATTERNS", "Pattern"]
+SECRETS: Final = tuple(
+    one for one in PATTERNS if one.kind in ("private_key", "jwt", "cloud_key", "credential")
+)
+"""What lets somebody in; the others tell of people."""
+
+__all__ = ["PATTERNS", "SECRETS", "Pattern"]

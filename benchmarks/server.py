@@ -17,6 +17,10 @@ LINES = "JSON lines over HTTP"
 HTTP_NAMES = {
     "otlp": "OTLP, protobuf", "loki-json": "Loki, JSON", "loki-packed": "Loki, protobuf in snappy",
 }  # fmt: skip
+SAMPLED = (
+    "Where the time goes when a busy team's questions are too late, by samples of the server: "
+    "[decision 0009](../docs/decisions/0009-answers-kept.md)."
+)
 PARTS = ("protocols", "questions")
 Figures = dict[str, Any]
 
@@ -126,7 +130,8 @@ def _questions(kept: Figures) -> list[str]:
     made = list(asking_page.goals(kept["found"]))
     met = sum(goal.met for goal in made)
     inner = (text.replace("## ", "### ", 1) for text in asking_page.sections(kept["found"]))
-    return [f"## Questions and live tails: {met} of {len(made)} goals met", kept["machine"], *inner]
+    heading = [f"## Questions and live tails: {met} of {len(made)} goals met", kept["machine"]]
+    return [*heading, *inner, *[SAMPLED] * (met < len(made))]
 
 
 def _row(name: str, one: Figures, beside: Figures) -> str:

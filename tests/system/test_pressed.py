@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import selectors
 import socket
 import threading
@@ -20,6 +21,7 @@ RECORDS = 50_000
 ROUNDS = 2
 TIMEOUT_S = 30.0
 HEALTH_S = 0.1
+RETRY = re.compile(rb"\r\nretry-after: [1-9]\d*\r\n")
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 LIMITS = {
     "TAMIS_QUERY_LIGHT_MAX": "2",
@@ -100,6 +102,6 @@ def test_two_hundred_searches_at_once(tmp_path: Path, path: str) -> None:
     statuses = Counter(answer.split()[1] for _, answer in done)
     assert set(statuses) == {b"200", b"429"}, statuses
     refused = [(seconds, answer) for seconds, answer in done if answer.split()[1] == b"429"]
-    assert all(b"\r\nretry-after: 1\r\n" in answer.lower() for _, answer in refused)
+    assert all(RETRY.search(answer.lower()) for _, answer in refused)
     assert max(seconds for seconds, _ in refused) < TIMEOUT_S / 5
     assert p99(watched.seconds) < HEALTH_S + 5 * p99(watched.late)

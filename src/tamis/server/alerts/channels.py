@@ -25,20 +25,23 @@ def make_channel(url: str, options: AlertOptions) -> Sink:
     """The channel of a URL; ConfigError says what is wrong with it, and shows nothing that may be secret.
 
     ``mailto:`` goes through the relay of the settings, which may stand in the own network; everything else may only
-    where `alerts.networks` allows it.
+    where `alerts.networks` allows it, and names no file of the server.
     """
     if url.startswith(_MAILTO):
         return create_channel(_through_relay(url, options.mail), dial=dial_any)
-    return create_channel(url, dial=Guard(options.networks).dial)
+    try:
+        return create_channel(url, dial=Guard(options.networks).dial, may_name_files=False)
+    except ConfigError as error:
+        raise ConfigError("url", error.value, error.source, error.reason) from None
 
 
 def _through_relay(url: str, relay: str) -> str:
     """The relay's URL with the addresses of a ``mailto:``."""
     if not relay:
-        raise ConfigError("channel", "mailto", SOURCE, "needs a mail server: set alerts.mail")
+        raise ConfigError("url", "mailto", SOURCE, "needs a mail server: set alerts.mail")
     to = unquote(url.removeprefix(_MAILTO).partition("?")[0])
     if not to.strip():
-        raise ConfigError("channel", "mailto", SOURCE, "must be such as mailto:ops@example.org")
+        raise ConfigError("url", "mailto", SOURCE, "must be such as mailto:ops@example.org")
     parts = urlsplit(relay)
     given = [(name, value) for name, value in parse_qsl(parts.query) if name != "to"]
     return parts._replace(query=urlencode([*given, ("to", to)])).geturl()

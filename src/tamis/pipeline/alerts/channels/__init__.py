@@ -17,11 +17,11 @@ CHANNELS: dict[str, str] = {
 """The family of a channel, and the module whose `create(url)` makes it."""
 
 
-def create_channel(given: str, *, dial: Dial = dial_any) -> Sink:
+def create_channel(given: str, *, dial: Dial = dial_any, may_name_files: bool = True) -> Sink:
     """The channel that a URL stands for, with connections that `dial` makes; ConfigError names what is wrong, and
-    shows no secret.
+    shows no secret. `may_name_files`: the URL may have this process open a `ca_file`.
     """
-    url = parse_channel_url(given, dial=dial)
+    url = parse_channel_url(given, dial=dial, may_name_files=may_name_files)
     module = CHANNELS.get(url.family)
     if module is None:
         known = ", ".join(sorted(CHANNELS))

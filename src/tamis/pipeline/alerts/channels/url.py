@@ -35,6 +35,8 @@ class ChannelUrl:
     options: dict[str, str] = field(default_factory=dict, repr=False)
     dial: Dial = field(default=dial_any, repr=False)
     """Makes connections; a server refuses those into its own network."""
+    may_name_files: bool = True
+    """Whether it comes from whoever runs the process, and may have it open files."""
 
     @property
     def shown(self) -> str:
@@ -62,7 +64,10 @@ class ChannelUrl:
         verify = self.take("verify", "on").lower()
         if verify not in _TRUE | _FALSE:
             self.refuse("verify must be on or off")
-        return Trust(verify=verify in _TRUE, ca_file=self.take("ca_file"))
+        ca_file = self.take("ca_file")
+        if ca_file and not self.may_name_files:
+            self.refuse("must not name a ca_file: a server opens none for its callers; its system's are taken")
+        return Trust(verify=verify in _TRUE, ca_file=ca_file)
 
     def rest_of_query(self) -> str:
         """The options that are left, as the query of a request: they are the receiver's."""
@@ -80,7 +85,7 @@ class ChannelUrl:
         raise ConfigError(KEY, self.shown, SOURCE, reason)
 
 
-def parse_channel_url(url: str, *, dial: Dial = dial_any) -> ChannelUrl:
+def parse_channel_url(url: str, *, dial: Dial = dial_any, may_name_files: bool = True) -> ChannelUrl:
     """A channel's URL; ConfigError names what is wrong with it, and shows nothing that may be secret."""
     shown = url.partition("://")[0] if "://" in url else "***"
     try:
@@ -105,4 +110,5 @@ def parse_channel_url(url: str, *, dial: Dial = dial_any) -> ChannelUrl:
         password=unquote(parts.password or ""),
         options=dict(parse_qsl(parts.query, keep_blank_values=True)),
         dial=dial,
+        may_name_files=may_name_files,
     )

@@ -284,6 +284,22 @@ async def test_delete_hides(caller: httpx2.AsyncClient) -> None:
     assert (await get(caller, "count"))["count"] == 8
 
 
+@pytest.mark.parametrize("q", [5, 5.5, True, ["*"], {"q": "*"}])
+async def test_delete_takes_nothing_but_a_text_for_a_query(caller: httpx2.AsyncClient, q: Any) -> None:
+    """What is no query deletes nothing."""
+    answer = await caller.post("/api/v1/delete", json={"q": q})
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "q")
+
+
+@pytest.mark.parametrize("given", ["start=-1h", "as_of=x-1", "limit=5", "strat=1", "end=now"])
+async def test_a_tail_refuses_what_means_nothing_to_it(caller: httpx2.AsyncClient, given: str) -> None:
+    """And says what has it begin earlier."""
+    answer = await caller.get(f"/api/v1/tail?{given}")
+    assert answer.status_code == 400
+    assert given.partition("=")[0] in answer.json()["detail"]
+    assert "Last-Event-ID" in answer.json()["detail"]
+
+
 async def test_delete_takes_no_parameter_that_it_does_not_know(caller: httpx2.AsyncClient) -> None:
     """A bound under a misspelled name would bound nothing: nothing is deleted, and the answer says why."""
     answer = await caller.post("/api/v1/delete", json={"q": "*", "strat": "-1h"})

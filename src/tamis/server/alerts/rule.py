@@ -108,6 +108,10 @@ def compile_rule(rule: Rule, source: str = "the rules") -> Compiled:
     stats = _stats_of(rule, stages, source) if stages else None
     if stats is None and rule.compare != ">=":
         _refuse(rule, "compare", rule.compare, source, "goes with a query that ends in | stats only")
+    if stats is None and rule.kind != "absence" and rule.threshold <= 0:
+        _refuse(
+            rule, "threshold", rule.threshold, source, "must be over 0: without any record nothing is told"
+        )
     of = None
     if rule.of is not None:
         more, of = _read(rule, "of", rule.of, source)
@@ -126,7 +130,7 @@ def _take_duration(values: dict[str, Any], field: str, key: str, source: str) ->
         return
     try:
         values[field] = parse_seconds(given)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ConfigError(f"{key}: {short}", given, source, str(error)) from None
 
 

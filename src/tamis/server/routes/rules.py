@@ -1,7 +1,7 @@
 """Alert rules: kept, tried on the past, silenced; their channels; what became of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -28,6 +28,8 @@ from tamis.store.base import Budget
 Handler = Callable[[Request], Awaitable[Response]]
 PATH = "/api/v1/rules"
 HISTORY_MAX = 1_000
+SPAN = ("start", "end", "days")
+SILENCE_S_MAX = 3_660 * 86_400.0
 
 
 class DryRunAnswer(Read, kw_only=True):
@@ -78,6 +80,20 @@ async def _given(request: Request) -> dict[str, Any]:
     return value
 
 
+def _only(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """A slip is told, not passed over."""
+    for name, value in given.items():
+        if name not in known:
+            raise ParameterError(name, value, f"absent; known are {', '.join(known)}")
+
+
+def _text(given: Mapping[str, Any], name: str, default: str) -> str:
+    value = given.get(name, default)
+    if not isinstance(value, str):
+        raise ParameterError(name, value, "a text")
+    return value
+
+
 def _missing(what: str, name: str) -> ProblemError:
     return ProblemError(404, f"There is no {what} {name[:100]!r}.")
 
@@ -102,9 +118,10 @@ async def rule(request: Request) -> Response:
 async def make_rule(request: Request) -> Response:
     """Make a rule; 409 when there is one of this name."""
     desk, given = _desk(request), await _given(request)
-    known = {row.name for row, _, _ in await asyncio.to_thread(desk.rule_rows)}
-    if given.get("name") in known:
-        raise ProblemError(409, f"There is a rule {given['name']!r}; PUT {PATH}/{given['name']} changes it.")
+    name = given.get("name")
+    known = [row.name for row, _, _ in await asyncio.to_thread(desk.rule_rows)]
+    if name in known:
+        raise ProblemError(409, f"There is a rule {name!r}; PUT {PATH}/{name} changes it.")
     made, _ = await asyncio.to_thread(desk.set_rule, given, by=_who(request))
     return _json(msgspec.to_builtins(made), 201)
 
@@ -133,7 +150,7 @@ async def remove_rule(request: Request) -> Response:
 async def try_rule(request: Request) -> Response:
     """What a rule that is not kept would have told in the past: the rule itself, and `start`, `end` or `days`."""
     given = await _given(request)
-    span: dict[str, Any] = {name: given.pop(name) for name in ("start", "end", "days") if name in given}
+    span: dict[str, Any] = {name: given.pop(name) for name in SPAN if name in given}
     given.setdefault("name", "a-rule")
     return await _tried(request, parse_rule(given, "the request"), span)
 
@@ -142,6 +159,7 @@ async def try_rule(request: Request) -> Response:
 async def try_kept_rule(request: Request) -> Response:
     """What a rule would have told in the past, by the records' own times: `start`, `end` or `days` (7)."""
     name, span = request.path_params["name"], await _given(request)
+    _only(span, SPAN)
     for row, _, _ in await asyncio.to_thread(_desk(request).rule_rows):
         if row.name == name:
             return await _tried(request, msgspec.json.decode(row.data, type=Rule), span)
@@ -149,6 +167,8 @@ async def try_kept_rule(request: Request) -> Response:
 
 
 async def _tried(request: Request, given: Rule, span: dict[str, Any]) -> Response:
+    for name, value in request.query_params.items():
+        raise ParameterError(name, value, "in the body, a JSON object; nothing stands in the query string")
     service = service_of(request)
     desk, compiled = _desk(request), compile_rule(given, "the request")
     start_ns, end_ns = _span(service, span, desk.options.dry_run_s)
@@ -186,6 +206,8 @@ def _span(service: Service, given: dict[str, Any], most_s: float) -> tuple[int, 
 
 
 def _instant(name: str, value: object, now_ns: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ParameterError(name, value, "a time, as a text or a number")
     try:
         return parse_instant(str(value), now_ns)
     except QueryError as error:
@@ -222,22 +244,18 @@ async def silences(request: Request) -> Response:
 async def make_silence(request: Request) -> Response:
     """Tell nothing for a while: `rule` (a name; * stands for any text), `labels`, `until` or `for`, `reason`."""
     given = await _given(request)
-    unknown = sorted(given.keys() - {"rule", "labels", "start", "until", "for", "reason"})
-    if unknown:
-        raise ParameterError(
-            unknown[0], given[unknown[0]], "absent; known are rule, labels, start, until, for, reason"
-        )
+    _only(given, ("rule", "labels", "start", "until", "for", "reason"))
     labels = given.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise ParameterError("labels", labels, "an object of texts")
     now_ns = service_of(request).clock.now_ns()
     made = await asyncio.to_thread(
         _desk(request).add_silence,
-        rule=str(given.get("rule", "*")),
+        rule=_text(given, "rule", "*"),
         labels=labels,
         start_ns=_instant("start", given["start"], now_ns) if "start" in given else now_ns,
         until_ns=_until(given, now_ns),
-        reason=str(given.get("reason", "")),
+        reason=_text(given, "reason", ""),
         by=_who(request),
     )
     return _json(show_silence(made), 201)
@@ -251,9 +269,12 @@ def _until(given: dict[str, Any], now_ns: int) -> int:
     if "until" in given:
         return _instant("until", given["until"], now_ns)
     try:
-        return now_ns + round(parse_seconds(given["for"]) * 10**9)
-    except ValueError as error:
+        for_s = parse_seconds(given["for"])
+    except (ValueError, OverflowError) as error:
         raise ParameterError("for", given["for"], f"a duration ({error})") from None
+    if not 0 < for_s <= SILENCE_S_MAX:
+        raise ParameterError("for", given["for"], f"over 0, and {SILENCE_S_MAX / 86_400:,.0f} days at most")
+    return now_ns + round(for_s * 10**9)
 
 
 async def end_silence(request: Request) -> Response:
@@ -274,6 +295,7 @@ async def channels(request: Request) -> Response:
 async def set_channel(request: Request) -> Response:
     """Make or change a channel: `url`. It is not shown again."""
     name, given = request.path_params["name"], await _given(request)
+    _only(given, ("url", "name"))
     url = given.get("url")
     if not isinstance(url, str) or not url:
         raise ProblemError(400, "The body must be an object with the channel's url.")

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tamis.server.openapi import add_read
-from tamis.server.problems import ProblemError
+from tamis.server.problems import ParameterError, ProblemError
 from tamis.server.questions.answers import Read
 from tamis.server.questions.asking import asking_of
 from tamis.server.questions.parameters import QUESTION
@@ -140,6 +140,9 @@ async def delete(request: Request) -> Response:
     given = await read_parameters(request, QUESTION[:3])
     if given.warnings:  # a slip such as `strat` for `start` would delete more than was meant
         raise ProblemError(400, f"Nothing was deleted: {given.warnings[0]}.".replace("?.", "?"))
+    q = given.values.get("q", "")
+    if not isinstance(q, str):  # nothing is guessed of what is deleted
+        raise ParameterError("q", q, "a text: the query")
     service = service_of(request)
     ask = partial(service.ready().searcher.delete, given.asked())
     return await service.asker.answer(request, "delete", ask)

@@ -8,13 +8,17 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from tamis.server.openapi import add_read
-from tamis.server.problems import ParameterError
+from tamis.server.problems import ParameterError, ProblemError
 from tamis.server.questions.answers import parse_record_id, record_id
 from tamis.server.questions.params import read_query
 from tamis.server.questions.tail import Viewer, Watched, watched
 from tamis.server.service import Service, service_of
 
 TAIL = ("q", "last_event_id")
+RESUMES = (
+    "A tail shows what comes from now on; last_event_id, or the header Last-Event-ID, with a record's id or the as_of "
+    "of an answer, has it begin behind that. What was there before is /api/v1/search's to show."
+)
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 1_000
 """How long a browser waits before it comes back."""
@@ -24,10 +28,13 @@ _HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-b
 async def tail(request: Request) -> Response:
     """Records while they come, as server-sent events in order of arrival; `Last-Event-ID` goes on where it was.
 
+    Other parameters are refused: `start`, `as_of` and `limit` mean nothing to records that are still to come.
     Each event has a record's `id` and its JSON, as `/api/v1/search` shows it. The event `missed` tells how many
     records a slow reader was not sent, `error` why the stream ends. `| fields` works.
     """
     given = read_query(request, TAIL)
+    if given.warnings:
+        raise ProblemError(400, f"{given.warnings[0][:1].upper()}{given.warnings[0][1:]}. {RESUMES}")
     service = service_of(request)
     store = service.ready().store
     asked = watched(given.text("q") or "")

@@ -86,6 +86,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"notify": ["nobody"]}, "notify"),
     ({"colour": "red"}, "colour"),
     ({"threshold": "many"}, "threshold"),
+    ({"threshold": 0}, "threshold"),
+    ({"kind": "rate", "threshold": 0}, "threshold"),
+    ({"name": ["x"]}, "name"),
+    ({"name": {"x": 1}}, "name"),
+    ({"window": ["5m"]}, "window"),
+    ({"window_s": 10**400}, "window"),
+    ({"threshold": 10**400}, "threshold"),
+    ({"of_min": 10**400}, "of_min"),
+    ({"by": 5}, "by"),
+    ({"notify": "ops"}, "notify"),
 ]
 
 
@@ -222,3 +232,50 @@ async def test_strangers_learn_nothing(stranger: httpx2.AsyncClient) -> None:
     """Every route wants credentials."""
     for path in ("", "/channels", "/silences", "/history"):
         assert (await stranger.get(RULES + path)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"for": 1e308},
+        {"for": 10**400},
+        {"for": "1e300s"},
+        {"for": -5},
+        {"for": ["2h"]},
+        {"until": 10**400},
+        {"until": True},
+        {"until": {"x": 1}},
+        {"for": "1h", "start": []},
+        {"for": "1h", "rule": ["a"]},
+        {"for": "1h", "reason": 5},
+        {"for": "1h", "labels": {"a": 1}},
+        {"for": "1h", "lables": {"a": "b"}},
+    ],
+    ids=str,
+)
+async def test_a_silence_that_is_none_is_refused(caller: httpx2.AsyncClient, given: dict[str, Any]) -> None:
+    """400 with the field that is wrong, whatever its type and however large."""
+    answer = await caller.post(f"{RULES}/silences", json={"rule": "*", "reason": "why", **given})
+    assert answer.status_code == 400, answer.text
+    assert (await caller.get(f"{RULES}/silences")).json()["silences"] == []
+
+
+async def test_a_dry_run_refuses_what_it_does_not_know(caller: httpx2.AsyncClient, desk: AlertDesk) -> None:
+    """In the body and in the query string: nothing is passed over."""
+    await caller.post(RULES, json={"name": "r"})
+    slip = await caller.post(f"{RULES}/r/dry-run", json={"day": 3})
+    assert (slip.status_code, "days" in slip.text) == (400, True)
+    assert (await caller.post(f"{RULES}/r/dry-run?days=3")).status_code == 400
+    assert (await caller.post(f"{RULES}/dry-run", json={"query": "x", "day": 3})).status_code == 400
+    assert (await caller.post(f"{RULES}/r/dry-run", json={"days": 10**400})).status_code == 400
+
+
+async def test_a_channel_has_the_server_open_no_file(caller: httpx2.AsyncClient) -> None:
+    """Its URL is a caller's word: a ca_file in it is refused, in words of this interface."""
+    for family in ("webhook+https", "slack+https", "smtps"):
+        url = f"{family}://x.example/in?ca_file=/etc/passwd&to=a@x.example"
+        answer = await caller.put(f"{RULES}/channels/c", json={"url": url})
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["parameter"] == "url"
+        assert "ca_file" in answer.json()["detail"]
+    assert (await caller.get(f"{RULES}/channels")).json()["channels"] == []

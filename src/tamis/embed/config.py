@@ -7,9 +7,9 @@ from typing import Any
 from tamis.errors import ConfigError
 from tamis.pipeline.base import Processor, Sink
 from tamis.settings import LogSettings, Settings, load_settings
-from tamis.settings.table import PARTS, TABLE
+from tamis.settings.table import TABLE
 
-PIPELINE_PARTS = tuple(part for part in PARTS if part not in ("server", "ingest", "store", "query", "client"))
+PIPELINE_PARTS = ("log", "spool", "sample", "suppress", "redact", "encrypt", "keys", "audit", "alert")
 """The parts of the settings that may be given to `configure`."""
 
 

@@ -214,7 +214,9 @@ def configure(
 
 def flush(timeout: float = 5.0) -> bool:
     """Wait at most `timeout` seconds until every record so far is delivered or spooled; True when it is, or
-    nothing was configured."""
+    nothing was configured. TypeError when `timeout` is no number."""
+    if not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
     manager = LoggingManager._one
     return manager is None or manager.flush(timeout)
 

@@ -37,6 +37,8 @@ class Performance:
     ) -> None:
         if threshold_ms is not None and not isinstance(threshold_ms, int | float):
             raise TypeError(f"threshold_ms must be a number of milliseconds, not {threshold_ms!r}")
+        if not isinstance(name, str):
+            raise TypeError(f"the operation's name must be a text, not {name!r}; a limit is threshold_ms=…")
         self.name, self.threshold_ms = name, threshold_ms
         self._logger = logger or get_logger("tamis.performance")
         self._clock, self._fields = clock, fields

@@ -144,9 +144,12 @@ def create_alerts(
     settings: Settings, origin: Origin, *, diagnostics: Diagnostics, clock: Clock = SYSTEM_CLOCK
 ) -> Sequence[Sink]:
     """The sink that watches for alerts, when settings name a channel to tell."""
-    if not settings.alert.channels:
-        return ()
+    alert = settings.alert
     with _named_sources(settings):
+        if not alert.channels:
+            if alert.rules:  # what is wrong with one is told now, not when somebody is to be told
+                _module("alerts.rules").make_rules(alert.threshold_errors, alert.rules)
+            return ()
         made = _module("alerts.build").create_alerts(settings, origin, diagnostics=diagnostics, clock=clock)
     return (made,)
 

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from tamis.embed.config import LoggingConfig
-from tamis.embed.manager import configure
+from tamis.embed.manager import configure, flush
+from tamis.embed.performance import log_performance
 from tamis.errors import ConfigError
-from tamis.pipeline.build import build_dispatcher
+from tamis.pipeline.build import build_dispatcher, create_alerts
 from tamis.pipeline.captured import Origin
+from tamis.settings import load_settings
+from tamis.telemetry.diagnostics import Diagnostics
 
 
 def test_the_first_source_that_speaks_wins(tmp_path: Path) -> None:
@@ -43,6 +46,31 @@ def test_errors_name_key_value_and_source(given: dict[str, object], words: list[
         LoggingConfig(**{"environ": {}, **given})  # type: ignore[arg-type]
     for word in words:
         assert word in str(caught.value)
+
+
+def test_an_unknown_key_lists_what_an_application_can_set() -> None:
+    """Nothing of a server."""
+    with pytest.raises(ConfigError) as caught:
+        LoggingConfig(environ={}, zzz=1)
+    assert "there are" in caught.value.reason
+    assert "spool_folder" in caught.value.reason
+    for part in ("syslog", "rates", "tail", "alerts_", "listener"):
+        assert part not in caught.value.reason
+
+
+def test_a_rule_that_is_no_query_is_refused_without_a_channel() -> None:
+    """Not first when somebody is to be told."""
+    settings = load_settings({"alert.rules": ["level:(("]}, {})
+    with pytest.raises(ConfigError, match=r"alert\.rules"):
+        create_alerts(settings, Origin(None, None, 0, ""), diagnostics=Diagnostics())
+
+
+def test_wrong_calls_say_what_is_wanted() -> None:
+    """A text for a time, a number for a name."""
+    with pytest.raises(TypeError, match="number of seconds, not 'x'"):
+        flush("x")  # type: ignore[arg-type]  # what it is about
+    with pytest.raises(TypeError, match="must be a text, not 5"):
+        log_performance(5)  # type: ignore[call-overload]  # what it is about
 
 
 def test_settings_go_by_field_or_by_part_and_field() -> None:

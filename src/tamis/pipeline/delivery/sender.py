@@ -205,7 +205,8 @@ class Sender:
     def _unavailable(self, error: Exception) -> None:
         retry_after_s = getattr(error, "retry_after_s", None)
         self._failed(f"{type(error).__name__}: {error}")
-        self._wait_before_retry(retry_after_s, self._discreet(str(error)))
+        reason = error.reason if isinstance(error, SinkUnavailableError) else str(error)
+        self._wait_before_retry(retry_after_s, self._discreet(reason))
 
     def _wait_before_retry(self, retry_after_s: float | None, reason: str) -> None:
         """1, 2, 4 s, or what the other side asks for; after that the breaker says when."""

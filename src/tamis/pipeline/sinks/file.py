@@ -64,7 +64,7 @@ class FileSink:
             except DiskError as error:
                 if done:
                     break
-                raise SinkUnavailableError(self.name, str(error)) from error
+                raise SinkUnavailableError(self.name, _without(self.path, str(error))) from error
             done += written
             if written < len(piece):
                 break
@@ -102,6 +102,8 @@ def create(url: str, _settings: Settings) -> FileSink:
     path = Path(unquote(place))
     if not path.name or place.endswith("/"):
         raise _wrong(url, "names no file, as in file:///var/log/app.jsonl")
+    if path.expanduser().is_dir():
+        raise _wrong(url, f"is a folder; name a file in it, such as {path.name}/app.jsonl")
     options = dict(parse_qsl(query, keep_blank_values=True))
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
@@ -146,6 +148,11 @@ def parse_mode(given: object) -> int:
     if not 0 <= mode <= 0o777:
         raise ValueError("must be a file mode in octal, such as 640")
     return mode
+
+
+def _without(path: Path, reason: str) -> str:
+    """A reason without the path, which the sink's name has already."""
+    return reason.removeprefix(f"{path}: ").replace(f" {path}", "", 1)
 
 
 def _wrong(url: str, reason: str) -> ConfigError:

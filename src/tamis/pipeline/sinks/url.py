@@ -102,7 +102,7 @@ class SinkUrl:
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise the ConfigError of this URL."""
-        raise ConfigError(KEY, f"{self.family}: {self.shown}", SOURCE, reason)
+        raise ConfigError(KEY, f"{self.family}+{self.shown}" if self.family else self.shown, SOURCE, reason)
 
 
 def parse_sink_url(url: str) -> SinkUrl:
@@ -110,7 +110,11 @@ def parse_sink_url(url: str) -> SinkUrl:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:
+    except ValueError as error:
+        if "out of range" in str(error):
+            _refuse(
+                url, "has a port over 65535; where that is a part of a password, write / as %2F and @ as %40"
+            )
         _refuse(url, "is no URL; in a password, write / ? # @ and % as %2F %3F %23 %40 %25")
     family, _, transport = parts.scheme.rpartition("+")
     if transport not in DEFAULT_PORTS:

@@ -354,3 +354,17 @@ def test_records_of_pieces_that_failed_are_sent_again(tmp_path: Path) -> None:
     assert outcome.retry == given.records[1:]
     sink.send(Batch("rest", outcome.retry), timeout_s=1)
     assert messages(path) == ["a", "b", "c"]
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    """It is told when the sink is made, not when the first record is to be written."""
+    with pytest.raises(ConfigError, match="is a folder; name a file in it"):
+        create_sink(f"file://{tmp_path}", load_settings({}, {}))
+
+
+def test_why_nothing_can_be_written_names_the_path_once(tmp_path: Path) -> None:
+    """The sink's name has it already."""
+    sink = FileSink(tmp_path)
+    with pytest.raises(SinkUnavailableError) as caught:
+        sink.send(Batch("1", (Record(timestamp=1, message="m"),)), timeout_s=1)
+    assert str(caught.value).count(str(tmp_path)) == 1

@@ -26,7 +26,7 @@ SECRET = "hunter2"
         (f"http://user:{SECRET}/x@host:4817", "no URL"),
         (f"http://user:{SECRET}?x@host:4817", "no URL"),
         (f"http://user:{SECRET}#x@host:4817", "no URL"),
-        (f"http://{SECRET}@host:99999", "no URL"),
+        (f"http://{SECRET}@host:99999", "a port over 65535"),
         (f"http://{SECRET}@host:0", "port 0"),
         (f"http://{SECRET}@host#part", "#"),
         (f"http://{SECRET}@host?compress=brotli", "compress"),
@@ -120,3 +120,12 @@ def test_the_settings_token_serves_a_url_without_one(monkeypatch: pytest.MonkeyP
     assert shown("http://host", settings) == "Bearer from-settings"
     monkeypatch.setenv("TAMIS_TOKEN", "from-environment")
     assert shown("http://host", load_settings({}, {})) == "Bearer from-environment"
+
+
+def test_what_is_wrong_is_told_with_the_url_as_it_was_written() -> None:
+    """Its scheme, host and port, whatever family of sinks it is."""
+    for url in ("http://h:4817", "otlp+http://h:4318"):
+        with pytest.raises(ConfigError) as caught:
+            create_sink(url.replace("h:", f"{SECRET}@h:") + "?compres=zstd", load_settings({}, {}))
+        assert caught.value.value == url
+        assert "compres" in str(caught.value)

@@ -41,7 +41,8 @@ def count(server: Server, query: str = "*") -> int:
 def metric(server: Server, name: str, **labels: str) -> float:
     """What a metric stands at; 0 when it was never counted."""
     text = httpx2.get(f"{server.url}/metrics", headers=HEADERS, timeout=60).text
-    wanted = "{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}"
+    pairs = ",".join(f'{key}="{value}"' for key, value in labels.items())
+    wanted = f"{{{pairs}}}" if pairs else ""
     for line in text.splitlines():
         if line.startswith(f"{name}{wanted} "):
             return float(line.rpartition(" ")[2])

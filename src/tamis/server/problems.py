@@ -79,6 +79,13 @@ def problem_of(error: Exception) -> ProblemError:
     return made
 
 
+def stopping_problem() -> ProblemError:
+    """To requests that the server's stop does not let come to their end: nothing of them was acknowledged."""
+    problem = ProblemError(503, "The server stops; send this again in a moment.")
+    problem.headers.update({"Retry-After": "1", "Connection": "close"})
+    return problem
+
+
 def _facts(error: TamisError) -> dict[str, Any]:
     if isinstance(error, QueryError):
         facts = {"column": error.column, "reason": error.reason, "suggestion": error.suggestion}

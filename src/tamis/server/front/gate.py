@@ -1,5 +1,6 @@
 """What every request passes: host, credentials, cross-site check; and what every answer carries."""
 
+import asyncio
 import logging
 import re
 import time
@@ -15,7 +16,7 @@ from tamis.server.front.auth import Authenticator, Principal
 from tamis.server.front.rates import Rates
 from tamis.server.front.signin import signin_page
 from tamis.server.local import is_loopback
-from tamis.server.problems import ProblemError, problem_of, problem_response
+from tamis.server.problems import ProblemError, problem_of, problem_response, stopping_problem
 from tamis.telemetry.metrics import Metrics
 
 _LOG = logging.getLogger("tamis.server")
@@ -64,6 +65,10 @@ class AnswerHeaders:
             await self._app(inner, receive, answer.send)
         except ClientDisconnect:
             return  # there is nobody left to answer
+        except asyncio.CancelledError:  # the server stops, and has waited long enough
+            if answer.status is None:
+                await problem_response(stopping_problem())(scope, receive, answer.send)
+            raise
         except Exception as error:  # the edge: whatever a route let through becomes a problem, never a trace
             if not isinstance(error, ProblemError):
                 _LOG.error("%s %s failed", scope["method"], scope["path"], exc_info=error)

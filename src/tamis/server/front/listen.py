@@ -1,5 +1,6 @@
 """How the server listens: where it may, with which TLS, and how long a head may be and take."""
 
+import asyncio
 import logging
 import math
 import signal
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,13 +18,16 @@ from starlette.types import Receive, Scope, Send
 
 from tamis.errors import ConfigError
 from tamis.server.front.gate import AnswerHeaders
-from tamis.server.front.protocol import Limits, guarded_protocol
+from tamis.server.front.protocol import GuardedProtocol, Limits, guarded_protocol
 from tamis.server.local import is_loopback
 from tamis.server.problems import ProblemError
 from tamis.server.service import Service
 from tamis.settings import Settings
 
 BACKLOG = 2_048
+BODY_GRACE_SHARE, BODY_GRACE_S_MAX = 0.25, 2.0
+"""A body that still comes at the stop has this share of `server.stop_grace_s` to be whole, and at most so long: the
+rest is for storing it, and for callers to hear of it."""
 
 
 def check_listen(settings: Settings) -> None:
@@ -138,9 +143,18 @@ class Server(uvicorn.Server):
         self._service = service
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End what lasts as long as its reader likes; then wait for the other requests."""
+        """End what lasts as long as its reader likes, and soon what waits for its sender; then wait for the others."""
+        self._service.stopping.set()
         self._service.tails.stop()
+        grace_s = min(BODY_GRACE_S_MAX, self._service.settings.server.stop_grace_s * BODY_GRACE_SHARE)
+        giving_up = asyncio.get_running_loop().call_later(grace_s, self._give_up_bodies)
         await super().shutdown(sockets)
+        giving_up.cancel()
+
+    def _give_up_bodies(self) -> None:
+        protocol = cast("type[GuardedProtocol]", self.config.http_protocol_class)
+        for connection in list(protocol.everyone):
+            connection.give_up_body()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

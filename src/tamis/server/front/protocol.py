@@ -4,15 +4,21 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import ClassVar, cast
 
 from httptools import parse_url
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tamis.server.problems import stopping_problem
 
 _PIECE_BYTES = 4_096
 """A head is parsed in pieces of this size, so that it is measured before the rest of what came is looked at."""
 _LINE_BYTES = 4
 """What stands around a header's name and value."""
+LINGER_S, LINGER_BYTES_MAX = 2.0, 16 << 20
+"""So long, and for so many bytes, we listen to a caller that still sends after our last answer: closing at once would
+reset the connection, and take the answer away from it."""
 
 
 _REFUSAL_HEADERS = (
@@ -27,6 +33,26 @@ class _RefusedError(Exception):
 
 async def _nothing(*_: object) -> None:
     """The application of a protocol that has no limits of its own."""
+
+
+class _Exit:
+    """What an answer is written to: says nothing to a caller that is gone, and closes so that it reads the end."""
+
+    def __init__(self, protocol: "GuardedProtocol") -> None:
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        """A piece of the answer, unless the connection has ended."""
+        if not self.is_closing():
+            self._protocol.transport.write(data)
+
+    def close(self) -> None:
+        """The answer was the connection's last."""
+        self._protocol.end()
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be said any more."""
+        return self._protocol.transport.is_closing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +72,15 @@ class GuardedProtocol(HttpToolsProtocol):
     """Refuses requests whose head or trailers are too large (431), that name two hosts or carry two tokens (400), or
     whose body is in a coding that is not known here (501), or whose connection is one too many (503). Closes
     connections whose head, or the rest of a body that nobody reads any more, takes too long, and those that read
-    nothing of their answer for too long (without a word)."""
+    nothing of their answer for too long (without a word). `everyone` holds all connections that are open."""
 
     limits = Limits()
+    everyone: ClassVar["set[GuardedProtocol]"] = set()
 
     _in_head = True
+    _is_over = False
+    _lingers = False
+    _ignored_bytes = 0
     _head_bytes = 0
     _untold_bytes = 0
     _status = HTTPStatus.BAD_REQUEST
@@ -60,10 +90,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A caller came."""
         super().connection_made(transport)
+        self.everyone.add(self)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A caller went."""
+        self.everyone.discard(self)
         self._unwatch()
         self._unstick()
         super().connection_lost(exc)
@@ -91,8 +123,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of heads and trailers are counted, those of bodies are the routes' to count."""
+        if self._lingers:
+            self._ignore(len(data))
+            return
         rest = memoryview(data)
-        while len(rest) and not self.transport.is_closing():
+        while len(rest) and not self.transport.is_closing() and not self._lingers:
             if self._in_head and self._late is None:
                 self._watch()
             piece = rest[:_PIECE_BYTES] if self._in_head else rest
@@ -105,14 +140,42 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """The refusal, unless an answer is on its way already: then the connection only ends."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._lingers:
             return
         if self._status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
             self.limits.met("server.header_bytes_max")
         if self._may_answer():
             line = f"HTTP/1.1 {self._status.value} {self._status.phrase}\r\n"
             self.transport.write(line.encode() + _REFUSAL_HEADERS)
-        self.transport.close()
+            self._linger()
+        else:
+            self.transport.close()
+
+    def end(self) -> None:
+        """Close after the last answer; when its caller still sends, let it hear that first."""
+        if self._in_head or self.transport.is_closing():
+            self.transport.close()
+        elif not self._lingers:
+            self._linger()
+
+    def _linger(self) -> None:
+        self._lingers = True
+        self._unwatch()
+        self._late = self.loop.call_later(LINGER_S, self.transport.close)
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _ignore(self, count: int) -> None:
+        self._ignored_bytes += count
+        if self._ignored_bytes > LINGER_BYTES_MAX:
+            self.transport.close()
+
+    def give_up_body(self) -> None:
+        """The server stops: a request whose body is not whole by now is told so, and comes again."""
+        self._is_over = True
+        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_started:
+            self.cycle.message_event.set()
 
     def _may_answer(self) -> bool:
         """Whether bytes written now are the answer to what is being read, and not a part of another one."""
@@ -154,8 +217,18 @@ class GuardedProtocol(HttpToolsProtocol):
             self.limits.met("server.connections_max")
             self.app = self.limits.crowded
         else:
-            self.app = self.config.loaded_app
+            self.app = self._serve
         super().on_headers_complete()
+        self.cycle.transport = cast("asyncio.Transport", _Exit(self))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def rest() -> Message:
+            message = await receive()
+            if self._is_over and message.get("more_body"):
+                raise stopping_problem()
+            return message
+
+        await self.config.loaded_app(scope, rest, send)
 
     def _names_one_host(self) -> bool:
         """RFC 9112, 3.2: one Host header, and none beside it in the target that says otherwise."""
@@ -189,6 +262,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is sent; what is left of the request's body has a head's time to come."""
+        if self._lingers:
+            self.server_state.total_requests += 1
+            return
         super().on_response_complete()
         if not self._in_head and not self.transport.is_closing():
             self._watch()
@@ -209,4 +285,4 @@ class GuardedProtocol(HttpToolsProtocol):
 
 def guarded_protocol(limits: Limits) -> type[GuardedProtocol]:
     """The protocol with these limits (uvicorn takes a class)."""
-    return type("LimitedProtocol", (GuardedProtocol,), {"limits": limits})
+    return type("LimitedProtocol", (GuardedProtocol,), {"limits": limits, "everyone": set()})

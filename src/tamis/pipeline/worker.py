@@ -87,8 +87,9 @@ class Worker:
         return not thread.is_alive()
 
     def _run(self) -> None:
+        tokens = self._tokens
         with own_work():
-            while not self._stopping:
+            while not self._stopping and self._tokens is tokens:
                 try:
                     wait_s = self._turn()
                     self.last_turn_s = self._clock.monotonic_s()
@@ -97,6 +98,9 @@ class Worker:
                     wait_s = _PAUSE_AFTER_FAILURE_S
                 if wait_s > 0 and not self._stopping:
                     self._wait(wait_s)
+        # gevent's threads come along into a forked child, where `threading` has forgotten them and would say so at
+        # their end; asked for, they are known again.
+        threading.current_thread()
 
     def _wait(self, wait_s: float) -> None:
         with suppress(queue.Empty):

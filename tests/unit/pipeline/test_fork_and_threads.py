@@ -172,6 +172,42 @@ print("done")
     assert (ran.returncode, ran.stdout) == (0, "done\n"), ran.stderr
 
 
+def test_a_process_forked_under_gevent_ends_in_silence() -> None:
+    """The parent's threads come along into the child, where they end without a word; its records arrive."""
+    script = """
+from gevent import monkey
+monkey.patch_all()
+import os, sys, gevent
+from tests.support.sinks import Gathering, Pipe, captured
+sink = Gathering()
+pipe = Pipe(sink)
+pipe.put(captured(n=0))
+assert pipe.dispatcher.flush(20)
+child = os.fork()
+if child == 0:
+    sink.records.clear()
+    for n in range(100):
+        pipe.put(captured(n=n))
+    gevent.sleep(0.2)
+    assert pipe.dispatcher.close(20)
+    gevent.sleep(0.2)
+    print(len(sink.records), flush=True)
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert pipe.dispatcher.close(20)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src"), *sys.path])}
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "100\n", "")
+
+
 def test_what_signal_handlers_log_while_we_deliver_on_their_thread_arrives() -> None:
     """A signal interrupts `flush` in the middle of a sink: what its handler logs is the application's."""
     sink, logged = Gathering(limits=BatchLimits(records=1, wait_s=0.0)), 0

@@ -23,7 +23,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """A rule that holds for one group of records, from its first notice until it is forgotten.
 
     `key` names the group among those of its rule, `labels` say what is common to its records. It held in windows
-    that end at `first_ns` to `held_ns`. `told` counts its notices, the newest at `told_ns`; `is_over`: nothing more
+    that end at `first_ns` to `held_ns`; `began_ns` is its first record, or when that began to hold. `told` counts its notices, the newest at `told_ns`; `is_over`: nothing more
     follows. `value` is the newest that was told, or the highest before.
     """
 
@@ -33,6 +33,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, Any] = {}
     first_ns: int
     held_ns: int
+    began_ns: int | None = None
     value: float
     told: int = 0
     told_ns: int = 0

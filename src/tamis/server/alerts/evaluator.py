@@ -220,7 +220,9 @@ class Evaluator:
             happened += _happened(active.rule, known, verdict, silence, look.now_ns)
             if verdict.told is not None:
                 told.append(verdict.told)
-                waiting += self._notices(active, verdict.incident, verdict.told, look, reading)
+                made, notices = self._notices(active, verdict.incident, verdict.told, look, reading)
+                incidents[reading.key] = made
+                waiting += notices
         gone = [one for one in incidents.values() if is_forgotten(active.rule, one, look.now_ns)]
         for one in gone:
             del incidents[one.key]
@@ -244,15 +246,16 @@ class Evaluator:
 
     def _notices(
         self, active: Active, incident: Incident, state: State, look: Look, reading: Reading
-    ) -> list[Waiting]:
+    ) -> tuple[Incident, list[Waiting]]:
+        """What is to be told, and the incident with the beginning that is told."""
         if not active.rule.notify:
-            return []
+            return incident, []
         alert = make_alert(
             active.compiled, incident, state, look,
             reading=reading, url=self._options.url, lines_max=self._options.lines_max,
         )  # fmt: skip
         payload = msgspec.json.encode(alert)
-        return [
+        return msgspec.structs.replace(incident, began_ns=alert.began), [
             Waiting(
                 id=f"{incident.id}-{incident.told}", rule=active.rule.name, channel=channel,
                 payload=payload, created_ns=look.now_ns, next_ns=look.now_ns,

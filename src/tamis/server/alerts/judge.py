@@ -57,6 +57,7 @@ def _brought_up(rule: Rule, known: Incident | None, reading: Reading) -> Inciden
             labels=reading.labels,
             first_ns=reading.begins_ns,
             held_ns=reading.last_ns,
+            began_ns=reading.first_ns,
             value=reading.value,
         )
     value = reading.value if reading.peak is None else reading.peak
@@ -81,6 +82,11 @@ def _told(incident: Incident, state: State, reading: Reading, now_ns: int) -> Ve
 def settled_ns(incident: Incident) -> int:
     """Windows that end up to then are no news: of an incident that is over, all until that was said."""
     return max(incident.held_ns, incident.told_ns) if incident.is_over else incident.held_ns
+
+
+def began_ns(incident: Incident) -> int:
+    """When it began; an older release's incident knows only its first window."""
+    return incident.first_ns if incident.began_ns is None else incident.began_ns
 
 
 def is_forgotten(rule: Rule, incident: Incident, now_ns: int) -> bool:

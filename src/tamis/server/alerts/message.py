@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
+
 from tamis.clock import NS_PER_S
 from tamis.errors import TamisError
 from tamis.metadata.alert_rows import Incident
@@ -16,6 +18,7 @@ from tamis.query.values import canonical_text
 from tamis.record.model import StoredRecord
 from tamis.record.shape import pattern_id
 from tamis.server.alerts.groups import both, narrowed, plain, print_labels
+from tamis.server.alerts.judge import began_ns
 from tamis.server.alerts.rule import Compiled, shown_level
 from tamis.server.alerts.watch import Look, Reading
 from tamis.server.questions.answers import record_id
@@ -33,6 +36,8 @@ class Found:
     count: int = 0
     patterns: tuple[PatternFacts, ...] = ()
     shapes: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
     records: tuple[StoredRecord, ...] = ()
 
 
@@ -47,13 +52,13 @@ def make_alert(
     lines_max: int,
 ) -> Alert:
     """What is told. A store that does not answer in time costs the lines, not the alert."""
-    rule = compiled.rule
+    rule, is_missing = compiled.rule, compiled.rule.kind == "absence"
     question = _question(compiled, incident, state, look, reading)
     found = _find(look, question, lines_max)
+    incident = replace(incident, began_ns=_began_ns(compiled, incident, found))
     labels = {
         field: "" if value is None else canonical_text(value) for field, value in incident.labels.items()
     }
-    stamps = [one.record.timestamp for one in found.records]
     return Alert(
         key=f"{rule.name}/{incident.key}",
         state=state,
@@ -62,20 +67,34 @@ def make_alert(
         level=shown_level(rule),
         service=labels.get("service") or _most(one.record.service for one in found.records) or "",
         host=labels.get("host") or _most(one.record.host for one in found.records) or "",
-        count=found.count,
+        count=0 if is_missing else found.count,
         threshold=plain(rule.threshold),
         window_s=rule.window_s,
         repeat_s=max(rule.repeat_s, rule.cooldown_s),
-        began=incident.first_ns,
-        last=max(stamps, default=min(incident.held_ns, look.now_ns)),
+        began=began_ns(incident),
+        last=min(incident.held_ns, look.now_ns) if found.last_ns is None else found.last_ns,
         groups=tuple(
             Group(shape=one.template, pattern=pattern_id(one.shape_id), count=one.count)
-            for one in found.patterns
+            for one in (() if is_missing else found.patterns)
         ),
         lines=tuple(line_of(one.record) for one in reversed(found.records)),
         labels=labels,
-        link=_link(compiled, question, look, url),
+        link=_link(_missed(incident, question, look) if is_missing else question, look, url),
     )
+
+
+def _began_ns(compiled: Compiled, incident: Incident, found: Found) -> int:
+    """The time of the first record that counted; of what is no count, or was told before, when it began to hold."""
+    is_count = compiled.stats is None and compiled.rule.kind != "absence"
+    if not is_count or incident.told > 1 or found.first_ns is None:
+        return began_ns(incident)
+    return found.first_ns
+
+
+def _missed(incident: Incident, question: Question, look: Look) -> Question:
+    """Of what did not come: the time in which nothing came."""
+    end_ns = incident.held_ns if incident.is_over else look.now_ns
+    return Question(question.filter, incident.first_ns + 1, end_ns + 1, look.as_of)
 
 
 def _question(compiled: Compiled, incident: Incident, state: State, look: Look, reading: Reading) -> Question:
@@ -97,18 +116,20 @@ def _find(look: Look, question: Question, lines_max: int) -> Found:
         if not count:
             return Found()
         patterns = look.store.patterns(question, look.budget).patterns
+        first_ns = min((one.first_seen for one in patterns), default=None)
+        last_ns = max((one.last_seen for one in patterns), default=None)
         page = look.store.search(question, look.budget, limit=lines_max) if lines_max else None
     except TamisError:
         return Found()
-    return Found(count, patterns[:GROUPS_MAX], len(patterns), page.records if page else ())
+    records = page.records if page else ()
+    return Found(count, patterns[:GROUPS_MAX], len(patterns), first_ns, last_ns, records)
 
 
-def _link(compiled: Compiled, question: Question, look: Look, url: str) -> str:
-    """The search that shows these records, as they stand now."""
+def _link(question: Question, look: Look, url: str) -> str:
+    """The search that shows these records, as they stand now; of a table those that it was made of."""
     if not url:
         return ""
-    stages = () if compiled.stats is None else (compiled.stats,)
-    asked = {"q": print_query(Query(question.filter, stages))}
+    asked = {"q": print_query(Query(question.filter))}
     for name, instant in (("start", question.start_ns), ("end", question.end_ns)):
         if instant is not None:
             asked[name] = print_instant(instant)
@@ -126,7 +147,7 @@ def _summary(compiled: Compiled, incident: Incident, state: State, found: Found,
     """One line: which rule, what, how many, about what."""
     rule = compiled.rule
     where = f" ({print_labels(incident.labels)})" if incident.labels else ""
-    took_s = max((incident.held_ns if state == "over" else now_ns) - incident.first_ns, 0) / NS_PER_S
+    took_s = max((incident.held_ns if state == "over" else now_ns) - began_ns(incident), 0) / NS_PER_S
     said = {
         "firing": "",
         "going_on": f"going on for {took_s:,.0f} s: ",
@@ -146,7 +167,8 @@ def _what(compiled: Compiled, incident: Incident, found: Found) -> str:
             f"{compiled.stats.aggregates[-1].name} is {incident.value:g} ({rule.compare} {rule.threshold:g})"
         )
     if rule.kind == "absence":
-        return f"no record for {rule.window_s:g} s"
+        last = "" if found.last_ns is None else f"; the last came at {print_instant(found.last_ns)}"
+        return f"no record for {rule.window_s:g} s{last}"
     if rule.kind == "new_pattern":
         return f"{incident.value:,.0f} new pattern{'s' if incident.value != 1 else ''}"
     if rule.of is not None:

@@ -10,6 +10,7 @@ from tamis.query.printer import print_query
 from tamis.query.times import print_instant
 from tamis.server.alerts.evaluator import Active
 from tamis.server.alerts.groups import narrowed
+from tamis.server.alerts.judge import began_ns
 from tamis.server.alerts.replay import DryRun
 from tamis.server.alerts.rule import Compiled
 from tamis.server.questions.answers import record_id
@@ -26,7 +27,7 @@ def show_rule(row: RuleRow, active: Active | None, broken: str) -> dict[str, Any
             "firing": [
                 {
                     "labels": one.labels,
-                    "since": print_instant(one.first_ns),
+                    "since": print_instant(began_ns(one)),
                     "value": one.value,
                     "told": one.told,
                 }

@@ -1,10 +1,13 @@
 """Rules at work: what is told when, over a store that records come into."""
 
 from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.support.alert_bench import AlertBench
+from tamis.pipeline.alerts.channels.text import print_alert
+from tamis.query.times import parse_instant
+from tests.support.alert_bench import AlertBench, S
 
 
 @pytest.fixture
@@ -173,7 +176,7 @@ def test_what_does_not_come_is_told(bench: AlertBench) -> None:
     bench.put("backup done 2", level="INFO")
     assert bench.run(2) == ["over"]
     first, _ = bench.told()
-    assert first.summary == "r: no record for 60 s"
+    assert first.summary == "r: no record for 60 s; the last came at 2026-11-21T12:00:30Z"
     assert [line.message for line in first.lines] == ["backup done 1"]
 
 
@@ -415,3 +418,52 @@ def test_rules_that_ask_the_same_ask_it_once(bench: AlertBench) -> None:
         assert bench.tick(1) == ["firing"] * 3
     assert stats.call_count == 1
     assert sorted(alert.rule for alert in bench.told()) == ["r1", "r2", "share"]
+
+
+def _asked(link: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(link).query))
+
+
+def test_a_message_says_when_the_first_record_came(bench: AlertBench) -> None:
+    """Not where its window begins; later messages say the same, also after a restart."""
+    bench.rule(query="pay", threshold=2, window="1h", cooldown="10s")
+    began_ns = bench.clock.now_ns() + 5 * S
+    bench.run(10)
+    bench.put("pay 1", at_s=-5)
+    bench.put("pay 2")
+    assert bench.tick() == ["firing"]
+    bench.restart()
+    bench.put("pay 3", at_s=-300)
+    bench.run(3_700)
+    firing, over = bench.told()
+    assert (firing.began, over.began) == (began_ns, began_ns)
+    assert firing.last == began_ns + 5 * S
+    took_s = int(over.summary.partition("over after ")[2].partition(" s")[0].replace(",", ""))
+    assert 3_500 <= took_s <= 3_700
+
+
+def test_a_message_about_a_table_says_since_when_it_holds(bench: AlertBench) -> None:
+    """The instant that was asked for; its link opens the records, not the table."""
+    bench.rule(query="GET | stats max(ms) as slow", compare=">", threshold=200, window="1h", every="30s")
+    bench.put("GET", ms=300)
+    bench.run(31)
+    (alert,) = bench.told()
+    assert alert.began % (30 * S) == 0
+    assert alert.began > bench.clock.now_ns() - 60 * S
+    assert _asked(alert.link)["q"] == "GET"
+
+
+def test_a_message_about_what_is_missing_opens_the_time_without(bench: AlertBench) -> None:
+    """It says when the last record came, counts none, and its link finds none."""
+    bench.rule(kind="absence", query="backup", window="60s", cooldown="10s")
+    bench.put("backup 1", "backup 2")
+    last_ns = bench.clock.now_ns()
+    bench.run(70)
+    (alert,) = bench.told()
+    assert (alert.count, alert.groups, alert.last) == (0, (), last_ns)
+    assert alert.began >= last_ns + 60 * S
+    assert alert.summary == "r: no record for 60 s; the last came at 2026-11-21T12:00:00Z"
+    assert "so far" not in print_alert(alert)
+    asked = _asked(alert.link)
+    start_ns, end_ns = (parse_instant(asked[name], None) for name in ("start", "end"))
+    assert (start_ns, end_ns) == (last_ns + 1, alert.began + 1)

@@ -14,7 +14,7 @@ def print_alert(alert: Alert) -> str:
         alert.summary,
         "",
         f"service {alert.service} on {alert.host}, rule {alert.rule}" if alert.host else f"rule {alert.rule}",
-        f"first {print_time(alert.began)}, last {print_time(alert.last)}, {alert.count:,} so far",
+        _when(alert),
     ]
     if alert.labels:
         parts += [
@@ -31,6 +31,12 @@ def print_alert(alert: Alert) -> str:
     if alert.lines:
         parts += ["", "Lines:", *map(print_line, alert.lines)]
     return "\n".join(parts)
+
+
+def _when(alert: Alert) -> str:
+    if not alert.count:  # of what does not come there is no first
+        return f"since {print_time(alert.began)}"
+    return f"first {print_time(alert.began)}, last {print_time(alert.last)}, {alert.count:,} so far"
 
 
 def print_line(line: Line) -> str:

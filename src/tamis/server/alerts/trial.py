@@ -1,10 +1,10 @@
 """Tests of rules: records with times, and what is to be told of them, in a TOML file."""
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,13 +27,16 @@ BEGIN_NS = 1_795_262_400 * NS_PER_S
 """Each test begins at 2026-11-21T12:00:00Z."""
 LOOKS_MAX = 10_000
 RECORDS_MAX = 100_000
+FILE_BYTES_MAX = 4 << 20
+SECONDS_MAX = 366 * 86_400.0
+_OF_SUITES = ("rules", "rule", "test")
 _OF_RECORDS = frozenset({"at", "arrives", "every", "times"})
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A notice that a test wants. What it leaves out may be anything."""
 
-    state: str
+    state: Literal["firing", "going_on", "over"]
     at: str | float | None = None
     rule: str | None = None
     labels: dict[str, Any] | None = None
@@ -89,33 +92,55 @@ def read_rules(path: Path) -> list[Rule]:
 def read_suite(path: Path) -> Suite:
     """The tests of a file, and its rules or those of the file that `rules` names."""
     given = _toml(path)
+    for name, value in given.items():
+        if name not in _OF_SUITES:
+            reason = f"is not known; a file of tests has {', '.join(_OF_SUITES)}"
+            raise ConfigError(name, value if isinstance(value, str) else "…", str(path), reason)
     rules = _rules(given, str(path))
     if "rules" in given:
         rules = [*read_rules(path.parent / str(given["rules"])), *rules]
-    try:
-        trials = msgspec.convert(given.get("test", []), list[Trial])
-    except msgspec.ValidationError as error:
-        raise ConfigError("test", "…", str(path), str(error)) from None
-    if not trials:
+    tables = given.get("test", [])
+    if not isinstance(tables, list) or not tables:
         raise ConfigError("test", 0, str(path), "there is none; write [[test]]")
     known = {rule.name for rule in rules}
-    for trial in trials:
-        if not rules or (trial.rule is not None and trial.rule not in known):
-            raise ConfigError(f"test {trial.name!r}: rule", trial.rule, str(path), "there is no such rule")
-    return Suite(rules, trials)
+    return Suite(rules, [_trial(table, at, known, source=str(path)) for at, table in enumerate(tables, 1)])
+
+
+def _trial(given: object, number: int, known: Set[str], *, source: str) -> Trial:
+    """One test, checked before anything runs; ConfigError names it."""
+    name = given.get("name") if isinstance(given, dict) else None
+    where = f"test {name!r}" if isinstance(name, str) else f"test {number}"
+    try:
+        trial = msgspec.convert(given, Trial)
+    except msgspec.ValidationError as error:
+        raise ConfigError(where, "…", source, str(error)) from None
+    for place, rule in ((where, trial.rule), *((f"{where}: expect", one.rule) for one in trial.expect)):
+        if not known or (rule is not None and rule not in known):
+            there = f"there are {', '.join(sorted(known))}" if known else "there is none; write [[rule]]"
+            raise ConfigError(f"{place}: rule", rule, source, f"there is no such rule; {there}")
+    for one in trial.expect:
+        if one.at is not None:
+            _seconds(one.at, f"{where}: expect: at")
+    return trial
 
 
 def run_suite(suite: Suite) -> Iterator[Result]:
     """Every test's result."""
     for trial in suite.trials:
         rules = [rule for rule in suite.rules if trial.rule in (None, rule.name)]
-        told = _live(trial, rules)
-        yield Result(trial.name, _problem(trial, told, rules), told)
+        told, step_s = _live(trial, rules)
+        slack = {rule.name: max(step_s, rule.window_s / 32) for rule in rules}
+        yield Result(trial.name, _problem(trial, told, slack), told)
 
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+        if len(data) > FILE_BYTES_MAX:
+            reason = f"is over {FILE_BYTES_MAX:,} bytes: no file of rules"
+            raise ConfigError("file", str(path), "the command line", reason)
+        return tomllib.loads(data.decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("file", str(path), "the command line", f"cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
@@ -151,8 +176,8 @@ class _Clock:
         self.passed_s += seconds
 
 
-def _live(trial: Trial, rules: Sequence[Rule]) -> list[Happened]:
-    """What is told while the records come, looking once a second (less often in a long test)."""
+def _live(trial: Trial, rules: Sequence[Rule]) -> tuple[list[Happened], float]:
+    """What is told while the records come, looking once a second (less often in a long test); how often."""
     arrivals = sorted(_arrivals(trial), key=lambda one: one[0])
     until_s = _until_s(trial, rules, arrivals[-1][0] if arrivals else 0.0)
     step_s = max(1.0, until_s / LOOKS_MAX)
@@ -177,7 +202,7 @@ def _live(trial: Trial, rules: Sequence[Rule]) -> list[Happened]:
                 place = due
             evaluator.tick()
             clock.sleep(step_s)
-        return _told(book)
+        return _told(book), step_s
     finally:
         database.close()
 
@@ -224,14 +249,16 @@ def _until_s(trial: Trial, rules: Sequence[Rule], last_s: float) -> float:
 
 def _seconds(given: object, key: str) -> float:
     try:
-        return parse_seconds(given)
-    except ValueError as error:
+        seconds = parse_seconds(given)
+    except (ValueError, OverflowError) as error:
         raise ConfigError(key, given, "the test", str(error)) from None
+    if not abs(seconds) <= SECONDS_MAX:
+        raise ConfigError(key, given, "the test", f"must be within {SECONDS_MAX / 86_400:g} days")
+    return seconds
 
 
-def _problem(trial: Trial, told: Sequence[Happened], rules: Sequence[Rule]) -> str:
-    """What was not as expected, or ""."""
-    slack = {rule.name: max(1.0, rule.window_s / 32) for rule in rules}
+def _problem(trial: Trial, told: Sequence[Happened], slack: Mapping[str, float]) -> str:
+    """What was not as expected, or "". `slack`: by so many seconds a rule's times may be off."""
     for number, (wanted, got) in enumerate(zip(trial.expect, told, strict=False), 1):
         for name, is_so in (
             ("state", wanted.state == got.state),

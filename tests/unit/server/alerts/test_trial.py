@@ -75,6 +75,36 @@ def test_a_file_that_is_none_is_refused_with_the_reason(tmp_path: Path, text: st
         problems(text, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("expect = ", "# expect = ", "test 'two'"),
+        ("[[test]]", 'rulez = "x"\n[[test]]', "rulez"),
+        ('state = "over"', 'state = "ended"', "ended"),
+        ('state = "over"', 'stat = "over"', "stat"),
+        ('state = "over"', 'state = "over", rule = "pya"', "there are pay"),
+        ('state = "over"', 'state = "over", level = "x"', "level"),
+        ('at = "1m5s"', 'at = "soon"', "expect: at"),
+        ('at = "5s", message', "at = 1e300, message", "days"),
+        ('name = "two"', 'name = "two"\nrule = "pya"', "there are pay"),
+    ],
+)
+def test_a_slip_in_a_test_is_told_with_its_name(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """Before anything is run: nothing that is misspelt is passed over."""
+    text = (RULE + TEST).replace(old, new, 1)
+    if new.startswith("rulez"):
+        text = 'rulez = "x"\n' + RULE + TEST
+    with pytest.raises(ConfigError) as caught:
+        problems(text, tmp_path)
+    assert said in str(caught.value)
+
+
+def test_a_file_without_end_is_refused(tmp_path: Path) -> None:
+    """No more than a few megabytes of it are read."""
+    with pytest.raises(ConfigError, match="no file of rules"):
+        problems('rules = "/dev/zero"\n' + TEST, tmp_path)
+
+
 def test_rules_may_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
     """That a server is given, too."""
     (tmp_path / "rules.toml").write_text(RULE)
@@ -95,3 +125,10 @@ def test_the_command_says_what_failed(tmp_path: Path) -> None:
         '":1', '": 1'
     )
     assert tamis_here("rules", "test", "none.toml", home=tmp_path).code == 2
+
+
+def test_a_long_test_may_be_off_by_its_step(tmp_path: Path) -> None:
+    """It is looked at 10,000 times, not once a second."""
+    rule = RULE.replace('"10s"', '"5d"')
+    test = TEST.replace("name =", 'until = "4d"\nname =', 1).replace(', { at = "1m5s", state = "over" }', "")
+    assert problems(rule + test, tmp_path) == [""]

@@ -17,9 +17,11 @@ import pytest
 from tests.support.commands import TOKEN, Server, environment, running_server, start_server, wait_for
 from tests.support.listening import count, exported, numbers_missing
 from tests.support.parts import program
+from tests.unit.server.conftest import listening
 
 CLIENTS = ["elasticsearch-7", "elasticsearch-8", "elasticsearch-9", "opensearch-3"]
 SHIPPER = Path(__file__).with_name("bulk_shipper.py")
+REFUSED = Path(__file__).with_name("bulk_refused.py")
 WAIT_S = 60.0
 BATCH = 100
 
@@ -65,6 +67,34 @@ def test_a_client_ships_as_its_documentation_says(
     assert (one["message"], one["level"], one["service"]) == ("order 7 placed", "WARNING", service)
     assert one["timestamp"] == "2026-11-21T10:00:00Z"
     assert one["attributes"] == {"es.index": index, "es.id": "order-7", "n": 7}
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_client_reads_every_refusal(name: str, server: Server, tmp_path: Path) -> None:
+    """Each error is the exception of its status, also of what Tamis does not have, and while it starts."""
+    with listening(None, server__admin_token=TOKEN) as port:
+        command = [str(program(name)), str(REFUSED), name, server.url, TOKEN, f"http://127.0.0.1:{port}"]
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=WAIT_S,
+        )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert {asked: status for asked, (_, status) in found.items()} == {
+        "strange info": 401,
+        "strange bulk": 401,
+        "search": 404,
+        "get": 405,
+        "policy": 404,
+        "starting": 503,
+    }
+    assert {found[asked][0] for asked in ("strange info", "strange bulk")} == {"AuthenticationException"}
+    assert found["policy"][0] == found["search"][0] == "NotFoundError"
 
 
 def test_clients_go_on_after_the_server_was_killed(tmp_path: Path) -> None:

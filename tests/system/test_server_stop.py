@@ -87,7 +87,7 @@ def test_a_sender_that_does_not_listen_hears_of_the_stop(tmp_path: Path) -> None
         int(urlsplit(server.url).port or 0),
         "/api/v1/ingest",
         "text/plain",
-        b"Content-Length: 90000000\r\n\r\n" + RECORD,
+        b"Content-Length: 50000000\r\n\r\n" + RECORD,
     )
     assert wait_for(lambda: metric(server, "tamis_http_open_requests") > 1, WAIT_S)
     server.process.send_signal(signal.SIGTERM)

@@ -23,10 +23,11 @@ from tamis.server.front.auth import Authenticator
 from tamis.server.front.gate import AnswerHeaders, Gate
 from tamis.server.front.origins import Origins, origins_of
 from tamis.server.front.rates import RateHeaders, Rates
+from tamis.server.front.spoken import told_error
 from tamis.server.front.traced import Traced
 from tamis.server.intake.limits import BodyBudget
 from tamis.server.local import is_loopback
-from tamis.server.problems import ProblemError, answer_error
+from tamis.server.problems import ProblemError
 from tamis.server.questions.ask import Asker
 from tamis.server.questions.lanes import Lane, Slots, Turns
 from tamis.server.questions.repeats import RepeatedAnswers, Repeats
@@ -150,7 +151,7 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,
         lifespan=lifespan or _lifespan,
-        exception_handlers=dict.fromkeys((ProblemError, TamisError, HTTPException), answer_error),
+        exception_handlers=dict.fromkeys((ProblemError, TamisError, HTTPException), told_error),
     )
     app.state.service = service
     app.state.assets = load_assets()
@@ -209,7 +210,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    return await answer_error(
+    return await told_error(
         request,
         ProblemError(404, f"There is nothing at {request.url.path[:200]}; /docs lists what there is."),
     )
@@ -223,4 +224,4 @@ async def _wrong_method(request: Request, error: Exception) -> Response:
     allowed = ", ".join(sorted(methods))
     problem = ProblemError(405, f"{request.url.path} takes {allowed}, not {request.method}.")
     problem.headers["Allow"] = allowed
-    return await answer_error(request, problem)
+    return await told_error(request, problem)

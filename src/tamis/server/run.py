@@ -53,7 +53,7 @@ def run(settings: Settings, *, say: Say = say_line) -> None:
     except BaseException:
         bound.close()
         raise
-    service.url = url
+    service.url, service.is_listening = url, False
     starting = _Starting(service, settings, url, say=say)
     server = server_for(create_app(settings, service=service, lifespan=starting.lifespan), settings)
     starting.server = server
@@ -124,6 +124,7 @@ class _Starting:
         listeners = Listeners(self._service, self._settings, http=http)
         await listeners.start()
         self.listeners = listeners
+        self._service.is_listening = True
         host = self._settings.listener.host
         for protocol, port in listeners.ports.items():
             self._say(f"Tamis takes {protocol} on {host} port {port}")

@@ -64,6 +64,8 @@ class Service:
     url: str = ""
     """Where it is reached, as far as it knows."""
     opened: Opened | None = None
+    is_listening: bool = True
+    """Whether all ports are open that the settings name."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     tracing: Tracing | None = None
     tallies: Tallies = field(init=False)

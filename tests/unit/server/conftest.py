@@ -72,7 +72,7 @@ async def caller(stranger: httpx2.AsyncClient) -> httpx2.AsyncClient:
 
 
 @contextmanager
-def listening(store: Store, **values: object) -> Iterator[int]:
+def listening(store: Store | None, **values: object) -> Iterator[int]:
     """The port of a server in a thread of this process, over sockets and with its protocol."""
     given = {"server.admin_token": TOKEN, "server.port": 0}
     settings = load_settings(

@@ -15,8 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tamis.server.front.auth import Authenticator, Principal
 from tamis.server.front.rates import Rates
 from tamis.server.front.signin import signin_page
+from tamis.server.front.spoken import refusal
 from tamis.server.local import is_loopback
-from tamis.server.problems import ProblemError, problem_of, problem_response, stopping_problem
+from tamis.server.problems import ProblemError, problem_of, stopping_problem
 from tamis.telemetry.metrics import Metrics
 
 _LOG = logging.getLogger("tamis.server")
@@ -67,14 +68,14 @@ class AnswerHeaders:
             return  # there is nobody left to answer
         except asyncio.CancelledError:  # the server stops, and has waited long enough
             if answer.status is None:
-                await problem_response(stopping_problem())(scope, receive, answer.send)
+                await (await refusal(scope, stopping_problem()))(scope, receive, answer.send)
             raise
         except Exception as error:  # the edge: whatever a route let through becomes a problem, never a trace
             if not isinstance(error, ProblemError):
                 _LOG.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
             if answer.status is not None:
                 raise
-            await problem_response(problem_of(error))(scope, receive, answer.send)
+            await (await refusal(scope, problem_of(error)))(scope, receive, answer.send)
         finally:
             self._metrics.add("tamis_http_open_requests", -1)
             self._count(scope, answer.status, time.perf_counter() - began)
@@ -138,7 +139,7 @@ class Gate:
             principal = await self._admit(scope)
         except Exception as error:  # the edge: a refusal is an answer like any other
             problem = problem_of(error)
-            await self._refusal(scope, problem)(scope, receive, send)
+            await (await self._refusal(scope, problem))(scope, receive, send)
             return
         scope["tamis.principal"] = principal
         await self._app(scope, receive, send)
@@ -167,22 +168,25 @@ class Gate:
         self._metrics.add("tamis_refused_total", 1, reason)
         raise ProblemError(status, detail)
 
-    def _refusal(self, scope: Scope, problem: ProblemError) -> Response:
+    async def _refusal(self, scope: Scope, problem: ProblemError) -> Response:
         if _has_body(scope) or problem.status == 400:  # nobody waits for the rest of a stranger's body
             problem.headers["Connection"] = "close"
         if problem.status != 401:
-            return problem_response(problem)
+            return await refusal(scope, problem)
         problem.headers["WWW-Authenticate"] = 'Bearer realm="tamis"'
         if scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
             query = scope["query_string"].decode("latin-1")
             next_url = scope["path"] + (f"?{query}" if query else "")
             return signin_page(next_url, status=401, headers=problem.headers)
-        return problem_response(problem)
+        return await refusal(scope, problem)
 
 
 def _unauthorized(headers: Headers) -> str:
     if "authorization" in headers:
-        return "The token is not known here; `tamis users reset-admin --data DIR` makes a new one."
+        return (
+            "The token is not known here: look whether the sender has all of it, and the one of this server; "
+            "if it is lost, `tamis users reset-admin --data DIR` makes a new one for the admin."
+        )
     return "Sign in, or send a token: Authorization: Bearer TOKEN."
 
 

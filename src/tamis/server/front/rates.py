@@ -219,11 +219,12 @@ class _Used:
 
 
 def rate_headers(verdict: Verdict) -> dict[str, str]:
-    """As draft-ietf-httpapi-ratelimit-headers-10 has them."""
+    """As draft-ietf-httpapi-ratelimit-headers-10 has them; `t` is when all is back, or when to come again."""
     rate = verdict.rate
+    after_s = verdict.retry_after_s or verdict.full_s
     return {
         "RateLimit-Policy": f'"{rate.name}";q={rate.per_minute:.0f};w={MINUTE_S:.0f}',
-        "RateLimit": f'"{rate.name}";r={verdict.remaining};t={math.ceil(verdict.full_s)}',
+        "RateLimit": f'"{rate.name}";r={verdict.remaining};t={math.ceil(after_s)}',
     }
 
 

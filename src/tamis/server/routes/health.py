@@ -33,8 +33,10 @@ def is_known(request: Request) -> bool:
 
 
 def _state(service: Service, details: object) -> dict[str, Any]:
-    if service.opened is None:
-        return {"status": "stopping" if service.stopping.is_set() else "starting", "problems_count": 0}
+    if service.stopping.is_set():
+        return {"status": "stopping", "problems_count": 0}
+    if service.opened is None or not service.is_listening:
+        return {"status": "starting", "problems_count": 0}
     health = service.opened.store.health()
     body: dict[str, Any] = {"status": health.state, "problems_count": len(health.problems)}
     if details:

@@ -38,7 +38,8 @@ def export(
     query
         Which records; all of them when it is empty.
     format
-        What to write. NDJSON goes back in with `tamis ingest` as it was.
+        What to write. NDJSON goes back in with `tamis ingest` as it was; CSV and Parquet have a column for each of its
+        fields, and for when the record was received.
     output
         The file to write, whole or not at all; else standard output.
     """

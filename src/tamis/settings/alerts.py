@@ -54,7 +54,8 @@ class AlertsSettings:
     url: str = text("", "Where people reach the server, for links; else the address it listens on.")
     mail: str = text(
         "",
-        "The mail server for channels `mailto:…`: `smtp+starttls://user:password@host:587?from=tamis@example.org`.",
+        "The mail server for channels `mailto:…`: `smtp+starttls://user:password@host:587?from=tamis@example.org`. "
+        "It may stand anywhere, also in the own network or on loopback.",
         secret=True,
     )
     networks: tuple[str, ...] = names(

@@ -29,7 +29,7 @@ _ROWS = (
     _text("end", f"Records before this instant: {_TIME}."),
     _text("as_of", "The `as_of` of an earlier answer: only what was there then."),
     _whole("limit", "At most so many.", minimum=1),
-    _text("order", "Newest or oldest first.", enum=["desc", "asc"]),
+    _text("order", "Newest or oldest first; an export is oldest first by default.", enum=["desc", "asc"]),
     _text("cursor", "The `next_cursor` of the page before; with the same question."),
     _text("interval", "A duration as `5m`, or `auto` for about sixty buckets.", default="auto"),
     _text("by", "The field whose values are counted apart; `none` for totals.", default="level"),

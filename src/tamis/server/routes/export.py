@@ -23,7 +23,13 @@ EXPORT = (*QUESTION, "format", "order")
 
 
 async def export(request: Request) -> Response:
-    """Every record that a query finds, as a file: NDJSON, CSV or Parquet. `| limit` and `| fields` work."""
+    """Every record that a query finds, as a file, oldest first: NDJSON, CSV or Parquet. `| limit` and `| fields` work.
+
+    NDJSON holds what ingest takes again: `id`, `timestamp`, `level`, `service`, `logger`, `host`, `message`, the ids of
+    traces, `attributes`; absent ones are left out. CSV and Parquet have a column for each of these and for `received`,
+    which a store gives anew when a file goes back in; shapes and patterns, which it makes anew, are in none.
+    `| fields` gives the fields that it names, in each format.
+    """
     given = await read_parameters(request, EXPORT)
     service = service_of(request)
     file_format = given.choice("format", ("ndjson", "csv", "parquet"))

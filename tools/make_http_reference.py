@@ -39,6 +39,8 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
   will have had their turn. A question whose caller goes away is called off.
 - **Repeats** are answered from memory while the store has not changed: never with anything but what a new answer
   would say. `took_ms` is the time of this answer.
+- **Permalinks**: `/?id=RECORD` opens a record with what stands before and after it, `/?q=QUERY&start=…&end=…&as_of=…` a
+  search as it stood then ([how](../how-to/share-what-was-found.md)).
 - **Heads** over `server.header_bytes_max`, trailers included, are answered `431`; a request with two Host headers,
   with one that is none, or with two tokens, `400`.
 """

@@ -42,7 +42,14 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
 - **Permalinks**: `/?id=RECORD` opens a record with what stands before and after it, `/?q=QUERY&start=…&end=…&as_of=…` a
   search as it stood then ([how](../how-to/share-what-was-found.md)).
 - **Heads** over `server.header_bytes_max`, trailers included, are answered `431`; a request with two Host headers,
-  with one that is none, or with two tokens, `400`.
+  with one that is none, with two tokens, or with more than one `Content-Length` (also a list of equal values, which
+  RFC 9110 lets a server refuse), `400`. The connection then closes: what its caller still sends is read over for a
+  moment, so that it gets the answer.
+- **At a stop** questions and bodies that are whole come to their end within `server.stop_grace_s`; a body that still
+  comes after a quarter of it (2 s at most) is answered `503` with `Retry-After`, and nothing of it is stored. Only
+  uploads of journals are stored as they come, up to there.
+- **Elasticsearch's and OpenSearch's clients** (by their `User-Agent`, their media types, or a path of theirs) get
+  errors in Elasticsearch's form instead of problems.
 """
 
 

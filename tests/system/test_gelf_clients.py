@@ -3,14 +3,16 @@
 import logging
 import random
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pygelf  # type: ignore[import-untyped]  # it says nothing of types
 import pytest
 
-from tests.support.commands import Server, running_server, wait_for
+from tests.support.commands import TOKEN, Server, running_server, wait_for
 from tests.support.listening import (
     WAIT_S,
     count,
@@ -92,6 +94,23 @@ def test_large_messages_come_in_chunks(server: Server) -> None:
         WAIT_S,
     )
     close(made)
+
+
+@pytest.mark.parametrize("path", ["listener", "route"])
+def test_a_sender_that_does_not_wait_for_its_answer_is_no_error(server: Server, path: str) -> None:
+    """It resets the connection as soon as it has sent: messages are stored, and the server's log says nothing."""
+    port = ports(server)["gelf-tcp"] if path == "listener" else urlsplit(server.url).port
+    token = "" if path == "listener" else f"Authorization: Bearer {TOKEN}\r\n"
+    body = b'{"version":"1.1","host":"h","short_message":"impatient","_path":"%b"}' % path.encode()
+    head = f"POST /gelf HTTP/1.1\r\nHost: localhost\r\n{token}Content-Length: {len(body)}\r\n\r\n"
+    for _ in range(30):
+        with socket.create_connection(("127.0.0.1", int(port or 0)), timeout=WAIT_S) as plain:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", path == "route", 0))
+            plain.sendall(head.encode() + body)
+    if path == "listener":
+        assert len(messages(server, "message:impatient path:=listener", 30)) == 30
+    assert wait_for(lambda: metric(server, "tamis_http_open_requests") == 1, WAIT_S)
+    assert "Traceback" not in server.output.read_text()
 
 
 def test_pygelf_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:

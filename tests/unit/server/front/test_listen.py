@@ -4,7 +4,9 @@ import socket
 import ssl
 from pathlib import Path
 
+import httpx2
 import pytest
+from fastapi import FastAPI
 
 from tamis.errors import ConfigError
 from tamis.server.front.listen import bind, check_listen, public_url, tls_context
@@ -92,3 +94,17 @@ def test_the_local_note_is_for_its_owner(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "local.json").write_text("half a no", encoding="ascii")
     assert read_local(tmp_path) is None
+
+
+@pytest.mark.anyio
+async def test_ready_is_who_listens_everywhere(app: FastAPI, caller: httpx2.AsyncClient) -> None:
+    """A store that is open is not enough while ports are not, nor once the server stops."""
+    service = app.state.service
+    service.is_listening = False
+    answer = await caller.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "starting")
+    service.is_listening = True
+    assert (await caller.get("/readyz")).status_code == 200
+    service.stopping.set()
+    answer = await caller.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "stopping")

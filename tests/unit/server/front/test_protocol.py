@@ -69,6 +69,40 @@ def test_a_head_over_its_limit_is_431(port: int, pieces: tuple[bytes, ...]) -> N
     assert status(told(port, *pieces)) == 431
 
 
+@pytest.mark.parametrize("size", [HEAD_BYTES_MAX * 2, 8 << 20])
+def test_a_refused_head_is_read_over_until_its_sender_has_the_answer(port: int, size: int) -> None:
+    """Whole, not as a connection that was reset: the sender writes all of it before it looks."""
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as caller:
+        caller.sendall(SEARCH + padded(size) + b"\r\n")
+        answer = b""
+        while piece := caller.recv(65_536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_refused_body_is_read_over_until_its_sender_has_the_answer(port: int) -> None:
+    """So a stranger with a large body is told 401."""
+    size = 4 << 20
+    head = f"POST /api/v1/ingest HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as caller:
+        caller.sendall(head.encode() + b"x" * size)
+        answer = b""
+        while piece := caller.recv(65_536):
+            answer += piece
+    assert status(answer) == 401
+
+
+def test_who_never_ends_is_not_listened_to_for_long(port: int) -> None:
+    """So many bytes after a refusal, and the connection ends."""
+    data = padded(200 << 20)
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as caller,
+        pytest.raises((ConnectionResetError, BrokenPipeError)),
+    ):
+        caller.sendall(data)
+
+
 def test_a_head_within_its_limit_is_answered(port: int) -> None:
     """Nearly all of it may be used, by every request of a connection."""
     head = SEARCH + padded(HEAD_BYTES_MAX - 2_000)

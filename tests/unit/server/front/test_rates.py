@@ -129,6 +129,7 @@ async def test_strangers_are_slowed_down_and_told() -> None:
         assert await statuses(client, 20) == [401] * 19 + [429]
         refused = await client.get("/api/v1/count")
         assert refused.headers["retry-after"] == "1"
+        assert refused.headers["ratelimit"] == '"anonymous";r=0;t=1'
         assert "rates.anonymous_per_minute" in refused.json()["detail"]
         assert refused.headers["x-content-type-options"] == "nosniff"
         assert await statuses(client, 3, "/healthz") == [200] * 3

@@ -1,6 +1,7 @@
 """Where questions wait for their turn: an executor for each kind, within the places and times of the settings."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from tamis.telemetry.metrics import Metrics
 T = TypeVar("T")
 
 RETRY_AFTER_MIN_S, RETRY_AFTER_MAX_S = 1.0, 30.0
+RECENT = 16
 OVERDUE_S = 5.0
 """A store that does not notice the end of its time is not waited for longer than this."""
 
@@ -59,6 +61,7 @@ class Lane:
     def __init__(self, turns: Turns, *, metrics: Metrics, clock: Clock = SYSTEM_CLOCK) -> None:
         self._turns, self._metrics = turns, metrics
         self._executor = TaskExecutor(turns.kind, turns.limits(), clock=clock)
+        self._times = _Times(clock)
 
     async def run(
         self,
@@ -70,7 +73,7 @@ class Lane:
     ) -> T:
         """What `work` returns, done on a thread when its turn comes; called off when nobody waits any more."""
         turns = self._turns
-        job = _Job(work, self._metrics, turns.kind)
+        job = _Job(self._times.timed(work), self._metrics, turns.kind)
         try:
             handle = self._executor.enqueue_task(
                 job.run, priority=priority, deadline_s=budget.timeout_s + OVERDUE_S, name=name
@@ -107,16 +110,47 @@ class Lane:
 
     def _refused(self, limit: str, reason: str) -> OverloadedError:
         self._metrics.add("tamis_limits_met_total", 1, limit)
-        return self._turns.refusal(limit, reason, retry_after_s(self._executor.metrics(), self._turns))
+        seen = self._executor.metrics()
+        return self._turns.refusal(limit, reason, retry_after_s(seen, self._turns, self._times.each_s()))
 
 
-def retry_after_s(seen: ExecutorMetrics, turns: Turns) -> float:
-    """When those who wait now have had their turn, by how long questions took so far."""
+def retry_after_s(seen: ExecutorMetrics, turns: Turns, recent_s: float = 0.0) -> float:
+    """When those who wait now have had their turn, by how long questions took so far, or take lately."""
     counts = seen.counts
     done = counts.started - seen.running
     each_s = counts.ran_s / done if done > 0 else RETRY_AFTER_MIN_S
+    each_s = max(each_s, recent_s)
     ahead = sum(seen.waiting.values()) + seen.running
     return min(max(each_s * ahead / turns.running_max, RETRY_AFTER_MIN_S), RETRY_AFTER_MAX_S)
+
+
+class _Times:
+    """How long questions take lately: many quick ones before do not hide that slow ones run now."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._took: deque[float] = deque(maxlen=RECENT)
+        self._begun: dict[object, float] = {}
+
+    def timed(self, work: Callable[[], T]) -> Callable[[], T]:
+        """The work, measured."""
+
+        def run() -> T:
+            mark, begun_s = object(), self._clock.monotonic_s()
+            self._begun[mark] = begun_s
+            try:
+                return work()
+            finally:
+                del self._begun[mark]
+                self._took.append(self._clock.monotonic_s() - begun_s)
+
+        return run
+
+    def each_s(self) -> float:
+        """The mean of the last, those that run now among them."""
+        now_s = self._clock.monotonic_s()
+        took = [*(now_s - begun_s for begun_s in self._begun.copy().values()), *self._took.copy()][:RECENT]
+        return sum(took) / len(took) if took else 0.0
 
 
 class _Job:
@@ -191,7 +225,9 @@ class Slots:
 
     def _refused(self, limit: str, reason: str) -> OverloadedError:
         self._metrics.add("tamis_limits_met_total", 1, limit)
-        return self._turns.refusal(limit, reason, RETRY_AFTER_MIN_S)
+        executor = self._executor
+        after_s = RETRY_AFTER_MIN_S if executor is None else retry_after_s(executor.metrics(), self._turns)
+        return self._turns.refusal(limit, reason, after_s)
 
 
 async def _hold(entered: asyncio.Event, left: asyncio.Event) -> None:

@@ -12,6 +12,7 @@ from tamis.server.questions import lanes
 from tamis.server.questions.lanes import Lane, Turns
 from tamis.store.base import Budget
 from tamis.telemetry.metrics import Metrics
+from tests.support.hand_clock import HandClock
 
 pytestmark = pytest.mark.anyio
 
@@ -161,3 +162,21 @@ async def test_retry_after_is_by_how_long_questions_take() -> None:
     assert lanes.retry_after_s(seen, turns) == 5.0
     seen.waiting[Priority.NORMAL] = 50
     assert lanes.retry_after_s(seen, turns) == lanes.RETRY_AFTER_MAX_S
+
+
+async def test_retry_after_tells_of_the_slow_question_that_runs_now() -> None:
+    """Though none has ended yet, and though thousands of quick ones went before."""
+    clock = HandClock()
+    bench = Bench()
+    bench.lane = Lane(Turns("heavy", 1, "query.heavy_max", 1, WAIT_S), metrics=bench.metrics, clock=clock)
+    for _ in range(100):
+        await bench.ask(bench.named("quick"))
+    first = await bench.begun()
+    clock.pass_s(WAIT_S / 2)
+    second = bench.ask(bench.named("second"))
+    await bench.waiting(1)
+    with pytest.raises(OverloadedError) as caught:
+        await bench.ask(bench.named("third"))
+    assert (caught.value.retry_after_s or 0) > 3.0
+    bench.go.set()
+    await asyncio.gather(first, second)

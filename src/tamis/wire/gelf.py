@@ -4,9 +4,11 @@ https://go2docs.graylog.org/current/getting_in_log_data/gelf.html. A datagram ma
 several that make a message together: two bytes of mark, eight of message id, its place, and how many there are.
 """
 
+import re
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from tamis.record.model import Columns
 from tamis.wire.arrivals import Arrival, Arrived
 from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
 from tamis.wire.compressed import inflate
+from tamis.wire.joined import Parts
 from tamis.wire.jsonbody import read_document
 from tamis.wire.rows import Row, RowReader
 
@@ -29,6 +32,9 @@ MESSAGE, FULL = "short_message", "full_message"
 _OWN = {"version", "host", MESSAGE, "timestamp", "level"}
 _DROPPED = frozenset({"version"})
 _RATIO_MAX = 500.0
+_LINE = re.compile(rb"[^\r\n]+")
+BLOCK_RECORDS, BLOCK_BYTES = 10_000, 1 << 22
+"""So many messages, or bytes of them, are held as Python objects at a time."""
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode = msgspec.json.Decoder().decode
 
@@ -58,8 +64,10 @@ def decode_body(body: Bytes, options: DecodeOptions) -> Decoded:
     """What a client posts: one message, or several on a line each; compressed or not, whatever a header says of it."""
     plain = unpack(bytes(body), options.limits.array_bytes_max)
     rejections = Rejections(options.limits.rejections_listed_max)
+    reader, parts = RowReader(options), Parts()
     rows: list[Row] = []
-    for at, line in enumerate(_bodies(plain)):
+    size = 0
+    for at, line in enumerate(_bodies(plain, options)):
         try:
             if len(line) > options.limits.line_bytes_max:
                 raise WireError(
@@ -71,18 +79,42 @@ def decode_body(body: Bytes, options: DecodeOptions) -> Decoded:
             continue
         row.setdefault("timestamp", options.now_ns)
         rows.append(row)
-    return _decoded(rows, rejections, options)
+        size += len(line)
+        if len(rows) >= BLOCK_RECORDS or size > BLOCK_BYTES:
+            _add_part(rows, reader, parts)
+            rows, size = [], 0
+    _add_part(rows, reader, parts)
+    found = rejections.result(parts.join())
+    return replace(found, rest_count=reader.rest_count + parts.rest_count)
 
 
-def _bodies(plain: bytes) -> Iterable[bytes]:
-    """One object over many lines, or one a line."""
+def _add_part(rows: list[Row], reader: RowReader, parts: Parts) -> None:
+    if rows:
+        reader.expect(len(rows))
+        parts.add(reader.columns(rows))
+
+
+def _bodies(plain: bytes, options: DecodeOptions) -> Iterable[bytes]:
+    """One object over many lines, or one a line; TooLargeError when these are too many."""
+    limits = options.limits
+    if not plain.strip():
+        raise WireError(f"not {WHAT}: the body is empty; post one object, or one a line")
     head, _, rest = plain.strip().partition(b"\n")
-    if rest:
+    if rest and len(head) <= limits.line_bytes_max:
         try:
             _decode(head)
         except _NO_JSON:
             return [plain]
-    return [line for line in plain.splitlines() if line.strip()]
+    if plain.count(b"\n") + plain.count(b"\r") >= limits.lines_max:
+        count = sum(1 for _ in islice(_filled(plain), limits.lines_max + 1))
+        if count > limits.lines_max:
+            raise TooLargeError("ingest.lines_max", limits.lines_max)
+    return _filled(plain)
+
+
+def _filled(plain: bytes) -> Iterator[bytes]:
+    """The lines that are not blank, one at a time."""
+    return (found[0] for found in _LINE.finditer(plain) if found[0].strip())
 
 
 def _decoded(rows: list[Row], rejections: Rejections, options: DecodeOptions) -> Decoded:

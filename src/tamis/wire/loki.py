@@ -2,17 +2,18 @@
 
 import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 
 from tamis.errors import TooLargeError, WireError
 from tamis.wire.base import Bytes, Decoded, DecodeOptions, Rejections
 from tamis.wire.gathered import Gathered, Places
 from tamis.wire.joined import Parts
-from tamis.wire.jsonbody import read_document, size_of
+from tamis.wire.jsonbody import WHOLE_BYTES_MAX, check_count, read_document, read_layer, read_value, size_of
 from tamis.wire.loki_together import entries_together
 from tamis.wire.protobuf import fields_with_ends, messages_in, read_fields, signed
 from tamis.wire.rows import Row, RowReader
@@ -24,6 +25,7 @@ TOGETHER_MIN = 32
 """Fewer entries of a stream are read sooner one by one."""
 RESERVED = frozenset({"timestamp", "message"})
 WHAT = "a push to Loki"
+_LEVELS = (("streams",), ("values",))
 _NS = 1_000_000_000
 _LABEL = re.compile(r'\s*([A-Za-z_][\w.:-]*)\s*=\s*("(?:[^"\\]|\\.)*"|`[^`]*`)\s*(?:,|$)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[0-7]{3}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
@@ -33,24 +35,61 @@ Labels = Mapping[str, Any]
 Spans: TypeAlias = "array[int]"
 
 
+class _Push(msgspec.Struct):
+    streams: list[msgspec.Raw] | None = None
+
+
+class _Stream(msgspec.Struct):
+    stream: msgspec.Raw = msgspec.Raw(b"null")
+    values: list[msgspec.Raw] | None = None
+
+
 def decode_json(body: Bytes, options: DecodeOptions) -> Decoded:
     """The entries of a push in JSON. WireError when it is none: nothing of it is kept then.
 
     An entry that is broken is rejected alone; its line is its place in the push. TooLargeError: too many.
     """
     entries = _Entries(options)
-    for stream in _list(read_document(bytes(body), WHAT), "streams"):
-        if not isinstance(stream, dict) or not isinstance(stream.get("stream") or {}, dict):
-            raise WireError(f"not {WHAT}: a stream, and its labels, are objects")
-        labels = _labels(stream.get("stream") or {})
-        around = size_of(labels)
+    for stream in _streams(bytes(body), options):
+        given, around = _json_labels(stream.get("stream"), options)
+        labels = _labels(given)
         for value in _list(stream, "values"):
-            if entries.admit(around + size_of(value)):
+            is_raw = isinstance(value, msgspec.Raw)
+            if entries.admit(around + (memoryview(value).nbytes if is_raw else size_of(value))):
                 try:
-                    entries.add(labels, *_json_entry(value))
+                    entries.add(labels, *_json_entry(read_value(value, "an entry") if is_raw else value))
                 except _MALFORMED as error:
                     entries.reject(str(error)[:200])
     return entries.finish()
+
+
+def _streams(body: bytes, options: DecodeOptions) -> Iterator[dict[str, Any]]:
+    """The streams; those of a large push only on the outside, what is inside is read when its turn has come."""
+    if len(body) <= WHOLE_BYTES_MAX:
+        push = read_document(body, WHAT)
+    else:
+        check_count(body, _LEVELS, WHAT, of="lists", count_max=options.limits.lines_max)
+        push = read_layer(body, _Push, WHAT)
+    if push.get("streams") is None:
+        raise WireError(f"not {WHAT}: it has no list of streams")
+    for stream in _list(push, "streams"):
+        if isinstance(stream, msgspec.Raw):
+            yield read_layer(stream, _Stream, WHAT)
+        elif isinstance(stream, dict):
+            yield stream
+        else:
+            raise WireError(f"not {WHAT}: a stream is an object")
+
+
+def _json_labels(given: Any, options: DecodeOptions) -> tuple[Labels, int]:
+    """A stream's labels, and their size; not read when they alone are over what an entry may have."""
+    size = 0
+    if isinstance(given, msgspec.Raw):
+        size = memoryview(given).nbytes
+        given = {} if size > options.limits.line_bytes_max else read_value(given, WHAT)
+    if given is not None and not isinstance(given, dict):
+        raise WireError(f"not {WHAT}: a stream's labels are an object")
+    return given or {}, size or size_of(given or {})
 
 
 def decode_protobuf(body: Bytes, options: DecodeOptions) -> Decoded:

@@ -68,7 +68,28 @@ class Limits:
     crowded: ASGIApp = _nothing
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class _Stoppable(HttpToolsProtocol):
+    """Whose requests can be told that the server stops while their bodies still come."""
+
+    _is_over = False
+
+    def give_up_body(self) -> None:
+        """The server stops: a request whose body is not whole by now is told so, and comes again."""
+        self._is_over = True
+        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_started:
+            self.cycle.message_event.set()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def rest() -> Message:
+            message = await receive()
+            if self._is_over and message.get("more_body"):
+                raise stopping_problem()
+            return message
+
+        await self.config.loaded_app(scope, rest, send)
+
+
+class GuardedProtocol(_Stoppable):
     """Refuses requests whose head or trailers are too large (431), that name two hosts or carry two tokens (400), or
     whose body is in a coding that is not known here (501), or whose connection is one too many (503). Closes
     connections whose head, or the rest of a body that nobody reads any more, takes too long, and those that read
@@ -78,7 +99,6 @@ class GuardedProtocol(HttpToolsProtocol):
     everyone: ClassVar["set[GuardedProtocol]"] = set()
 
     _in_head = True
-    _is_over = False
     _lingers = False
     _ignored_bytes = 0
     _head_bytes = 0
@@ -171,12 +191,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._ignored_bytes > LINGER_BYTES_MAX:
             self.transport.close()
 
-    def give_up_body(self) -> None:
-        """The server stops: a request whose body is not whole by now is told so, and comes again."""
-        self._is_over = True
-        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_started:
-            self.cycle.message_event.set()
-
     def _may_answer(self) -> bool:
         """Whether bytes written now are the answer to what is being read, and not a part of another one."""
         if self._in_head:
@@ -220,15 +234,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self.app = self._serve
         super().on_headers_complete()
         self.cycle.transport = cast("asyncio.Transport", _Exit(self))
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def rest() -> Message:
-            message = await receive()
-            if self._is_over and message.get("more_body"):
-                raise stopping_problem()
-            return message
-
-        await self.config.loaded_app(scope, rest, send)
 
     def _names_one_host(self) -> bool:
         """RFC 9112, 3.2: one Host header, and none beside it in the target that says otherwise."""

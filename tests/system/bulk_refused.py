@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from bulk_shipper import made
+from bulk_shipper import made  # type: ignore[import-not-found]  # beside this program
 
 
 def told(ask: Callable[[], Any]) -> tuple[str, Any]:
@@ -25,7 +25,9 @@ def main() -> None:
     name, url, token, starting_url = sys.argv[1:]
     known, stranger = made(name, url, token), made(name, url, "mistyped")
     starting = made(name, starting_url, token)
-    bulk = {"operations" if name in ("elasticsearch-8", "elasticsearch-9") else "body": [{"index": {}}, {}]}
+    bulk: dict[str, Any] = {
+        "operations" if name in ("elasticsearch-8", "elasticsearch-9") else "body": [{"index": {}}, {}]
+    }
     asked = {
         "strange info": stranger.info,
         "strange bulk": lambda: stranger.bulk(index="a", **bulk),

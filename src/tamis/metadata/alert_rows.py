@@ -23,8 +23,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """A rule that holds for one group of records, from its first notice until it is forgotten.
 
     `key` names the group among those of its rule, `labels` say what is common to its records. It held in windows
-    that end at `first_ns` to `held_ns`; `began_ns` is its first record, or when that began to hold. `told` counts its notices, the newest at `told_ns`; `is_over`: nothing more
-    follows. `value` is the newest that was told, or the highest before.
+    that end at `first_ns` to `held_ns`; `began_ns` is its first record, or when that began to hold. `told` counts its
+    notices, the newest at `told_ns`; `is_over`: nothing more follows. `value` is the newest that was told, or the
+    highest before.
     """
 
     id: str

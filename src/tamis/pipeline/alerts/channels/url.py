@@ -66,7 +66,9 @@ class ChannelUrl:
             self.refuse("verify must be on or off")
         ca_file = self.take("ca_file")
         if ca_file and not self.may_name_files:
-            self.refuse("must not name a ca_file: a server opens none for its callers; its system's are taken")
+            self.refuse(
+                "must not name a ca_file: a server opens none for its callers; its system's are taken"
+            )
         return Trust(verify=verify in _TRUE, ca_file=ca_file)
 
     def rest_of_query(self) -> str:

@@ -1,6 +1,7 @@
 """Bounds of numbers and names of hosts, decided without SQL, mean what they mean in the reference."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedS
 def records() -> Iterator[Record]:
     """Every value beside some others."""
     for at, values in enumerate(zip(WHOLE, FRACTIONS, MIXED, strict=True)):
-        held = {name: value for name, value in zip(("i", "f", "m"), values, strict=True) if value is not None}
+        held: dict[str, Any] = {
+            name: value for name, value in zip(("i", "f", "m"), values, strict=True) if value is not None
+        }
         texts = {"host": (None, "h1", "h2")[at % 3], "logger": "a.b" if at % 2 else None}
         yield Record(timestamp=T0 + at, message=("alpha", "beta 7")[at % 2], attributes=held, **texts)
 

@@ -66,7 +66,7 @@ def write(folder: Path, work: Path) -> Path:
         "`PART=questions`, each under ten minutes; do not edit it. The figures of the store are on "
         "[a page of their own](README.md).",
         "Everything shares the cores: the server, who sends, who asks. Figures of another machine, or of one that has "
-        "other work, are others: look at the ratios. Flat memory over ten minutes is not measured here.",
+        "other work, are others: look at the ratios. Memory over ten minutes is on [a page of its own](soak.md).",
     ]
     if made["protocols"] is not None:
         sections += _protocols(made["protocols"])

@@ -2,8 +2,8 @@
 
     python -m benchmarks.soak [SECONDS] [RECORDS_A_SECOND]
 
-Bodies of JSON lines from one sender at a steady rate, five questions a second over the last minutes, one viewer of
-the live tail. Retention by size throws the oldest away, so that the store is as large at the end as in the middle.
+Bodies of JSON lines from one sender at a steady rate, one question after the other over the last minutes, one viewer
+of the live tail. Retention by size throws the oldest away, so that the store is as large at the end as in the middle.
 """
 
 import http.client
@@ -15,13 +15,15 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from benchmarks.measure import say
+from benchmarks.measure import machine, say
 from benchmarks.process import HEADERS, ServerProcess
 
 SECONDS, RATE, PER_BODY, EVERY_S = 600.0, 10_000, 1_000, 10.0
-KEPT = "100MB"
+KEPT, FLAT = "100MB", 1.05
+PAGE = Path(__file__).with_name("soak.md")
 QUESTIONS = (
     "/api/v1/search?q=timeout&start=-5m&limit=50",
     "/api/v1/count?q=level%3E%3Derror&start=-5m",
@@ -56,7 +58,7 @@ class Soak:
             time.sleep(max(due - time.monotonic(), 0))
 
     def ask(self) -> None:
-        """Five questions a second."""
+        """One question after the other, 0.2 s apart."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         for path in itertools.cycle(QUESTIONS):
             if self.over.wait(0.2):
@@ -104,8 +106,8 @@ def _body(chance: random.Random, number: int) -> bytes:
     return b"\n".join(lines)
 
 
-def soak(seconds: float, rate: int) -> list[float]:
-    """MiB of the server's memory, every ten seconds; told line by line."""
+def soak(seconds: float, rate: int) -> tuple[list[float], str]:
+    """MiB of the server's memory, every ten seconds, told line by line; and what came of it."""
     with tempfile.TemporaryDirectory() as folder:
         server = ServerProcess(Path(folder) / "data", environment={"TAMIS_STORE_DISK_BYTES_MAX": KEPT})
         server.start()
@@ -113,32 +115,60 @@ def soak(seconds: float, rate: int) -> list[float]:
         threads = [threading.Thread(target=work, daemon=True) for work in (run.send, run.ask, run.watch)]
         for thread in threads:
             thread.start()
-        found, began = [], time.monotonic()
+        found, told, began = [], "", time.monotonic()
         while time.monotonic() - began < seconds:
             time.sleep(EVERY_S)
             found.append(server.memory_mib())
-            say(
-                f"{time.monotonic() - began:5.0f} s  {found[-1]:6.0f} MiB  {run.stored:,} stored, "
-                f"{run.answered:,} answered, {run.seen:,} seen, {len(run.wrong)} wrong"
+            told = (
+                f"{run.stored:,} stored, {run.answered:,} answered, {run.seen:,} seen, {len(run.wrong)} wrong"
             )
+            say(f"{time.monotonic() - began:5.0f} s  {found[-1]:6.0f} MiB  {told}")
         run.over.set()
         for thread in threads[:2]:
             thread.join(60)
         server.stop()
     for line in run.wrong[:5]:
         say(line)
-    return found
+    return found, told
+
+
+def page(found: list[float], told: str, on: dict[str, Any]) -> str:
+    """The page of a run: `found` in MiB, every ten seconds, and its last line."""
+    half = len(found) // 2
+    share = max(found[half:]) / max(found[:half])
+    by_minute = [found[at : at + 6] for at in range(0, len(found), 6)]
+    rows = [f"| {at + 1} | {min(ones):.0f} | {max(ones):.0f} |" for at, ones in enumerate(by_minute)]
+    return "\n".join(
+        [
+            "# Memory of the server over ten minutes",
+            "",
+            "This file is written by `python -m benchmarks.soak`; do not edit it.",
+            "",
+            f"{on['cpu']}, {on['cores']} cores, Python {on['python']}; load average before: {on['load_before']}.",
+            "",
+            f"{RATE:,} records a second from one sender, a question every 0.2 s, a viewer of the live tail; the store "
+            f"is kept at {KEPT} on disk. In the end: {told}.",
+            "",
+            f"The second half took {max(found[half:]):.0f} MiB at most, the first {max(found[:half]):.0f} MiB: "
+            f"{share:.2f} of it. Goal: flat, at most 1.05: **{'met' if share <= FLAT else 'missed'}**.",
+            "",
+            "| minute | MiB at least | MiB at most |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def main() -> None:
-    """Print the course, and the second half against the first."""
+    """Run, and write the page when it was a whole one."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
-    found = soak(seconds, int(sys.argv[2]) if len(sys.argv) > 2 else RATE)
-    half = len(found) // 2
-    say(
-        f"first half at most {max(found[:half]):.0f} MiB, second half at most {max(found[half:]):.0f} MiB, "
-        f"{max(found[half:]) / max(found[:half]):.2f} of it"
-    )
+    on = machine()
+    found, told = soak(seconds, int(sys.argv[2]) if len(sys.argv) > 2 else RATE)
+    text = page(found, told, on)
+    say(text)
+    if len(sys.argv) == 1:
+        PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -255,12 +255,14 @@ def test_a_body_cut_short_stores_nothing(server: Server) -> None:
 
 def test_a_large_export_takes_little_memory(tmp_path: Path) -> None:
     """Two hundred megabytes go out; held as records and as a file, they would be more than twice that."""
-    server = start_server(tmp_path)
+    server = start_server(tmp_path, TAMIS_STORE_MERGE_COUNT="1000")
     with client(server) as caller:
         for _ in range(8):
             assert caller.post("/api/v1/ingest", content=lines(25_000, 1_000)).status_code == 200
-    assert server.stop() == 0  # everything is in segments now: nothing but the export takes memory
-    again = start_server(tmp_path)
+    assert (
+        server.stop() == 0
+    )  # everything is in segments now, and stays in them: nothing but the export takes memory
+    again = start_server(tmp_path, TAMIS_STORE_MERGE_COUNT="1000")
     process = psutil.Process(again.process.pid)
     with client(again) as caller:
         assert caller.get("/api/v1/search", params={"q": "n:7"}).status_code == 200

@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -43,6 +44,8 @@ SECURITY_HEADERS = {
 }
 
 
+LAST_WORDS_S = 0.5
+"""How long a reader has to take the answer that the server stops."""
 _SECURITY_RAW = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
@@ -68,7 +71,9 @@ class AnswerHeaders:
             return  # there is nobody left to answer
         except asyncio.CancelledError:  # the server stops, and has waited long enough
             if answer.status is None:
-                await (await refusal(scope, stopping_problem()))(scope, receive, answer.send)
+                last_words = (await refusal(scope, stopping_problem()))(scope, receive, answer.send)
+                with suppress(TimeoutError):  # a reader who takes nothing does not hold up the stop
+                    await asyncio.wait_for(last_words, LAST_WORDS_S)
             raise
         except Exception as error:  # the edge: whatever a route let through becomes a problem, never a trace
             if not isinstance(error, ProblemError):

@@ -3,7 +3,6 @@ server in mid-stream: what a client is told is stored is found, and nothing twic
 
 import contextlib
 import json
-import signal
 import socket
 import subprocess
 import threading
@@ -17,6 +16,7 @@ import pytest
 from tests.support.commands import TOKEN, Server, environment, running_server, start_server, wait_for
 from tests.support.listening import count, exported, numbers_missing
 from tests.support.parts import program
+from tests.support.rsyslog import running_rsyslog
 from tests.unit.server.conftest import listening
 
 CLIENTS = ["elasticsearch-7", "elasticsearch-8", "elasticsearch-9", "opensearch-3"]
@@ -150,24 +150,11 @@ def rsyslog(home: Path, url: str) -> Iterator[socket.socket]:
         input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="{port_file}" ruleset="ship")
         """
     )
-    with (home / "rsyslog.said").open("wb") as said:
-        process = subprocess.Popen(
-            [str(program("omelasticsearch")), "-n", "-iNONE", "-f", str(config)], stdout=said, stderr=said
-        )
-    try:
+    with running_rsyslog(program("omelasticsearch"), config):
         assert wait_for(lambda: port_file.exists() and port_file.read_text().strip() != "", WAIT_S)
-        with socket.create_connection(
-            ("127.0.0.1", int(port_file.read_text())), timeout=WAIT_S
-        ) as connection:
+        address = ("127.0.0.1", int(port_file.read_text()))
+        with socket.create_connection(address, timeout=WAIT_S) as connection:
             yield connection
-        assert process.poll() is None, (home / "rsyslog.said").read_text()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(30)
 
 
 def syslog_line(number: int) -> bytes:

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import logging.handlers
-import signal
 import socket
 import subprocess
 import threading
@@ -25,6 +24,7 @@ from tests.support.listening import (
     ports,
 )
 from tests.support.parts import program
+from tests.support.rsyslog import running_rsyslog
 
 OPEN = {"TAMIS_SYSLOG_UDP_PORT": "0", "TAMIS_SYSLOG_TCP_PORT": "0"}
 
@@ -119,19 +119,8 @@ def rsyslog(home: Path, actions: dict[str, str], authority: Path) -> Iterator[di
         )
     config = home / "rsyslog.conf"
     config.write_text("\n".join(lines) + "\n")
-    command = [str(program("rsyslog")), "-n", "-iNONE", "-f", str(config)]
-    with (home / "said.txt").open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said)
-    try:
+    with running_rsyslog(program("rsyslog"), config):
         yield files
-        assert process.poll() is None, (home / "said.txt").read_text()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(20)
 
 
 def forwarding(found: dict[str, int], **more: str) -> dict[str, str]:

@@ -83,8 +83,3 @@ def parse_traceparent(header: str) -> tuple[str, str] | None:
     if version == "ff" or not trace_id.strip("0") or not span_id.strip("0"):
         return None
     return trace_id, span_id
-
-
-def print_traceparent(trace_id: str, span_id: str) -> str:
-    """The header to send on, sampled."""
-    return f"00-{trace_id}-{span_id}-01"

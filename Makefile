@@ -43,7 +43,7 @@ check: .venv/ready  ## lint, types, layers, dependencies and the project's own r
 	$(BIN)/deptry .
 	$(BIN)/pytest -q tests/tidy
 
-bench: .venv/ready-bench  ## measure, into benchmarks/README.md, under 10 minutes; PART=pipeline, PART=server: pipeline.md, server.md
+bench: .venv/ready-bench  ## measure, into benchmarks/README.md, under 10 minutes; PART=pipeline, server, keeping: their pages
 	$(BIN)/python -m benchmarks $(if $(PART),--only $(PART))
 
 docs: .venv/ready  ## write the reference from the tables, build the site into site/

@@ -1,5 +1,6 @@
 """Measure the server in under ten minutes, and write benchmarks/README.md; `--only pipeline` measures the pipeline in
-applications, and writes benchmarks/pipeline.md; `--only server` measures protocols and questions, into server.md."""
+applications, and writes benchmarks/pipeline.md; `--only server` measures protocols and questions, into server.md;
+`--only keeping` measures what keeps the server working and whole, into keeping.md."""
 
 import argparse
 import json
@@ -17,6 +18,7 @@ from backports import zstd
 
 from benchmarks import crash, ingest, report, server
 from benchmarks.generate import Variant, generation, write_files
+from benchmarks.keeping import page as keeping
 from benchmarks.measure import Stopwatch, machine, middle, say
 from benchmarks.pipeline import page, rounds
 from benchmarks.queries import questions, some_trace_id
@@ -161,6 +163,7 @@ PAGES: dict[str, Callable[[Bench, Figures], Figures]] = {
     "pipeline": lambda _, on: pipeline(on),
     "protocols": speaking,
     "questions": asking,
+    "keeping": lambda bench, _: keeping.run(bench.work / "keeping"),
 }
 """What has a page of its own."""
 
@@ -201,8 +204,8 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         nargs="*",
         choices=(*CORPORA, "crash", *PAGES, "server"),
-        help="some of it; only prints the figures, but for the pages of the pipeline and of the server, which is "
-        "protocols and questions",
+        help="some of it; only prints the figures, but for the pages of the pipeline, of the keeping and of the "
+        "server, which is protocols and questions",
     )
     made.add_argument(
         "--scale",

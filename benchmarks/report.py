@@ -169,8 +169,8 @@ def render(results: Figures) -> str:
     sections = [
         "# Figures",
         "This file is written by `make bench` (`benchmarks/report.py`), [the pipeline's](pipeline.md) by"
-        " `make bench PART=pipeline`, and [those of protocols and questions](server.md) by `make bench PART=server`;"
-        " do not edit them.",
+        " `make bench PART=pipeline`, [those of protocols and questions](server.md) by `make bench PART=server`, and"
+        " [those of what keeps it working and whole](keeping.md) by `make bench PART=keeping`; do not edit them.",
         _machine(results),
         f"## Goals: {count} of {len(made)} met",
         "A ratio is ours divided by the yardstick's, both measured in this run on this machine. chDB's rate depends on"

@@ -27,6 +27,11 @@
     │   ├── KeyUnavailableError  the key is not to be had: key_id
     │   └── DecryptionError      not what was encrypted, or not in its place
     ├── LedgerError          an entry that no ledger can hold
+    ├── IntegrityError       what should be whole is not, or cannot be told to be
+    │   ├── ManifestError        a manifest that is not taken, or a path in it
+    │   ├── SourceError          a source of files gave no bytes: source, path
+    │   │   └── AbsentError      it does not have them; asking it again does not help
+    │   └── UnmendedError        files are missing or damaged, and no mirror has them: paths
     ├── BreakerOpenError     a circuit breaker lets nothing through: name, state, retry_after_s
     ├── CallTimeoutError     a call that a breaker let through on trial gave no answer in time: name, limit_s
     ├── TaskError            an executor has no result of a task: executor, task
@@ -189,6 +194,34 @@ class DecryptionError(KeysError):
 
 class LedgerError(TamisError):
     """An entry that no ledger can hold; nothing was written."""
+
+
+class IntegrityError(TamisError):
+    """What should be whole is not, or nothing is there to tell by."""
+
+
+class ManifestError(IntegrityError):
+    """A manifest that is not taken: torn, foreign, expired, older than one known; or a path in it."""
+
+
+class SourceError(IntegrityError):
+    """A source of files did not give the bytes asked for; another try may."""
+
+    def __init__(self, source: str, path: str, reason: str) -> None:
+        self.source, self.path, self.reason = source, path, reason
+        super().__init__(f"{source}: {path}: {reason}")
+
+
+class AbsentError(SourceError):
+    """A source does not have a file, or not those bytes; asking it again does not help."""
+
+
+class UnmendedError(IntegrityError):
+    """Files are missing or damaged and could not be had anywhere; `paths` names them."""
+
+    def __init__(self, paths: tuple[str, ...], reason: str) -> None:
+        self.paths, self.reason = paths, reason
+        super().__init__(reason)
 
 
 class BreakerOpenError(TamisError):

@@ -72,7 +72,7 @@ def split_with_bytes(data: "Data") -> Iterator[tuple[Chunk, memoryview]]:
     elif hasattr(data, "read"):
         pieces = cutter.cut_stream(cast(Readable, data))
     else:
-        pieces = cutter.cut_buf(memoryview(cast("Buffer", data)).cast("B"))
+        pieces = cutter.cut_buf(memoryview(data).cast("B"))
     for piece in pieces:
         yield Chunk(piece.offset, piece.length, sha256_of(piece.data)), piece.data
 

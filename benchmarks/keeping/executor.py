@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.report import Goal
-from tamis import TaskExecutor
-from tamis.resilience.executor_limits import ExecutorLimits
+from tamis.resilience.executor import ExecutorLimits, TaskExecutor
 
 TASKS, ROUNDS, WORKERS = 20_000, 5, 2
 RATIO_MIN = 0.5

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.metrics import LogMetrics
     from tamis.record.context import context
     from tamis.resilience.breaker import CircuitBreaker
-    from tamis.resilience.executor import TaskExecutor
+    from tamis.resilience.executor.threads import TaskExecutor
     from tamis.version import __version__
 
 _PLACES = {
@@ -48,7 +48,7 @@ _PLACES = {
     "LoguruSink": "tamis.embed.loguru",
     "MultiLevelCache": "tamis.cache.multilevel",
     "StructlogProcessor": "tamis.embed.structlog",
-    "TaskExecutor": "tamis.resilience.executor",
+    "TaskExecutor": "tamis.resilience.executor.threads",
     "WsgiMiddleware": "tamis.embed.wsgi",
     "__version__": "tamis.version",
     "configure": "tamis.embed.manager",

@@ -16,7 +16,7 @@ from tamis.errors import (
     QueryTimeoutError,
     QueryTooLargeError,
 )
-from tamis.resilience.executor_limits import Priority
+from tamis.resilience.executor import Priority
 from tamis.server.problems import ProblemError
 from tamis.server.questions.answers import Read, encode_json
 from tamis.server.questions.lanes import Lane

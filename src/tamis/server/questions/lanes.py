@@ -15,11 +15,8 @@ from tamis.errors import (
     TaskDeadlineError,
     TaskRejectedError,
 )
-from tamis.resilience.executor import TaskExecutor
-from tamis.resilience.executor_async import AsyncTaskExecutor
-from tamis.resilience.executor_book import ExecutorMetrics
-from tamis.resilience.executor_limits import ExecutorLimits, Priority
-from tamis.resilience.executor_task import TaskHandle
+from tamis.resilience.executor import ExecutorLimits, ExecutorMetrics, Priority, TaskExecutor, TaskHandle
+from tamis.resilience.executor.coroutines import AsyncTaskExecutor
 from tamis.store.base import Budget
 from tamis.telemetry.metrics import Metrics
 

@@ -14,7 +14,7 @@ from tamis.query import ast
 from tamis.query.parser import parse
 from tamis.query.printer import print_query
 from tamis.record.model import StoredRecord
-from tamis.resilience.executor_limits import Priority
+from tamis.resilience.executor import Priority
 from tamis.server.problems import problem_of
 from tamis.server.questions.answers import encode_json, public_records, record_id
 from tamis.server.questions.lanes import Lane

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tamis.errors import OverloadedError, QueryCancelledError, QueryTimeoutError
-from tamis.resilience.executor_limits import Priority
+from tamis.resilience.executor import Priority
 from tamis.server.questions import lanes
 from tamis.server.questions.lanes import Lane, Turns
 from tamis.store.base import Budget

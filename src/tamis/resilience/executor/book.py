@@ -9,9 +9,9 @@ from typing import Any
 
 from tamis.errors import TaskCancelledError, TaskCrashedError, TaskDeadlineError, TaskRejectedError
 from tamis.resilience.breaker import CircuitBreaker
-from tamis.resilience.executor_limits import ExecutorLimits, Priority
-from tamis.resilience.executor_schedule import Ending, ExecutorCounts, TaskSchedule
-from tamis.resilience.executor_task import Task, TaskHandle
+from tamis.resilience.executor.limits import ExecutorLimits, Priority
+from tamis.resilience.executor.schedule import Ending, ExecutorCounts, TaskSchedule
+from tamis.resilience.executor.task import Task, TaskHandle
 
 DRAIN_S = 30.0
 """How long a `with` block waits at its end for what was enqueued in it."""

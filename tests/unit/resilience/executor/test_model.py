@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from tamis.errors import TaskCancelledError, TaskCrashedError, TaskDeadlineError, TaskRejectedError
-from tamis.resilience.executor_book import Rejection, TaskBook
-from tamis.resilience.executor_limits import DropPolicy, ExecutorLimits, Priority
-from tamis.resilience.executor_schedule import Ending
-from tamis.resilience.executor_task import Task, TaskControl, TaskHandle
+from tamis.resilience.executor.book import Rejection, TaskBook
+from tamis.resilience.executor.limits import DropPolicy, ExecutorLimits, Priority
+from tamis.resilience.executor.schedule import Ending
+from tamis.resilience.executor.task import Task, TaskControl, TaskHandle
 
 
 @dataclass

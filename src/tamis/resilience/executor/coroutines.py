@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.resilience.breaker import CircuitBreaker
-from tamis.resilience.executor_book import DRAIN_S, Drained, ExecutorMetrics, Rejection, TaskBook, seconds_of
-from tamis.resilience.executor_limits import ExecutorLimits, Priority
-from tamis.resilience.executor_schedule import Ending
-from tamis.resilience.executor_task import Task, TaskControl, TaskHandle, name_of
+from tamis.resilience.executor.book import DRAIN_S, Drained, ExecutorMetrics, Rejection, TaskBook, seconds_of
+from tamis.resilience.executor.limits import ExecutorLimits, Priority
+from tamis.resilience.executor.schedule import Ending
+from tamis.resilience.executor.task import Task, TaskControl, TaskHandle, name_of
 
 T = TypeVar("T")
 

@@ -21,10 +21,10 @@ from tamis.errors import (
     TaskRejectedError,
 )
 from tamis.resilience.breaker import CircuitBreaker
-from tamis.resilience.executor import TaskExecutor
-from tamis.resilience.executor_book import Rejection
-from tamis.resilience.executor_limits import DropPolicy, ExecutorLimits, Priority
-from tamis.resilience.executor_task import current_task
+from tamis.resilience.executor.book import Rejection
+from tamis.resilience.executor.limits import DropPolicy, ExecutorLimits, Priority
+from tamis.resilience.executor.task import current_task
+from tamis.resilience.executor.threads import TaskExecutor
 from tests.support.hand_clock import HandClock
 
 SOON_S = 20.0

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import TaskCancelledError
 from tamis.resilience.breaker import CircuitBreaker
-from tamis.resilience.executor_book import DRAIN_S, Drained, ExecutorMetrics, Rejection, TaskBook, seconds_of
-from tamis.resilience.executor_limits import ExecutorLimits, Priority
-from tamis.resilience.executor_schedule import Ending
-from tamis.resilience.executor_task import Task, TaskControl, TaskHandle, name_of
-from tamis.resilience.executor_worker import ThreadWorker, Worker
+from tamis.resilience.executor.book import DRAIN_S, Drained, ExecutorMetrics, Rejection, TaskBook, seconds_of
+from tamis.resilience.executor.limits import ExecutorLimits, Priority
+from tamis.resilience.executor.schedule import Ending
+from tamis.resilience.executor.task import Task, TaskControl, TaskHandle, name_of
+from tamis.resilience.executor.workers.base import Worker
+from tamis.resilience.executor.workers.thread import ThreadWorker
 
 T = TypeVar("T")
 

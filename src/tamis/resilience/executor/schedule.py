@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-from tamis.resilience.executor_limits import DropPolicy, ExecutorLimits, Priority
+from tamis.resilience.executor.limits import DropPolicy, ExecutorLimits, Priority
 
 
 class Ending(Enum):

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tamis.errors import TaskError, TaskRejectedError
-from tamis.resilience.executor import TaskExecutor
-from tamis.resilience.executor_limits import DropPolicy, ExecutorLimits, Priority
-from tamis.resilience.executor_task import TaskHandle
+from tamis.resilience.executor.limits import DropPolicy, ExecutorLimits, Priority
+from tamis.resilience.executor.task import TaskHandle
+from tamis.resilience.executor.threads import TaskExecutor
 
 THREADS, TASKS, SOON_S = 6, 150, 60.0
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tamis.errors import TaskCancelledError, TaskDeadlineError, TaskRejectedError
-from tamis.resilience.executor_async import AsyncTaskExecutor
-from tamis.resilience.executor_limits import ExecutorLimits, Priority
-from tamis.resilience.executor_task import current_task
+from tamis.resilience.executor.coroutines import AsyncTaskExecutor
+from tamis.resilience.executor.limits import ExecutorLimits, Priority
+from tamis.resilience.executor.task import current_task
 
 SOON_S = 20.0
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from tamis.errors import TaskCancelledError, TaskDeadlineError
-from tamis.resilience.executor_limits import Priority
+from tamis.resilience.executor.limits import Priority
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from tamis.embed.logger import BoundLogger, Logger
 from tamis.embed.missed import take_missed
 from tamis.embed.outlet import NEVER, OUTLET
 from tamis.embed.root import RootHandler
-from tamis.embed.taker import OURS, PATCHABLE, Lent, Taker, lend
+from tamis.embed.taker import OURS, PATCHABLE, Lent, Taker, lend, settle
 
 _HANDLER = RootHandler()
 _KEPT: set[str] = set()
@@ -62,8 +62,7 @@ def _adopt(logger: object) -> None:
     if type(logger) is logging.Logger:
         is_patched = not PATCHABLE.isdisjoint(vars(logger))
         logger.__class__ = Logger
-        if is_patched:
-            object.__setattr__(logger, "_is_patched", True)
+        settle(logger, is_patched=is_patched)
     elif OURS.isdisjoint(vars(logger)) and (lent := lend(type(logger))) is not None:
         logger.__class__ = lent
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tamis.embed.log_record import FIELDS_KEY, RECORD_NAMES
 from tamis.embed.raised import frame_above
-from tamis.embed.taker import ABSENT, SPECIAL, STEPS, Taker, part_options
+from tamis.embed.taker import ABSENT, SPECIAL, STEPS, Taker, part_options, settle
 from tamis.embed.values import frozen_fields
 from tamis.pipeline.captured import Code
 
@@ -19,6 +19,10 @@ class Logger(Taker):
     """
 
     _cache: dict[int, bool]
+
+    def __init__(self, name: str, level: int | str = logging.NOTSET) -> None:
+        super().__init__(name, level)
+        settle(self)
 
     def bind(self, /, **fields: Any) -> "Logger":
         """A logger of the same name, level and handlers whose records also carry `fields`; None takes one away."""

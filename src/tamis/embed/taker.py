@@ -161,6 +161,13 @@ class Taker(logging.Logger):
         put_captured(level, self.name, message, args, fields, self.bound, code, more)
 
 
+def settle(logger: Taker, *, is_patched: bool = False) -> None:
+    """Give a logger of its own what its class says: Python 3.11 finds that three times as fast."""
+    object.__setattr__(logger, "_is_patched", is_patched or type(logger)._is_patched)
+    if type(logger).bound is None:
+        object.__setattr__(logger, "bound", None)
+
+
 def _is_free(logger: logging.Logger | None) -> bool:
     """Whether from this logger on up to the root nobody else listens."""
     while logger is not _ROOT:

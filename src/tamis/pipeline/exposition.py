@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from tamis.pipeline.histogram import Histogram
-from tamis.telemetry.metrics import SECONDS_BUCKETS, Metric
+from tamis.telemetry.exposition import head_lines, histogram_lines, labels
+from tamis.telemetry.histogram import Histogram
+from tamis.telemetry.metrics import Metric
 
 if TYPE_CHECKING:
     from tamis.pipeline.metrics import LogCounts, SinkCounts
@@ -49,9 +50,9 @@ def print_counts(counts: "LogCounts", latencies: Mapping[str, Histogram]) -> str
     lines: list[str] = []
     for name, rows in _rows(counts):
         metric = _BY_NAME[name]
-        lines += (f"# HELP {name} {metric.help}", f"# TYPE {name} {metric.kind}")
-        lines += (f"{name}{_labels(metric.labels, values)} {number}" for values, number in rows)
-    lines += _histograms("tamis_log_delivery_seconds", latencies)
+        lines += head_lines(metric)
+        lines += (f"{name}{labels(metric.labels, values)} {number}" for values, number in rows)
+    lines += histogram_lines(_BY_NAME["tamis_log_delivery_seconds"], latencies)
     return "\n".join(lines) + "\n"
 
 
@@ -85,25 +86,3 @@ def _states(sink: "SinkCounts") -> _Rows:
     states = ("delivered", "dead_lettered", "spooled", "queued", "sampled", "suppressed")
     rows: _Rows = [((sink.name, state), getattr(sink, state)) for state in states]
     return [*rows, ((sink.name, "dropped"), sum(sink.dropped.values()))]
-
-
-def _histograms(name: str, latencies: Mapping[str, Histogram]) -> Iterator[str]:
-    yield f"# HELP {name} {_BY_NAME[name].help}"
-    yield f"# TYPE {name} histogram"
-    for sink, histogram in latencies.items():
-        for bound, number in zip(SECONDS_BUCKETS, histogram.below(SECONDS_BUCKETS), strict=True):
-            yield f"{name}_bucket{_labels(('sink', 'le'), (sink, str(bound)))} {number}"
-        yield f"{name}_bucket{_labels(('sink', 'le'), (sink, '+Inf'))} {histogram.count}"
-        yield f"{name}_sum{_labels(('sink',), (sink,))} {histogram.sum_ns / 1e9}"
-        yield f"{name}_count{_labels(('sink',), (sink,))} {histogram.count}"
-
-
-def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:
-    if not names:
-        return ""
-    pairs = zip(names, values, strict=True)
-    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in pairs) + "}"
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -8,8 +8,8 @@ from operator import itemgetter
 
 from tamis.pipeline.captured import LOGGER, Captured
 from tamis.pipeline.chain import Passed
-from tamis.pipeline.histogram import Histogram
 from tamis.record.model import Record
+from tamis.telemetry.histogram import Histogram
 
 LOGGERS_MAX = 1_000
 OTHER_LOGGERS = "(other)"

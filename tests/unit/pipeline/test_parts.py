@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis.pipeline.histogram import Histogram
 from tamis.pipeline.spool.ranges import Ranges, runs_of
 from tamis.telemetry.diagnostics import Diagnostics
+from tamis.telemetry.histogram import Histogram
 from tests.support.hand_clock import HandClock
 from tests.support.sinks import Gathering, Pipe, captured
 

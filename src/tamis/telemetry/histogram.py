@@ -1,13 +1,27 @@
 """Latencies, counted in buckets that grow with them: bounded memory, a known error, no sample left out."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _PER_OCTAVE = 8
 _FIRST_NS = 1_000
 _OCTAVES = 37
 BOUNDS_NS = tuple(round(_FIRST_NS * 2 ** (step / _PER_OCTAVE)) for step in range(_OCTAVES * _PER_OCTAVE + 1))
 """Upper ends of the buckets: from 1 µs to over a day, each 9 % over the one before."""
+
+
+def count_durations(sorted_ns: Sequence[int]) -> dict[int, int]:
+    """How many of these durations, the shortest first, lie in which bucket: only the buckets that are met."""
+    counts: dict[int, int] = {}
+    start = 0
+    while start < len(sorted_ns):
+        bucket = bisect_left(BOUNDS_NS, sorted_ns[start])
+        end = len(sorted_ns)
+        if bucket < len(BOUNDS_NS):
+            end = bisect_right(sorted_ns, BOUNDS_NS[bucket], start)
+        counts[bucket] = end - start
+        start = end
+    return counts
 
 
 class Histogram:
@@ -37,6 +51,13 @@ class Histogram:
                 start = bisect_left(stamps, now_ns - BOUNDS_NS[bucket], 0, end - 1)
             self._counts[bucket] += end - start
             end = start
+
+    def add(self, counts: Mapping[int, int], sum_ns: int) -> None:
+        """Count what `count_durations` found; `sum_ns` is the durations' sum."""
+        for bucket, number in counts.items():
+            self._counts[bucket] += number
+            self.count += number
+        self.sum_ns += sum_ns
 
     def quantile_s(self, share: float) -> float | None:
         """The age in seconds that `share` (0 to 1) of all were below, within 9 % above; None of none."""

@@ -118,11 +118,11 @@ class FragileCalls(SystemCalls):
                 super().close(handle)
 
     def rename(self, source: Path, target: Path) -> None:
-        if source.parent != target.parent:
-            raise NotImplementedError("a rename from folder to folder is not modelled")
         with self._operation("rename", target):
             super().rename(source, target)
             self._folder(target.parent).change(Change(self._file(source), source.name, target.name))
+            if source.parent != target.parent:
+                self._folder(source.parent).change(Change(self._file(target), source.name, None))
 
     def unlink(self, path: Path) -> None:
         with self._operation("unlink", path, idle=not path.exists()):

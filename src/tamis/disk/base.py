@@ -122,6 +122,20 @@ class Disk(Protocol):
         """
         ...
 
+    def move(self, path: Path, target: Path) -> None:
+        """Give a file another name, in another folder perhaps, which must be there; needs no room.
+
+        On return the new name is safe and the old one stays away. `target` must not be there.
+        """
+        ...
+
+    def replace(self, path: Path, target: Path) -> None:
+        """Give a file, whose content is safe, another name in its folder; what had that name is gone. On return the
+        name is safe; at every moment before, `target` is all of the old file or all of the new, also across a power
+        cut.
+        """
+        ...
+
     def remove(self, path: Path) -> None:
         """Remove a file, if it is there; on return it stays away."""
         ...

@@ -54,7 +54,7 @@ class SystemCalls:
         os.close(handle)
 
     def rename(self, source: Path, target: Path) -> None:
-        """Give a file another name in its folder, replacing what has that name."""
+        """Give a file another name on its file system, replacing what has that name."""
         source.replace(target)
 
     def unlink(self, path: Path) -> None:

@@ -1,6 +1,7 @@
 """The machine's own disk."""
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -102,6 +103,22 @@ class RealDisk:
             self._calls.sync(handle)
         finally:
             self._calls.close(handle)
+
+    def move(self, path: Path, target: Path) -> None:
+        """Give a file another name; the new one is safe on return, and the old one stays away."""
+        with disk_errors("move", path):
+            if self.exists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            self._calls.rename(path, target)
+            self._calls.sync_folder(target.parent)
+            if path.parent != target.parent:
+                self._calls.sync_folder(path.parent)
+
+    def replace(self, path: Path, target: Path) -> None:
+        """Give a file, whose content is safe, another name in its folder; what had that name is gone."""
+        with disk_errors("rename", path):
+            self._calls.rename(path, target)
+            self._calls.sync_folder(target.parent)
 
     def remove(self, path: Path) -> None:
         """Remove a file, if it is there; on return it stays away."""

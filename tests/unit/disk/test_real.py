@@ -285,3 +285,19 @@ def test_a_private_file_is_private_from_its_first_moment(tmp_path: Path) -> None
 
     RealDisk(Watching()).write_whole(tmp_path / "secret", [b"x"], mode=0o600)
     assert [*modes, stat.S_IMODE((tmp_path / "secret").stat().st_mode)] == [0o600, 0o600]
+
+
+def test_a_moved_file_has_one_name_and_replaces_nothing(tmp_path):
+    """Also from folder to folder; a name that is taken is refused, and both files stay as they were."""
+    disk = RealDisk()
+    disk.create_folder(tmp_path / "a")
+    disk.create_folder(tmp_path / "b")
+    disk.write_whole(tmp_path / "a/one", [b"one"])
+    disk.write_whole(tmp_path / "a/two", [b"two"])
+    disk.move(tmp_path / "a/one", tmp_path / "b/one")
+    assert disk.names(tmp_path / "a") == ["two"]
+    assert disk.read(tmp_path / "b/one") == b"one"
+    with pytest.raises(DiskError, match="exists"):
+        disk.move(tmp_path / "a/two", tmp_path / "b/one")
+    assert disk.read(tmp_path / "a/two") == b"two"
+    assert disk.read(tmp_path / "b/one") == b"one"

@@ -12,12 +12,22 @@ from tamis.wire.base import NOTE_FIELD, Bytes, Decoded, DecodeOptions, Rejection
 from tamis.wire.jsonlines import UTF8_NOTE
 from tamis.wire.rows import Row, RowReader
 
-FIELDS_MAX = 1_000
+FIELDS_MAX = 1_024
+"""As systemd has it: an entry with more is rejected."""
 _NAME = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}")
 
 
 class _BadEntryError(Exception):
-    """An entry that cannot be read."""
+    """An entry that cannot be read. `end`: where it ends; None when that is not known."""
+
+    end: int | None = None
+
+    @classmethod
+    def ending(cls, reason: str, end: int) -> "_BadEntryError":
+        """An entry of which it is known where the next one begins."""
+        made = cls(reason)
+        made.end = end
+        return made
 
 
 class _CutEntryError(_BadEntryError):
@@ -39,13 +49,17 @@ def decode(body: Bytes, options: DecodeOptions) -> Decoded:
             rows.append(row)
         except _BadEntryError as error:
             rejections.add(line + 1, str(error))
-            end = data.find(b"\n\n", at)
-            end = len(data) if end == -1 else end + 2
+            end = _next_entry(data, at) if error.end is None else error.end
         line += data.count(b"\n", at, end)
         at = end
     if not rows:
         return rejections.result(Columns(length=0, timestamp=[]))
     return rejections.result(RowReader(options, rows_expected=len(rows)).columns(rows))
+
+
+def _next_entry(data: bytes, at: int) -> int:
+    end = data.find(b"\n\n", at)
+    return len(data) if end == -1 else end + 2
 
 
 def open_entry(data: bytes) -> int:
@@ -71,24 +85,41 @@ def open_entry(data: bytes) -> int:
 
 def _entry(data: bytes, at: int, bytes_max: int) -> tuple[Row, int]:
     row: Row = {}
-    start = at
+    start, wrong = at, ""
+    fields = 0
     while at < len(data) and data[at] != 10:
         name, value_at, end = _field_end(data, at)
-        if end - start > bytes_max:
-            raise _BadEntryError(f"over line_bytes_max = {bytes_max:,}")
-        if len(row) < FIELDS_MAX:
+        fields += 1
+        wrong = wrong or _reason(name, end - start, fields, bytes_max=bytes_max)
+        if not wrong:
             _add(row, name, data[value_at : end - 1])
         at = end
+    if wrong:
+        raise _BadEntryError.ending(wrong, at)
     return row, at
 
 
+def _reason(name: str, size: int, fields: int, *, bytes_max: int) -> str:
+    """Why an entry with such a field is rejected; "" when it is not."""
+    if not name:
+        return "no field name where one should be"
+    if fields > FIELDS_MAX:
+        return f"more than {FIELDS_MAX:,} fields"
+    return f"over line_bytes_max = {bytes_max:,}" if size > bytes_max else ""
+
+
 def _field_end(data: bytes, at: int) -> tuple[str, int, int]:
-    """Name, where the value begins, and where the next field does (the value ends one before)."""
+    """Name ("" for one that cannot be), where the value begins, and where the next field does (the value ends one
+    before)."""
     match = _NAME.match(data, at)
-    if match is None:
-        raise _BadEntryError("no field name where one should be")
-    after = match.end()
+    after = at if match is None else match.end()
     mark = data[after : after + 1]
+    if match is None or mark not in (b"=", b"\n", b""):
+        end = data.find(b"\n", at)
+        end = len(data) if end == -1 else end
+        if data.find(b"=", at, end) == -1:
+            raise _BadEntryError("no field name where one should be")
+        return "", at, end + 1
     if mark == b"=":
         end = data.find(b"\n", after)
         return match[0].decode(), after + 1, (len(data) if end == -1 else end) + 1
@@ -113,6 +144,9 @@ def _add(row: Row, name: str, raw: bytes) -> None:
         row[NOTE_FIELD] = UTF8_NOTE
     if name in row:
         before = row[name]
-        row[name] = [*before, value] if isinstance(before, list) else [before, value]
+        if isinstance(before, list):
+            before.append(value)
+        else:
+            row[name] = [before, value]
     else:
         row[name] = value

@@ -11,7 +11,7 @@ from tamis.errors import TaskCancelledError, TaskCrashedError, TaskDeadlineError
 from tamis.resilience.breaker import CircuitBreaker
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
 from tamis.resilience.executor.schedule import Ending, ExecutorCounts, TaskSchedule
-from tamis.resilience.executor.task import Task, TaskHandle
+from tamis.resilience.executor.task import Task, TaskControl, TaskHandle
 
 DRAIN_S = 30.0
 """How long a `with` block waits at its end for what was enqueued in it."""
@@ -109,7 +109,7 @@ class TaskBook:
         del self._tasks[task.number]
         error = value if ending is not Ending.SUCCESS else None
         if ending is Ending.CRASH:
-            error = TaskCrashedError(self.name, task.handle.name, type(value).__name__)
+            error = TaskCrashedError(self.name, task.handle.name, _told(value))
             error.__cause__ = value
         elif ending is Ending.CANCELLED:
             error = TaskCancelledError(self.name, task.handle.name)
@@ -197,6 +197,13 @@ class TaskBook:
         return TaskRejectedError(self.name, handle.name, reason)
 
 
+def ending_of(control: TaskControl, error: BaseException, *, is_crash: bool) -> Ending:
+    """How a task ended that raised; `is_crash`: its worker is lost."""
+    if isinstance(error, TaskCancelledError) and control.stopping:
+        return Ending.CANCELLED
+    return Ending.CRASH if is_crash else Ending.FAILURE
+
+
 def seconds_of(deadline_s: float | None) -> float:
     """A limit in seconds from now; infinite for None."""
     if deadline_s is None:
@@ -204,6 +211,13 @@ def seconds_of(deadline_s: float | None) -> float:
     if math.isnan(deadline_s):
         raise ValueError("deadline_s is not a number; give seconds from now, or None for no deadline")
     return deadline_s
+
+
+def _told(error: BaseException) -> str:
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, ChildProcessError):
+        return text
+    return f"{name}: {text}" if text else name
 
 
 def _drained(queue: "deque[Any]") -> Iterable[Any]:

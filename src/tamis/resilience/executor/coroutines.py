@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.resilience.breaker import CircuitBreaker
-from tamis.resilience.executor.book import DRAIN_S, Drained, ExecutorMetrics, Rejection, TaskBook, seconds_of
+from tamis.resilience.executor.book import (
+    DRAIN_S,
+    Drained,
+    ExecutorMetrics,
+    Rejection,
+    TaskBook,
+    ending_of,
+    seconds_of,
+)
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
 from tamis.resilience.executor.schedule import Ending
 from tamis.resilience.executor.task import Task, TaskControl, TaskHandle, name_of
@@ -119,19 +127,21 @@ class AsyncTaskExecutor:
         if left_s < math.inf:
             self._alarm = asyncio.get_running_loop().call_later(max(left_s, 0.0), self._look)
 
-    async def _run(self, task: Task) -> Any:
-        return await task.function(*task.args, **task.kwargs)
+    async def _run(self, task: Task) -> tuple[Ending, Any]:
+        try:
+            return Ending.SUCCESS, await task.function(*task.args, **task.kwargs)
+        except Exception as error:  # the edge: it goes to who asked
+            return ending_of(task.control, error, is_crash=False), error
+        except (
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # raised on, it would end the loop and all tasks with it
+            return Ending.CRASH, error
 
-    def _come_back(self, task: Task, done: "asyncio.Task[Any]") -> None:
+    def _come_back(self, task: Task, done: "asyncio.Task[tuple[Ending, Any]]") -> None:
         # A callback, because a coroutine that is cancelled before its first step runs none of its own code.
         del self._running[task]
-        value: Any = None
-        if done.cancelled():
-            ending = Ending.CANCELLED
-        elif (value := done.exception()) is not None:
-            ending = Ending.FAILURE if isinstance(value, Exception) else Ending.CRASH
-        else:
-            ending, value = Ending.SUCCESS, done.result()
+        ending, value = (Ending.CANCELLED, None) if done.cancelled() else done.result()
         self._book.finish(task, ending, self._now_s(), value=value)
         self._look()
 

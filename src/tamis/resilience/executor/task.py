@@ -79,12 +79,13 @@ class TaskControl:
     ) -> None:
         self.executor, self.name = executor, name
         self._deadline_s, self._limit_s, self._now_s = deadline_s, limit_s, now_s
-        self._stop = threading.Event()
+        self._is_stopped = False
+        self._on_stop: Callable[[], None] | None = None
 
     @property
     def stopping(self) -> bool:
         """Whether nobody waits for it any more: cancelled, past its deadline, or the executor is at its end."""
-        return self._stop.is_set() or self.remaining_s() <= 0
+        return self._is_stopped or self.remaining_s() <= 0
 
     def remaining_s(self) -> float:
         """Seconds until its deadline; infinite without one."""
@@ -92,14 +93,24 @@ class TaskControl:
 
     def check(self) -> None:
         """Raise TaskCancelledError or TaskDeadlineError when nobody waits for it any more."""
-        if self._stop.is_set():
+        if self._is_stopped:
             raise TaskCancelledError(self.executor, self.name)
         if self.remaining_s() <= 0:
             raise TaskDeadlineError(self.executor, self.name, self._limit_s)
 
     def stop(self) -> None:
         """Tell it that nobody waits for it any more."""
-        self._stop.set()
+        self._is_stopped = True
+        if self._on_stop is not None:
+            self._on_stop()
+
+    def on_stop(self, call: Callable[[], None]) -> None:
+        """Have `call` called when nobody waits for it any more: on another thread, at once where it is so already,
+        perhaps twice. It must be quick, and may not call the executor. One `call` at a time: the last.
+        """
+        self._on_stop = call
+        if self._is_stopped:
+            call()
 
 
 _CURRENT: ContextVar[TaskControl | None] = ContextVar("tamis_task", default=None)
@@ -125,6 +136,13 @@ class Task:
 
     def __post_init__(self) -> None:
         self.context.run(_CURRENT.set, self.control)
+
+
+def run_as(control: TaskControl, call: Callable[[], T]) -> T:
+    """What `call` returns or raises, with `current_task()` being that task: where one is done in another process."""
+    context = copy_context()
+    context.run(_CURRENT.set, control)
+    return context.run(call)
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -10,9 +10,16 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from tamis.clock import SYSTEM_CLOCK, Clock
-from tamis.errors import TaskCancelledError
 from tamis.resilience.breaker import CircuitBreaker
-from tamis.resilience.executor.book import DRAIN_S, Drained, ExecutorMetrics, Rejection, TaskBook, seconds_of
+from tamis.resilience.executor.book import (
+    DRAIN_S,
+    Drained,
+    ExecutorMetrics,
+    Rejection,
+    TaskBook,
+    ending_of,
+    seconds_of,
+)
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
 from tamis.resilience.executor.schedule import Ending
 from tamis.resilience.executor.task import Task, TaskControl, TaskHandle, name_of
@@ -186,20 +193,17 @@ class TaskExecutor:
             value = task.context.run(worker.run, task.function, task.args, task.kwargs)
         except BaseException as error:  # the edge: it goes to who asked, and the thread lives on
             value = error
-            is_told = isinstance(error, TaskCancelledError) and task.control.stopping
-            is_lost = worker is None or worker.is_lost
-            ending = Ending.CRASH if is_lost else Ending.CANCELLED if is_told else Ending.FAILURE
+            ending = ending_of(task.control, error, is_crash=worker is None or worker.is_lost)
         with self._lock:
             self._book.finish(task, ending, self._now_s(), value=value)
             if self._book.is_empty:
                 self._is_idle.notify_all()
         self._book.tell()
-        if ending is not Ending.CRASH:
-            return worker
-        if worker is not None:
+        if worker is not None and worker.is_lost:
             with suppress(Exception):  # it is lost: what its end has to say helps nobody
                 worker.close()
-        return None
+            return None
+        return worker
 
     def _call_watch(self) -> None:
         if self._is_watched:

@@ -5,6 +5,8 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tamis.wire.base import DecodeOptions
+from tamis.wire.journal_export import decode
 from tamis.wire.journal_stream import Entries, cursor_of
 
 VALUE = st.one_of(
@@ -84,3 +86,18 @@ def test_any_bytes_are_taken(body: bytes, cuts: list[int]) -> None:
     """No body raises; no entry is longer than its limit."""
     found, _ = read(body, cuts, limit=50)
     assert all(len(entry) <= 52 for entry in found)
+
+
+def test_an_entry_with_a_wrong_field_is_one_rejection() -> None:
+    """Whatever its binary values hold: the next entry begins behind it."""
+    value = b"\n\n__CURSOR=0\nMESSAGE=no entry\n\n"
+    wrong = b"__CURSOR=1\nnotAName=x\nMESSAGE\n" + len(value).to_bytes(8, "little") + value + b"\n\n"
+    found = decode(wrong + encoded(2, [("MESSAGE", b"good")]), DecodeOptions())
+    assert [one.message for one in found.columns.records(0)] == ["good"]
+    assert [(one.line, one.reason) for one in found.rejected] == [(1, "no field name where one should be")]
+
+
+def test_an_entry_with_too_many_fields_is_rejected() -> None:
+    """At once, also where all are of one name."""
+    found = decode(b"A=\n" * 300_000 + b"\nMESSAGE=good\n\n", DecodeOptions())
+    assert (found.columns.length, [one.reason for one in found.rejected]) == (1, ["more than 1,024 fields"])

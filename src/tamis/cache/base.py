@@ -1,7 +1,7 @@
 """The contract of a cache's levels."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
 class Found(NamedTuple):
@@ -26,9 +26,11 @@ class LevelCounts:
     """Entries that made room for others."""
     writes: int = 0
     refused: int = 0
-    """Values larger than the whole level: not kept."""
+    """Values not kept: larger than the level takes, or of a kind that it cannot keep."""
     removed: int = 0
     """Entries that were deleted, invalidated or cleared."""
+    unreadable: int = 0
+    """Entries of levels outside of this process that were damaged, or not such as this release writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,29 @@ class LevelStatistics:
     entries: int
     bytes: int
     counts: LevelCounts
+    refusal: str = ""
+    """Why the last value that was not kept was not."""
+
+
+class Position(NamedTuple):
+    """A point in what happened to a shared level: `seq` changes since `epoch` began. Others' are not comparable."""
+
+    epoch: str
+    seq: int
+
+
+class Change(NamedTuple):
+    """What another process set, or wants forgotten: `kind` is key, prefix or tag."""
+
+    kind: str
+    name: str
+
+
+class Changes(NamedTuple):
+    """What happened after a position, this level's own doing left out; None: too much, or everything."""
+
+    position: Position
+    changes: tuple[Change, ...] | None
 
 
 class CacheLevel(Protocol):
@@ -57,6 +82,11 @@ class CacheLevel(Protocol):
     @property
     def ttl_s(self) -> float:
         """How long it keeps an entry for which nobody says."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a caller waits for it; what takes longer counts as failed."""
         ...
 
     def read(self, key: str) -> Found | None:
@@ -91,6 +121,46 @@ class CacheLevel(Protocol):
         """Raise what is wrong with it, as a read or write would."""
         ...
 
+    def interrupt(self) -> None:
+        """A call on another thread takes too long: end it with an error, where that can be done."""
+        ...
+
     def close(self) -> None:
         """Let go of everything; nothing else is called afterwards."""
         ...
+
+
+@runtime_checkable
+class SharedLevel(CacheLevel, Protocol):
+    """A level that other processes have, too. It numbers what they set and remove, so that each can forget it in its
+    own memory, and so that nothing is kept that was computed, or read elsewhere, before a change.
+    """
+
+    def position(self) -> Position:
+        """Where it stands now: ask before computing what `write_computed` shall keep."""
+        ...
+
+    def changes(self, after: Position) -> Changes:
+        """What others changed since; positions and names are those of all who share the level."""
+        ...
+
+    def write_computed(self, key: str, value: Any, *, ttl_s: float, tags: tuple[str, ...], claim: "Claim") -> bool:
+        """As `write`, unless the key or a tag was set, removed or invalidated after the claim's position: then it is
+        False, and what is there stays. Nobody is told of it; the claim's lease ends.
+        """
+        ...
+
+    def lease(self, key: str, token: str, *, seconds: float) -> bool:
+        """Whether whoever has `token` is the one to compute the key, for so long; asking again prolongs it."""
+        ...
+
+    def release(self, key: str, token: str) -> None:
+        """Give a lease back; another's is left alone."""
+        ...
+
+
+class Claim(NamedTuple):
+    """Where a shared level stood before a computation, and the lease it is done under ("" without one)."""
+
+    position: Position
+    token: str = ""

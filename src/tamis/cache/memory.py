@@ -31,6 +31,7 @@ class MemoryLevel:
     """
 
     name = "memory"
+    timeout_s = 1.0
 
     def __init__(
         self,
@@ -172,6 +173,9 @@ class MemoryLevel:
 
     def check(self) -> None:
         """Nothing can be wrong with it."""
+
+    def interrupt(self) -> None:
+        """Nothing in it takes long."""
 
     def close(self) -> None:
         """Let go of everything."""

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("ingest:ingest", "Take in files, folders or standard input."),
     "search": ("search:search", "Find records, newest first."),
     "tail": ("tail:tail", "Show records as they come in."),
+    "status": ("status:status", "Show what the server does now, and what happened of late."),
     "stats": ("stats:stats", "Count and measure what a query finds."),
     "patterns": ("patterns:patterns", "Show what sentences the records are made of."),
     "export": ("export:export", "Write what a query finds as NDJSON, CSV or Parquet."),

@@ -68,7 +68,7 @@ def _follow(where: Where, text: str, lines: int) -> Iterator[Answer]:
                     if event.data:
                         yield from _shown(event)
             except (RemoteError, OverloadedError) as error:
-                if not _may_pass(error, time.monotonic() - heard_s):
+                if not may_pass(error, time.monotonic() - heard_s):
                     raise
                 say(f"{error}; trying again")
             time.sleep(wait_s)
@@ -79,7 +79,7 @@ def _follow(where: Where, text: str, lines: int) -> Iterator[Answer]:
         target.close()
 
 
-def _may_pass(error: TamisError, silent_s: float) -> bool:
+def may_pass(error: TamisError, silent_s: float) -> bool:
     """Whether to come back: the server is away, busy or starting. One that starts has another token for this machine,
     and for a moment nobody knows it."""
     if isinstance(error, DeniedError):

@@ -3,18 +3,19 @@
 import inspect
 import os
 import threading
-import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import BreakerOpenError, CallTimeoutError
+from tamis.resilience.known import KNOWN
 from tamis.resilience.limits import BreakerLimits
-from tamis.resilience.listeners import Listener, Listeners
+from tamis.resilience.listeners import Listener, Listeners, tell_board
 from tamis.resilience.machine import BreakerCounts, BreakerMachine, BreakerState, Ticket, Verdict
+from tamis.telemetry.status import BOARD, StatusBoard
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,15 +65,18 @@ class CircuitBreaker:
         *,
         clock: Clock = SYSTEM_CLOCK,
         classify: Classify = every_error_fails,
+        board: StatusBoard | None = BOARD,
     ) -> None:
         self.name, self.limits = name, limits or BreakerLimits()
         self._now_s, self._classify = clock.monotonic_s, classify
         self._machine = BreakerMachine(self.limits, self._now_s())
         self._listeners = Listeners(name, self._machine.changes)
+        if board is not None:
+            self._listeners.add(partial(tell_board, board))
         self._last_failure = ""
         # Re-entrant, so that a signal's handler that calls the same breaker does not wait for itself.
         self._lock = threading.RLock()
-        _ALIVE.add(self)
+        KNOWN.add(self)
 
     @property
     def state(self) -> BreakerState:
@@ -231,7 +235,7 @@ class CircuitBreaker:
         if self._machine.changes:
             self._listeners.tell()
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """In the child: locks that other threads of the parent held would never be free."""
         self._lock = threading.RLock()
         self._listeners.after_fork()
@@ -282,13 +286,5 @@ class Permit:
             self._breaker._settle(ticket, verdict, error)
 
 
-_ALIVE: "weakref.WeakSet[CircuitBreaker]" = weakref.WeakSet()
-
-
-def _renew_locks() -> None:
-    for breaker in list(_ALIVE):
-        breaker._after_fork()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+    os.register_at_fork(after_in_child=KNOWN.after_fork)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tamis.resilience.machine import BreakerState, Change
+from tamis.telemetry.status import StatusBoard
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,20 @@ class StateChange:
 
 
 Listener = Callable[[StateChange], None]
+
+
+def tell_board(board: StatusBoard, change: StateChange) -> None:
+    """Put a change of state on the status board."""
+    is_worse = change.after in (BreakerState.OPEN, BreakerState.HARD_OPEN)
+    board.tell(
+        "breaker",
+        f"{change.name} is {change.after.value.replace('_', ' ')}: {change.reason}",
+        severity="warning" if is_worse else "info",
+        name=change.name,
+        before=change.before.value,
+        after=change.after.value,
+        reason=change.reason,
+    )
 
 
 class Listeners:

@@ -47,6 +47,7 @@ from tamis.server.routes.rejections import add_rejections_route
 from tamis.server.routes.rules import add_rule_routes
 from tamis.server.routes.saved import add_saved_routes
 from tamis.server.routes.search import add_search_routes
+from tamis.server.routes.status import add_status_route
 from tamis.server.routes.tail import add_tail_route
 from tamis.server.service import Service
 from tamis.settings import Settings
@@ -169,6 +170,7 @@ def _add_routes(app: FastAPI) -> None:
         add_search_routes,
         add_export_routes,
         add_tail_route,
+        add_status_route,
         add_losses_route,
         add_rejections_route,
         add_saved_routes,

@@ -26,6 +26,7 @@ from tamis.server.questions.lanes import Slots
 from tamis.server.questions.repeats import Repeats
 from tamis.server.questions.search import Searcher
 from tamis.server.questions.tail import Tails
+from tamis.server.status_feed import StatusFeed
 from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.telemetry.metrics import Metrics
@@ -69,9 +70,11 @@ class Service:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     tracing: Tracing | None = None
     tallies: Tallies = field(init=False)
+    status: StatusFeed = field(init=False)
 
     def __post_init__(self) -> None:
         self.tallies = Tallies(metrics=self.metrics, clock=self.clock)
+        self.status = StatusFeed(self.settings, metrics=self.metrics, clock=self.clock)
 
     def ready(self) -> Opened:
         """The open store with what works on it; a 503 problem while there is none."""

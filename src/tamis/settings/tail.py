@@ -19,6 +19,7 @@ class TailSettings:
         least=65_536,
     )
     interval_s: float = seconds("100ms", "How often live tails look for what came.", least=0.01)
+    status_viewers_max: int = whole(50, "Status streams at a time; more are answered 429.", least=1)
     heartbeat_s: float = seconds(
         "15s", "How often a live tail says that it is there, where nothing comes.", least=0.1
     )

@@ -61,6 +61,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("tamis_queries_waiting", "gauge", "Questions that wait for their turn.", ("kind",)),
     Metric("tamis_tail_viewers", "gauge", "Live tails that are open."),
+    Metric("tamis_status_viewers", "gauge", "Status streams that are open."),
     Metric("tamis_tail_events_total", "counter", "Records sent to live tails, each viewer's counted."),
     Metric(
         "tamis_answers_total",

@@ -62,7 +62,8 @@ class StatusBoard:
         """Tells this board's positions from those of another process, and of the one before."""
         self.listener_errors = self.unseen = 0
         """`unseen`: works that there was no room for."""
-        self._seq = self._number = self._works_begun = self._forgotten_seq = 0
+        self._seq = 1  # so that 0 is before everything, also on a board where nothing happened
+        self._number = self._works_begun = self._forgotten_seq = 0
         self._running: dict[int, Work] = {}
         self._ended: deque[Work] = deque()
         self._events: deque[StatusEvent] = deque(maxlen=self.limits.events_max)
@@ -119,7 +120,7 @@ class StatusBoard:
     def look(self, after: int = 0) -> Look:
         """What there is that the reader of position `after` has not seen; everything, for 0."""
         with self.lock:
-            is_whole = not self._forgotten_seq <= after <= self._seq or after == 0
+            is_whole = not max(self._forgotten_seq, 1) <= after <= self._seq
             works = [work.view() for work in (*self._ended, *self._running.values())]
             if not is_whole:
                 works = [work for work in works if work.seq > after]

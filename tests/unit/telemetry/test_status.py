@@ -293,7 +293,7 @@ before = status.BOARD.id
 child = os.fork()
 if child == 0:
     look = status.look()
-    os._exit(0 if (look.works, look.position) == ([], 0) and status.BOARD.id != before else 1)
+    os._exit(0 if (look.works, look.events) == ([], []) and status.BOARD.id != before else 1)
 assert os.waitpid(child, 0)[1] == 0
 go.set()
 """

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tamis.record.model import StoredRecord
 from tamis.record.shape import pattern_id, shape, shape_id
+from tamis.server.questions.status_answer import StatusAnswer
 from tamis.store import base
 from tamis.wire.times import time_printer
 
@@ -228,7 +229,7 @@ class RejectionsAnswer(msgspec.Struct):
 
 ANSWERS = (
     Found, Count, HistogramAnswer, FacetsAnswer, FieldsAnswer, TableAnswer, PatternsAnswer, ContextAnswer,
-    Deleted, Ingested, LossesAnswer, RejectionsAnswer,
+    Deleted, Ingested, LossesAnswer, RejectionsAnswer, StatusAnswer,
 )  # fmt: skip
 
 

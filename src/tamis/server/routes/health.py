@@ -32,6 +32,11 @@ def is_known(request: Request) -> bool:
     return request.scope.get("tamis.principal") is not None
 
 
+def state_of(service: Service) -> str:
+    """In a word: starting, ready, degraded, stopping or closed."""
+    return str(_state(service, None)["status"])
+
+
 def _state(service: Service, details: object) -> dict[str, Any]:
     if service.stopping.is_set():
         return {"status": "stopping", "problems_count": 0}

@@ -11,7 +11,7 @@ from tamis.resilience.executor.coroutines import AsyncTaskExecutor
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
 from tamis.resilience.executor.task import current_task
 
-SOON_S = 20.0
+SOON_S = 60.0
 
 
 def on_loop(test: Callable[[], Awaitable[None]]) -> None:

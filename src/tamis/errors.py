@@ -32,6 +32,9 @@
     │   ├── SourceError          a source of files gave no bytes: source, path
     │   │   └── AbsentError      it does not have them; asking it again does not help
     │   └── UnmendedError        files are missing or damaged, and no mirror has them: paths
+    ├── BackupError          a backup could not be made, or not be brought back
+    │   ├── RepositoryBusyError  others are at work in the repository: holder
+    │   └── RolledBackError      a repository shows an older state than one that was seen
     ├── BreakerOpenError     a circuit breaker lets nothing through: name, state, retry_after_s
     ├── CallTimeoutError     a call that a breaker let through on trial gave no answer in time: name, limit_s
     ├── TaskError            an executor has no result of a task: executor, task
@@ -222,6 +225,22 @@ class UnmendedError(IntegrityError):
     def __init__(self, paths: tuple[str, ...], reason: str) -> None:
         self.paths, self.reason = paths, reason
         super().__init__(reason)
+
+
+class BackupError(TamisError):
+    """A backup could not be made, or not be brought back; the message says what to do."""
+
+
+class RepositoryBusyError(BackupError):
+    """Others are at work in a repository of backups, and this cannot be done beside them."""
+
+    def __init__(self, repository: str, holder: str) -> None:
+        self.repository, self.holder = repository, holder
+        super().__init__(f"{repository} is in use by {holder}; try again when it is done")
+
+
+class RolledBackError(BackupError):
+    """A repository lacks the newest snapshot that this machine knows, and nobody here pruned it."""
 
 
 class BreakerOpenError(TamisError):

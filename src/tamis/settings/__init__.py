@@ -1,6 +1,7 @@
 """Settings: one table, one order of precedence (argument, environment, TOML file, default)."""
 
 from tamis.settings.alerts import AlertSettings, AlertsSettings
+from tamis.settings.backup import BackupSettings
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.load import ResolvedRow, Settings, load_settings
 from tamis.settings.parts import (
@@ -25,6 +26,7 @@ __all__ = [
     "AlertSettings",
     "AlertsSettings",
     "AuditSettings",
+    "BackupSettings",
     "ClientSettings",
     "EncryptSettings",
     "GelfSettings",

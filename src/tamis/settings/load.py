@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from tamis.errors import ConfigError
 from tamis.settings.alerts import AlertSettings, AlertsSettings
+from tamis.settings.backup import BackupSettings
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.parts import (
     AuditSettings,
@@ -34,6 +35,7 @@ CONFIG_NAME = "TAMIS_CONFIG"
 OTHER_NAMES: Mapping[str, str] = {
     CONFIG_NAME: "The TOML file, when `--config` names none.",
     "TAMIS_MASTER_KEY": "The key-encryption key, when `keys.provider` is environment.",
+    "TAMIS_BACKUP_KEY": "The key of a repository of backups, when `backup.provider` is environment.",
     "TAMIS_DEBUG": "Set to anything: a command that fails shows its trace.",
 }
 """Names in the environment that are not settings."""
@@ -70,6 +72,7 @@ class Settings:
     tail: TailSettings = field(default_factory=TailSettings)
     keys: KeysSettings = field(default_factory=KeysSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
     log: LogSettings = field(default_factory=LogSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
@@ -137,6 +140,7 @@ def load_settings(
         tail=TailSettings(**_of_part("tail", parsed)),
         keys=KeysSettings(**_of_part("keys", parsed)),
         audit=AuditSettings(**_of_part("audit", parsed)),
+        backup=BackupSettings(**_of_part("backup", parsed)),
         client=ClientSettings(**_of_part("client", parsed)),
         log=LogSettings(**_of_part("log", parsed)),
         spool=SpoolSettings(**_of_part("spool", parsed)),

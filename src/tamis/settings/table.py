@@ -5,6 +5,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import cast
 
 from tamis.settings.alerts import AlertSettings, AlertsSettings
+from tamis.settings.backup import BackupSettings
 from tamis.settings.fields import Spec
 from tamis.settings.kinds import Kind
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
@@ -36,6 +37,7 @@ PARTS: Mapping[str, type] = {
     "tail": TailSettings,
     "keys": KeysSettings,
     "audit": AuditSettings,
+    "backup": BackupSettings,
     "client": ClientSettings,
     "log": LogSettings,
     "spool": SpoolSettings,

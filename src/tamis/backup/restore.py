@@ -1,0 +1,212 @@
+"""Bringing a backup back into a folder of its own."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tamis.backup.locks import hold
+from tamis.backup.repository import Index, Repository
+from tamis.backup.snapshot import FileEntry
+from tamis.disk.base import Disk
+from tamis.disk.space import require_space
+from tamis.errors import BackupError, DamageError, FormatError
+from tamis.integrity.digest import pieces_of
+from tamis.store.embedded.format.layout import Layout
+from tamis.store.embedded.format.manifest import Manifest
+from tamis.store.embedded.format.manifest_file import decode_manifest, write_manifest
+from tamis.telemetry import status
+
+MARK: Final = "restore.json"
+"""Stands in a folder as long as not all of a backup is back in it."""
+MANIFEST: Final = "data/manifest.json"
+_FOLDERS: Final = {"data": "", "keys": "keys", "audit": "audit", "heads": "audit-heads"}
+"""Where each section goes; the others go into `restored`."""
+_REST: Final = "restored"
+_SEGMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}/\d{8,}")
+RESERVE_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A file that could not be brought back, and why."""
+
+    path: str
+    reason: str
+    records: int | None = None
+
+
+@dataclass(slots=True)
+class Restored:
+    """What came back, and what did not."""
+
+    folder: Path
+    snapshot: str
+    files: int = 0
+    bytes: int = 0
+    lost: list[Lost] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which records are wanted: `start_ns` <= timestamp < `end_ns`; None is open."""
+
+    start_ns: int | None = None
+    end_ns: int | None = None
+
+    def meets(self, file: FileEntry) -> bool:
+        """Whether a file may hold some of them."""
+        if file.first_ns is None or file.last_ns is None:
+            return True
+        if self.start_ns is not None and file.last_ns < self.start_ns:
+            return False
+        return self.end_ns is None or file.first_ns < self.end_ns
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    snapshot: str
+    repository: str
+
+
+def restore_folder(
+    repository: Repository,
+    name: str,
+    folder: Path,
+    disk: Disk,
+    *,
+    sections: Iterable[str] | None = None,
+    span: Span | None = None,
+    wait_s: float = 600.0,
+) -> Restored:
+    """Bring a snapshot back into an empty folder, or go on where a restore of the same one was interrupted.
+
+    Room is looked for first (NoSpaceError). Each file is compared with its digest; what is damaged in the repository
+    is left out and named, the rest comes back. The store's manifest is written last: until then no server opens the
+    folder. `span` leaves out segments without a record in it.
+    """
+    with hold(repository.target, "shared", purpose="restore", clock=repository.clock, wait_s=wait_s):
+        snapshot = repository.snapshot(name)
+        index = repository.load_index()
+        files = [
+            one for one in repository.files(snapshot, index) if sections is None or one.section in sections
+        ]
+        wanted = [one for one in files if span is None or span.meets(one)]
+        manifest = _manifest(repository, files, index)
+        _begin(repository, name, folder, disk)
+        job = _Job(repository, index, folder, disk, Restored(folder, name))
+        job.restored.notes.extend(snapshot.problems)
+        needed = sum(one.size for one in wanted if not job.is_there(one))
+        require_space(disk, folder, needed, RESERVE_BYTES)
+        with status.doing("restore", total=sum(one.size for one in wanted), unit="bytes") as work:
+            for one in wanted:
+                if one.path != MANIFEST:
+                    job.bring_back(one)
+                work.advance(one.size, one.path)
+        if manifest is not None:
+            write_manifest(disk, Layout(folder), manifest)
+        disk.remove(folder / MARK)
+        return job.restored
+
+
+def _manifest(repository: Repository, files: Iterable[FileEntry], index: Index) -> Manifest | None:
+    """The store's manifest; None where none is wanted. Refused when it names what does not belong to a store."""
+    entry = next((one for one in files if one.path == MANIFEST), None)
+    if entry is None:
+        return None
+    data = b"".join(repository.chunks(entry.chunks, index))
+    manifest = decode_manifest(Path(MANIFEST), data)
+    aside = [loss.segment for loss in manifest.losses if loss.segment is not None]
+    for segment in (*manifest.segments, *aside):
+        if not _SEGMENT.fullmatch(segment.name):
+            raise DamageError(MANIFEST, f"it names the segment {segment.name[:100]!r}, which cannot be one")
+    return manifest
+
+
+def _begin(repository: Repository, name: str, folder: Path, disk: Disk) -> None:
+    """The folder is empty, or holds what an interrupted restore of the same snapshot left."""
+    mark = _Mark(name, repository.config.id)
+    if disk.exists(folder) and disk.names(folder):
+        if not disk.exists(folder / MARK):
+            raise BackupError(f"{folder} is not empty; name a new folder, or restore into its server")
+        try:
+            found = msgspec.json.decode(disk.read(folder / MARK), type=_Mark)
+        except msgspec.MsgspecError as error:
+            raise FormatError(f"{folder / MARK} cannot be read ({error}); name a new folder") from error
+        if found != mark:
+            raise BackupError(
+                f"in {folder} a restore of the snapshot {found.snapshot[:16]} was interrupted; go on with that one, or "
+                "name a new folder"
+            )
+    disk.create_folder(folder)
+    disk.write_whole(folder / MARK, [msgspec.json.encode(mark)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One restore."""
+
+    repository: Repository
+    index: Index
+    folder: Path
+    disk: Disk
+    restored: Restored
+
+    def place(self, file: FileEntry) -> Path:
+        """Where a file goes. Its path was checked when the list was read."""
+        section, _, rest = file.path.partition("/")
+        if section in _FOLDERS:
+            return self.folder / _FOLDERS[section] / rest
+        return self.folder / _REST / rest
+
+    def is_there(self, file: FileEntry) -> bool:
+        """Whether an interrupted restore brought it back already."""
+        path = self.place(file)
+        if path.is_symlink() or not self.disk.exists(path) or self.disk.size(path) != file.size:
+            return False
+        digest = hashlib.sha256()
+        with closing(self.disk.open_read(path)) as opened:
+            for piece in pieces_of(opened):
+                digest.update(piece)
+        return digest.digest() == file.sha256
+
+    def bring_back(self, file: FileEntry) -> None:
+        """Write a file, safe on return; one whose chunks are damaged is left out and named."""
+        if not self.is_there(file):
+            path = self.place(file)
+            self.disk.create_folder(path.parent)
+            self.disk.remove(path)
+            try:
+                self._write(file, path)
+            except DamageError as error:
+                self.disk.remove(path)
+                self.restored.lost.append(
+                    Lost(file.path, f"{error.path} {error.reason}".strip(), file.records)
+                )
+                return
+        self.restored.files += 1
+        self.restored.bytes += file.size
+
+    def _write(self, file: FileEntry, path: Path) -> None:
+        digest, size = hashlib.sha256(), 0
+        with closing(self.disk.open_append(path)) as out:
+            for raw in self._chunks(file):
+                digest.update(raw)
+                size += len(raw)
+                out.append([raw])
+            out.sync()
+        if digest.digest() != file.sha256 or size != file.size:
+            raise DamageError("", "its chunks are whole, but do not make the file that was backed up")
+
+    def _chunks(self, file: FileEntry) -> Iterator[bytes]:
+        left = file.size
+        for raw in self.repository.chunks(file.chunks, self.index):
+            left -= len(raw)
+            if left < 0:
+                raise DamageError("", "it becomes larger than it says")
+            yield raw

@@ -1,0 +1,183 @@
+"""Looking whether a repository is whole. Changes nothing but its own lock."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from tamis.backup.locks import hold
+from tamis.backup.pack import open_all, pack_object
+from tamis.backup.repository import Index, Repository
+from tamis.backup.snapshot import FileEntry, Snapshot
+from tamis.backup.target import AbsentObjectError
+from tamis.errors import DamageError, DiskError
+from tamis.telemetry import status
+
+FILES_NAMED_MAX: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was written: the object, what is wrong, and whom it hits. `files` are named up to
+    FILES_NAMED_MAX of `files_count`, as ``SNAPSHOT:PATH``."""
+
+    object: str
+    problem: str
+    snapshots: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    files_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was looked at and found. `notes` are no damage: what an interrupted backup left, say."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    snapshots: int
+    packs: int
+    chunks: int
+    read_bytes: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+@dataclass(slots=True)
+class _Look:
+    """What is known so far."""
+
+    index: Index
+    snapshots: dict[str, Snapshot]
+    files: dict[str, tuple[FileEntry, ...]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    bad: dict[bytes, tuple[str, str]] = field(default_factory=dict)
+    """Chunks that cannot be had: the object that they were in, and what is wrong."""
+    read_bytes: int = 0
+
+
+def verify(
+    repository: Repository,
+    names: Iterable[str] = (),
+    *,
+    full: bool = True,
+    wait_s: float = 600.0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Look at snapshots (all, when none is named) and everything they need; `full` reads every byte, opens every
+    chunk and compares it with its name. Otherwise only lists and sizes are looked at.
+
+    Backups may be made meanwhile; nobody prunes. `cancelled` is asked between packs; then the report is of what was
+    read until then.
+    """
+    with (
+        hold(repository.target, "shared", purpose="verify", clock=repository.clock, wait_s=wait_s),
+        status.doing("backup verify", unit="packs") as work,
+    ):
+        problems: dict[str, str] = {}
+        snapshots = repository.snapshots(problems)
+        look = _Look(repository.load_index(), _wanted(snapshots, names))
+        _tell_snapshots(look, problems, names)
+        for pack in _packs_needed(look) if full else ():
+            if cancelled():
+                break
+            work.advance(1, pack)
+            _read_pack(repository, look, pack)
+        for name, snapshot in look.snapshots.items():
+            _list_files(repository, look, name, snapshot)
+        _blame(look)
+        return _report(look, full=full)
+
+
+def _wanted(snapshots: Mapping[str, Snapshot], names: Iterable[str]) -> dict[str, Snapshot]:
+    wanted = set(names)
+    return {name: one for name, one in snapshots.items() if not wanted or name in wanted}
+
+
+def _tell_snapshots(look: _Look, problems: Mapping[str, str], names: Iterable[str]) -> None:
+    wanted = set(names)
+    for name, problem in problems.items():
+        if not wanted or name in wanted:
+            look.findings.append(Finding(f"snapshots/{name}", problem, snapshots=(name,)))
+
+
+def _packs_needed(look: _Look) -> list[str]:
+    return sorted(look.index.packs)
+
+
+def _read_pack(repository: Repository, look: _Look, pack: str) -> None:
+    """Every byte of a pack. Where it is damaged, chunk by chunk: the rest of it is good."""
+    place, chunks = pack_object(pack), look.index.listed[pack]
+    try:
+        data = repository.target.get_again(place)
+    except (AbsentObjectError, DiskError) as error:
+        problem = "it is missing" if isinstance(error, AbsentObjectError) else str(error)
+        look.bad.update((one.name, (place, problem)) for one in chunks)
+        look.findings.append(Finding(place, problem))
+        return
+    look.read_bytes += len(data)
+    damaged = [one.name for one, raw in open_all(repository.secrets, data, chunks) if raw is None]
+    if damaged:
+        problem = f"{len(damaged):,} of its {len(chunks):,} chunks are not what was written"
+        look.bad.update((name, (place, problem)) for name in damaged)
+        look.findings.append(Finding(place, problem))
+        return
+    try:
+        repository.whole_pack(pack)
+    except DamageError as error:
+        look.findings.append(Finding(place, f"{error.reason}; all its chunks are whole"))
+
+
+def _list_files(repository: Repository, look: _Look, name: str, snapshot: Snapshot) -> None:
+    """What a snapshot has; when its list cannot be read, all of it is lost."""
+    try:
+        look.files[name] = repository.files(snapshot, look.index)
+    except (DamageError, DiskError, AbsentObjectError) as error:
+        reason = error.reason if isinstance(error, DamageError) else str(error)
+        text = f"its list of files cannot be read ({reason}): nothing of it can be restored"
+        look.findings.append(Finding(f"snapshots/{name}", text, snapshots=(name,)))
+
+
+def _blame(look: _Look) -> None:
+    """Say for each damaged object which snapshots and files it hits; and what no object has at all."""
+    hit: dict[str, list[str]] = defaultdict(list)
+    absent: list[str] = []
+    for name, files in look.files.items():
+        for file in files:
+            objects = {look.bad[chunk][0] for chunk in file.chunks if chunk in look.bad}
+            for place in objects:
+                hit[place].append(f"{name}:{file.path}")
+            if any(chunk not in look.index.places for chunk in file.chunks):
+                absent.append(f"{name}:{file.path}")
+    for place, problem in look.index.problems.items():
+        if place.startswith("packs/") or place not in {one.object for one in look.findings}:
+            look.findings.append(Finding(place, problem))
+    look.findings = [_with_files(one, hit[one.object]) for one in look.findings]
+    if absent:
+        look.findings.append(_with_files(Finding("packs", "chunks are in no pack that can be read"), absent))
+
+
+def _with_files(finding: Finding, files: list[str]) -> Finding:
+    if not files:
+        return finding
+    snapshots = tuple(dict.fromkeys(file.partition(":")[0] for file in files))
+    return Finding(finding.object, finding.problem, snapshots, tuple(files[:FILES_NAMED_MAX]), len(files))
+
+
+def _report(look: _Look, *, full: bool) -> Report:
+    used = {chunk for files in look.files.values() for file in files for chunk in file.chunks}
+    used.update(chunk for one in look.snapshots.values() for chunk in one.catalogue)
+    idle = [name for name, chunks in look.index.listed.items() if not any(one.name in used for one in chunks)]
+    notes = [f"{len(idle):,} packs are in no snapshot: `tamis backup prune` removes them"] if idle else []
+    if not full:
+        notes.append("only lists and sizes were looked at")
+    return Report(
+        findings=tuple(look.findings),
+        notes=tuple(notes),
+        snapshots=len(look.snapshots),
+        packs=len(look.index.packs),
+        chunks=len(look.index.places),
+        read_bytes=look.read_bytes,
+    )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tamis.record.context import context
     from tamis.resilience.breaker import CircuitBreaker
     from tamis.resilience.executor.threads import TaskExecutor
+    from tamis.telemetry.profiler import PerformanceProfiler
     from tamis.version import __version__
 
 _PLACES = {
@@ -47,6 +48,7 @@ _PLACES = {
     "LoggingManager": "tamis.embed.manager",
     "LoguruSink": "tamis.embed.loguru",
     "MultiLevelCache": "tamis.cache.multilevel",
+    "PerformanceProfiler": "tamis.telemetry.profiler",
     "StructlogProcessor": "tamis.embed.structlog",
     "TaskExecutor": "tamis.resilience.executor.threads",
     "WsgiMiddleware": "tamis.embed.wsgi",
@@ -78,6 +80,7 @@ __all__ = [
     "LoggingManager",
     "LoguruSink",
     "MultiLevelCache",
+    "PerformanceProfiler",
     "StructlogProcessor",
     "TaskExecutor",
     "WsgiMiddleware",

@@ -144,7 +144,9 @@ class SharedLevel(CacheLevel, Protocol):
         """What others changed since; positions and names are those of all who share the level."""
         ...
 
-    def write_computed(self, key: str, value: Any, *, ttl_s: float, tags: tuple[str, ...], claim: "Claim") -> bool:
+    def write_computed(
+        self, key: str, value: Any, *, ttl_s: float, tags: tuple[str, ...], claim: "Claim"
+    ) -> bool:
         """As `write`, unless the key or a tag was set, removed or invalidated after the claim's position: then it is
         False, and what is there stays. Nobody is told of it; the claim's lease ends.
         """

@@ -17,10 +17,11 @@ DIGITS_MAX: Final = 4_096
 TUPLE, SET, FROZENSET, PAIRS, WHOLE, DATETIME, DATE, DECIMAL, ID, KIND = range(1, 11)
 """Codes of extension types: a released one never changes its meaning."""
 INT64 = range(-(2**63), 2**64)
+_SEQUENCES: Final[dict[type, int]] = {tuple: TUPLE, set: SET, frozenset: FROZENSET}
 _AS_IT_IS = frozenset((NoneType, bool, float, str, bytes))
 
 
-class Refused(ValueError):  # noqa: N818 -- it is no error: the value stays in memory alone
+class RefusedError(ValueError):
     """What cannot be kept outside of this process, and why."""
 
 
@@ -36,7 +37,7 @@ class Shapes:
 
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
         self._names = {kind.type: (name, kind.version) for name, kind in kinds.items()}
-        self._decoders = {
+        self._decoders: dict[tuple[str, int], Callable[[bytes], Any]] = {
             (name, kind.version): msgspec.msgpack.Decoder(kind.type).decode for name, kind in kinds.items()
         }
         self._encode = msgspec.msgpack.Encoder().encode
@@ -55,26 +56,26 @@ class Shapes:
         }
 
     def plain(self, value: Any, depth: int = 0) -> Any:
-        """The value in msgpack's words; `Refused` when `restore` would not bring back the same."""
+        """The value in msgpack's words; `RefusedError` when `restore` would not bring back the same."""
         kind = type(value)
         if kind in _AS_IT_IS:
             return value
         if depth > DEPTH_MAX:
-            raise Refused(f"a value nested deeper than {DEPTH_MAX}")
+            raise RefusedError(f"a value nested deeper than {DEPTH_MAX}")
         if kind is list:
             return [self.plain(item, depth + 1) for item in value]
         if kind is dict:
             return self._dictionary(value, depth + 1)
         if kind is int:
             return value if value in INT64 else self._large(value)
-        if kind in (tuple, set, frozenset):
-            code = {tuple: TUPLE, set: SET, frozenset: FROZENSET}[kind]
+        code = _SEQUENCES.get(kind)
+        if code is not None:
             return Ext(code, self._encode([self.plain(item, depth + 1) for item in value]))
         if kind in self._names:
             try:
                 data = self._encode(value)
             except TypeError as error:
-                raise Refused(f"a value of {kind.__qualname__}: {error}") from error
+                raise RefusedError(f"a value of {kind.__qualname__}: {error}") from error
             return Ext(KIND, self._encode([*self._names[kind], data]))
         return _scalar(value)
 
@@ -94,13 +95,13 @@ class Shapes:
     def _large(self, value: int) -> Ext:
         data = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
         if len(data) > DIGITS_MAX:
-            raise Refused(f"a whole number of {len(data):,} bytes; {DIGITS_MAX:,} are the most")
+            raise RefusedError(f"a whole number of {len(data):,} bytes; {DIGITS_MAX:,} are the most")
         return Ext(WHOLE, data)
 
     def _items(self, data: bytes) -> list[Any]:
         items = self._decode(data)
         if not isinstance(items, list):
-            raise ValueError("not a list")  # noqa: TRY004 -- the bytes are wrong, not a caller's type
+            raise ValueError("not a list")
         return items
 
     def _instance(self, data: bytes) -> Any:
@@ -120,7 +121,9 @@ def _scalar(value: Any) -> Ext:
         return Ext(ID, value.bytes)
     if kind is Decimal and len(text := str(value)) <= DIGITS_MAX:
         return Ext(DECIMAL, text.encode())
-    raise Refused(f"a value of type {kind.__qualname__}; tell the level of its class, or keep what it is made of")
+    raise RefusedError(
+        f"a value of type {kind.__qualname__}; tell the level of its class, or keep what it is made of"
+    )
 
 
 def _text(data: bytes) -> str:

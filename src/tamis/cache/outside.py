@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from tamis.cache.base import Change, Changes, Claim, Found, LevelCounts, LevelStatistics, Position
-from tamis.cache.extensions import Refused
-from tamis.cache.packing import Packer, Unreadable
+from tamis.cache.extensions import RefusedError
+from tamis.cache.packing import Packer, UnreadableError
 from tamis.cache.shelf import TTL_S_MAX, Put, Removed, Shelf
 from tamis.clock import SYSTEM_CLOCK, Clock
 
@@ -47,13 +47,13 @@ class OutsideLevel:
 
     def read(self, key: str) -> Found | None:
         """The entry, or None."""
-        with suppress(Refused):
+        with suppress(RefusedError):
             name = self._packer.key(key)
             data, left_s = self._shelf.read(name)
             if data is not None:
                 try:
                     value, tags = self._packer.unpack(name, data)
-                except Unreadable as error:
+                except UnreadableError as error:
                     self._note(f"an entry was not readable: {error}")
                     self._count(unreadable=1)
                     self._shelf.remove(name)
@@ -77,7 +77,9 @@ class OutsideLevel:
             is_kept = self._put(key, value, (ttl_s, tags), Claim(self._known), is_computed=False)
         return bool(is_kept)
 
-    def write_computed(self, key: str, value: Any, *, ttl_s: float, tags: tuple[str, ...], claim: Claim) -> bool:
+    def write_computed(
+        self, key: str, value: Any, *, ttl_s: float, tags: tuple[str, ...], claim: Claim
+    ) -> bool:
         """As `write`, unless the key or a tag changed after the claim's position."""
         return bool(self._put(key, value, (ttl_s, tags), claim, is_computed=True))
 
@@ -150,7 +152,7 @@ class OutsideLevel:
             name = self._packer.key(key)
             data = self._packer.pack(name, value, tags)
             if len(name) + len(data) > self._shelf.room:
-                raise Refused(f"{len(data):,} bytes; {self._shelf.room:,} are the most")
+                raise RefusedError(f"{len(data):,} bytes; {self._shelf.room:,} are the most")
             put = Put(
                 name,
                 data,
@@ -160,10 +162,10 @@ class OutsideLevel:
                 is_computed,
                 claim.token,
             )
-        except Refused as error:
+        except RefusedError as error:
             self._note(f"{key[:100]!r}: {error}")
             self._count(refused=1)
-            with suppress(Refused):
+            with suppress(RefusedError):
                 self.remove(key)
             return False
         kept = self._shelf.write(put)
@@ -176,12 +178,12 @@ class OutsideLevel:
     def _remove(self, remove: Callable[[bytes], Removed], name: str) -> int:
         try:
             data = self._packer.key(name)
-        except Refused:
+        except RefusedError:
             return 0
         removed = remove(data)
         self._mine(removed.seq)
-        self._count(removed=removed.count)
-        return removed.count
+        self._count(removed=removed.found)
+        return removed.found
 
     def _mine(self, seq: int) -> None:
         if seq:

@@ -18,7 +18,7 @@ from zlib import crc32
 
 import msgspec
 
-from tamis.cache.extensions import Kind, Refused, Shapes
+from tamis.cache.extensions import Kind, RefusedError, Shapes
 from tamis.disk.rotated import zstd_module
 
 VERSION: Final = 1
@@ -39,7 +39,7 @@ class PackingLimits:
     value_bytes_max: int = 8 * 1024 * 1024
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """Bytes that are no entry, or none of this key or release."""
 
 
@@ -61,25 +61,27 @@ class Packer:
             self._zstd = None
 
     def key(self, key: str) -> bytes:
-        """A key, a prefix or a tag as bytes; `Refused` when it is none that a level takes."""
+        """A key, a prefix or a tag as bytes; `RefusedError` when it is none that a level takes."""
         try:
             data = key.encode()
         except UnicodeEncodeError:
-            raise Refused("a key or tag that is not valid Unicode") from None
+            raise RefusedError("a key or tag that is not valid Unicode") from None
         if len(data) > KEY_BYTES_MAX:
-            raise Refused(f"a key or tag of {len(data):,} bytes; {KEY_BYTES_MAX:,} are the most")
+            raise RefusedError(f"a key or tag of {len(data):,} bytes; {KEY_BYTES_MAX:,} are the most")
         return data
 
     def pack(self, key: bytes, value: Any, tags: tuple[str, ...]) -> bytes:
-        """An entry; `Refused` says why it cannot be one."""
+        """An entry; `RefusedError` says why it cannot be one."""
         if len(tags) > TAGS_MAX:
-            raise Refused(f"{len(tags)} tags; {TAGS_MAX} are the most")
+            raise RefusedError(f"{len(tags)} tags; {TAGS_MAX} are the most")
         try:
             body = self._encode([tags, self._shapes.plain(value)])
         except (UnicodeEncodeError, OverflowError, RecursionError) as error:
-            raise Refused(f"a value that msgpack has no word for: {error}") from error
+            raise RefusedError(f"a value that msgpack has no word for: {error}") from error
         if len(body) > self.limits.value_bytes_max:
-            raise Refused(f"a value of {len(body):,} bytes; {self.limits.value_bytes_max:,} are the most")
+            raise RefusedError(
+                f"a value of {len(body):,} bytes; {self.limits.value_bytes_max:,} are the most"
+            )
         flags = PLAIN
         if len(body) > self.limits.compress_bytes and self._zstd is not None:
             packed = self._zstd.compress(body)
@@ -88,19 +90,19 @@ class Packer:
         return bytes((VERSION, flags)) + _check(key, body) + body
 
     def unpack(self, key: bytes, data: bytes) -> tuple[Any, tuple[str, ...]]:
-        """Value and tags; `Unreadable` when they are not there whole, or not such as `pack` makes."""
+        """Value and tags; `UnreadableError` when they are not there whole, or not such as `pack` makes."""
         if len(data) < HEAD_BYTES or data[0] != VERSION:
-            raise Unreadable("not an entry of this release")
+            raise UnreadableError("not an entry of this release")
         flags, body = data[1], data[HEAD_BYTES:]
         if data[2:HEAD_BYTES] != _check(key, body):
-            raise Unreadable("damaged, or another key's")
+            raise UnreadableError("damaged, or another key's")
         body = self._expand(body, flags)
         try:
             found = self._decode(body)
         except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-            raise Unreadable(f"not readable: {error}") from error
+            raise UnreadableError(f"not readable: {error}") from error
         if not (isinstance(found, list) and len(found) == 2 and _are_texts(found[0])):
-            raise Unreadable("not an entry")
+            raise UnreadableError("not an entry")
         return found[1], tuple(found[0])
 
     def _expand(self, body: bytes, flags: int) -> bytes:
@@ -111,13 +113,13 @@ class Packer:
             try:
                 body = reader.decompress(body, max_length=most + 1)
             except (self._zstd.ZstdError, EOFError) as error:
-                raise Unreadable(f"not readable: {error}") from error
+                raise UnreadableError(f"not readable: {error}") from error
             if len(body) <= most and (not reader.eof or reader.unused_data):
-                raise Unreadable("cut, or longer than it says")
+                raise UnreadableError("cut, or longer than it says")
         elif flags != PLAIN:
-            raise Unreadable("packed in a way that is not known here")
+            raise UnreadableError("packed in a way that is not known here")
         if len(body) > most:
-            raise Unreadable(f"over value_bytes_max = {most:,}")
+            raise UnreadableError(f"over value_bytes_max = {most:,}")
         return body
 
 

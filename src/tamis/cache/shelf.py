@@ -9,8 +9,8 @@ TTL_S_MAX = 10 * 365 * 86_400.0
 
 
 class Put(NamedTuple):
-    """What to keep. With `is_computed` it is kept unless the key or a tag changed after `since`; without, unless all was
-    cleared after `since`. `token` is the lease that this ends.
+    """What to keep. With `is_computed` it is kept unless the key or a tag changed after `since`; without, unless all
+    was cleared after `since`. `token` is the lease that this ends.
     """
 
     key: bytes
@@ -34,7 +34,7 @@ class Kept(NamedTuple):
 class Removed(NamedTuple):
     """How many entries there were, and the change's number."""
 
-    count: int
+    found: int
     seq: int
 
 

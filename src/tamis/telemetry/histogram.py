@@ -10,7 +10,7 @@ BOUNDS_NS = tuple(round(_FIRST_NS * 2 ** (step / _PER_OCTAVE)) for step in range
 """Upper ends of the buckets: from 1 µs to over a day, each 9 % over the one before."""
 
 
-def count_durations(sorted_ns: Sequence[int]) -> dict[int, int]:
+def count_durations(sorted_ns: Sequence[float]) -> dict[int, int]:
     """How many of these durations, the shortest first, lie in which bucket: only the buckets that are met."""
     counts: dict[int, int] = {}
     start = 0

@@ -60,6 +60,21 @@ METRICS: tuple[Metric, ...] = (
         ("kind",),
     ),
     Metric("tamis_queries_waiting", "gauge", "Questions that wait for their turn.", ("kind",)),
+    Metric(
+        "tamis_tasks_waiting",
+        "gauge",
+        "Tasks that wait in executors; executor is heavy, light, export, tail, upkeep, ...",
+        ("executor", "priority"),
+    ),
+    Metric("tamis_tasks_running", "gauge", "Tasks of executors that run now.", ("executor",)),
+    Metric("tamis_tasks_oldest_waiting_seconds", "gauge", "How long the oldest task waits.", ("executor",)),
+    Metric(
+        "tamis_tasks_total",
+        "counter",
+        "Tasks by what became of them; result is succeeded, failed, crashed (it took its worker with it), cancelled, "
+        "dropped (it made room), expired or rejected.",
+        ("executor", "result"),
+    ),
     Metric("tamis_tail_viewers", "gauge", "Live tails that are open."),
     Metric("tamis_status_viewers", "gauge", "Status streams that are open."),
     Metric("tamis_tail_events_total", "counter", "Records sent to live tails, each viewer's counted."),

@@ -33,10 +33,10 @@ class Tally:
         self.peak_bytes: int | None = None
         self.counts: dict[int, int] = {}
 
-    def take(self, sorted_ns: list[int], *, failures: int = 0, cancelled: int = 0) -> None:
+    def take(self, sorted_ns: list[float], *, failures: int = 0, cancelled: int = 0) -> None:
         """Count calls, the shortest first."""
-        total_ns = sum(sorted_ns)
-        self._spread(sorted_ns[0], sorted_ns[-1])
+        total_ns = round(sum(sorted_ns))
+        self._spread(round(sorted_ns[0]), round(sorted_ns[-1]))
         self.calls += len(sorted_ns)
         self.failures += failures
         self.cancelled += cancelled

@@ -16,6 +16,8 @@ PENDING_MAX = 1_024
 PENDING_HARD_MAX = 16 * PENDING_MAX
 """Over this a caller waits for its turn to count: many threads must not note faster than one counts."""
 
+_NS_PER_S = float(NS_PER_S)
+
 Noted = tuple[Place, float, float, int]
 """Where the call stood, when it began and ended (s), and how."""
 
@@ -23,11 +25,11 @@ Noted = tuple[Place, float, float, int]
 class _Batch:
     """Calls of one place and minute that are counted together."""
 
-    __slots__ = ("cancelled", "durations", "failures", "nested")
+    __slots__ = ("cancelled", "durations_s", "failures")
 
     def __init__(self) -> None:
-        self.durations: list[int] = []
-        self.nested = self.failures = self.cancelled = 0
+        self.durations_s: list[float] = []
+        self.failures = self.cancelled = 0
 
 
 class Ledger:
@@ -107,16 +109,14 @@ class Ledger:
     def _count_some(self, number: int) -> None:
         batches: dict[tuple[Place, int], _Batch] = {}
         take = self.pending.popleft
-        for _ in range(number):
-            place, begun_s, ended_s, outcome = take()
-            key = (place, int(ended_s // MINUTE_S))
-            batch = batches.get(key)
-            if batch is None:
-                batch = batches[key] = _Batch()
-            if place.is_nested:
-                batch.nested += 1
-                continue
-            batch.durations.append(int((ended_s - begun_s) * NS_PER_S))
+        last: Place | None = None
+        batch, until_s = _Batch(), 0.0
+        for place, begun_s, ended_s, outcome in [take() for _ in range(number)]:
+            if place is not last or not until_s - MINUTE_S <= ended_s < until_s:
+                last, minute = place, int(ended_s // MINUTE_S)
+                until_s = (minute + 1) * MINUTE_S
+                batch = batches.setdefault((place, minute), _Batch())
+            batch.durations_s.append(ended_s - begun_s)
             if outcome:
                 batch.failures += outcome == FAILED
                 batch.cancelled += outcome == CANCELLED
@@ -127,15 +127,15 @@ class Ledger:
 def _enter(place: Place, minute: int, batch: _Batch) -> None:
     """Into the function's book and its node; its time is none of its caller's own."""
     assert place.book is not None
-    for tally in place.book.at(minute):
-        tally.nested += batch.nested
-    if not batch.durations:
+    if place.is_nested:
+        for tally in place.book.at(minute):
+            tally.nested += len(batch.durations_s)
         return
-    batch.durations.sort()
-    total_ns = sum(batch.durations)
+    sorted_ns = sorted(map(_NS_PER_S.__mul__, batch.durations_s))
+    total_ns = round(sum(sorted_ns))
     for tally in place.book.at(minute):
-        tally.take(batch.durations, failures=batch.failures, cancelled=batch.cancelled)
-    place.node.calls += len(batch.durations)
+        tally.take(sorted_ns, failures=batch.failures, cancelled=batch.cancelled)
+    place.node.calls += len(sorted_ns)
     place.node.total_ns += total_ns
     caller = place.node.parent
     if caller is not None and caller.book is not None:

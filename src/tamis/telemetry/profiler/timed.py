@@ -48,13 +48,17 @@ def _kind(function: Callable[..., Any]) -> Callable[..., Any]:
 def _call(watch: Watch, function: Callable[..., Any]) -> Callable[..., Any]:
     # Written out for speed: this is all that a call pays (benchmarks/keeping/profiler.py).
     book, ledger, start = watch.book, watch.ledger, watch.ledger.tree.start
+    first = ledger.tree.step(start, book)
     get, set_, reset = watch.current.get, watch.current.set, watch.current.reset
     now_s, pending, note, step = ledger.now_s, ledger.pending, ledger.pending.append, ledger.tree.step
 
     def timed(*args: Any, **kwargs: Any) -> Any:
         outer = get()
-        place = (None if outer is None else outer[0]) or start
-        place = place.after.get(book) or step(place, book)
+        if outer is None:
+            place = first
+        else:
+            place = outer[0] or start
+            place = place.after.get(book) or step(place, book)
         opened: Opened = [place]
         token = set_(opened)
         outcome = CANCELLED

@@ -14,6 +14,7 @@ from tamis.metadata.database import Database
 from tamis.metadata.rules import RuleBook
 from tamis.server.alerts.desk import AlertDesk
 from tamis.server.alerts.options import alert_options
+from tamis.server.executors import ExecutorGauges
 from tamis.server.front.auth import Authenticator
 from tamis.server.intake.bulk import BulkTaker
 from tamis.server.intake.documents import Documents
@@ -71,9 +72,11 @@ class Service:
     tracing: Tracing | None = None
     tallies: Tallies = field(init=False)
     status: StatusFeed = field(init=False)
+    executors: ExecutorGauges = field(init=False)
 
     def __post_init__(self) -> None:
         self.tallies = Tallies(metrics=self.metrics, clock=self.clock)
+        self.executors = ExecutorGauges(self.metrics)
         self.status = StatusFeed(self.settings, metrics=self.metrics, clock=self.clock)
 
     def ready(self) -> Opened:

@@ -10,8 +10,10 @@ from typing import Any
 from tamis.errors import TaskCancelledError, TaskCrashedError, TaskDeadlineError, TaskRejectedError
 from tamis.resilience.breaker import CircuitBreaker
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
+from tamis.resilience.executor.reports import Reports
 from tamis.resilience.executor.schedule import Ending, ExecutorCounts, TaskSchedule
 from tamis.resilience.executor.task import Task, TaskControl, TaskHandle
+from tamis.telemetry.status import BOARD, StatusBoard
 
 DRAIN_S = 30.0
 """How long a `with` block waits at its end for what was enqueued in it."""
@@ -62,11 +64,13 @@ class TaskBook:
         *,
         breaker: CircuitBreaker | None = None,
         on_rejection: Callable[[Rejection], None] | None = None,
+        board: StatusBoard = BOARD,
     ) -> None:
         self.name, self.limits, self.schedule = name, limits, TaskSchedule(limits)
         self.is_closed = False
         self.listener_errors = 0
         self._breaker, self._on_rejection = breaker, on_rejection
+        self._board, self._reports = board, Reports(name, board)
         self._tasks: dict[int, Task] = {}
         self._settled: deque[tuple[TaskHandle[Any], Any, BaseException | None]] = deque()
         self._rejections: deque[Rejection] = deque()
@@ -110,6 +114,7 @@ class TaskBook:
         error = value if ending is not Ending.SUCCESS else None
         if ending is Ending.CRASH:
             error = TaskCrashedError(self.name, task.handle.name, _told(value))
+            self._reports.crashed(task.handle.name, error.reason)
             error.__cause__ = value
         elif ending is Ending.CANCELLED:
             error = TaskCancelledError(self.name, task.handle.name)
@@ -152,6 +157,7 @@ class TaskBook:
     def forget(self, reason: str) -> None:
         """After a fork, in the child: the tasks that are here never come back, as their handles say."""
         self._rejections.clear()
+        self._reports = Reports(self.name, self._board)
         for handle, _, _ in self._settled:
             handle.after_fork()
         for task in self._tasks.values():
@@ -161,8 +167,7 @@ class TaskBook:
         self._tasks.clear()
 
     def metrics(self, now_s: float, *, workers: int) -> ExecutorMetrics:
-        """All counts and times, as they are now."""
-        self.expire(now_s)
+        """All counts and times, as they are now; `expire` first, where that is to be so."""
         schedule = self.schedule
         return ExecutorMetrics(
             name=self.name,
@@ -182,6 +187,7 @@ class TaskBook:
             except InvalidStateError:  # whoever asked settled it themselves: they do not wait
                 continue
         for rejection in _drained(self._rejections):
+            self._reports.refused(rejection.task, rejection.reason)
             if self._breaker is not None:
                 self._breaker.register_rejection()
             if self._on_rejection is None:
@@ -190,6 +196,7 @@ class TaskBook:
                 self._on_rejection(rejection)
             except Exception:  # a listener's fault is never the fault of who enqueued
                 self.listener_errors += 1
+        self._reports.tell()
 
     def _reject(self, task: Task, reason: str) -> TaskRejectedError:
         handle = task.handle

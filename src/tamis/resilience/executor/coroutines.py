@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.resilience.breaker import CircuitBreaker
+from tamis.resilience.executor.alive import remember
 from tamis.resilience.executor.book import (
     DRAIN_S,
     Drained,
@@ -21,6 +22,7 @@ from tamis.resilience.executor.book import (
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
 from tamis.resilience.executor.schedule import Ending
 from tamis.resilience.executor.task import Task, TaskControl, TaskHandle, name_of
+from tamis.telemetry.status import BOARD, StatusBoard
 
 T = TypeVar("T")
 
@@ -39,14 +41,16 @@ class AsyncTaskExecutor:
         *,
         breaker: CircuitBreaker | None = None,
         on_rejection: Callable[[Rejection], None] | None = None,
+        board: StatusBoard = BOARD,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name, self.limits = name, limits or ExecutorLimits()
-        self._book = TaskBook(name, self.limits, breaker=breaker, on_rejection=on_rejection)
+        self._book = TaskBook(name, self.limits, breaker=breaker, on_rejection=on_rejection, board=board)
         self._now_s = clock.monotonic_s
         self._running: dict[Task, asyncio.Task[Any]] = {}
         self._idle = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
+        remember(self)
 
     def enqueue_task(
         self,
@@ -95,6 +99,10 @@ class AsyncTaskExecutor:
     def metrics(self) -> ExecutorMetrics:
         """All counts and times, as they are now."""
         self._look()
+        return self.peek()
+
+    def peek(self) -> ExecutorMetrics:
+        """The same, as far as it looked; from any thread."""
         return self._book.metrics(self._now_s(), workers=len(self._running))
 
     async def __aenter__(self) -> "AsyncTaskExecutor":

@@ -3,7 +3,6 @@
 import math
 import os
 import threading
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.resilience.breaker import CircuitBreaker
+from tamis.resilience.executor.alive import executors, remember
 from tamis.resilience.executor.book import (
     DRAIN_S,
     Drained,
@@ -25,6 +25,7 @@ from tamis.resilience.executor.schedule import Ending
 from tamis.resilience.executor.task import Task, TaskControl, TaskHandle, name_of
 from tamis.resilience.executor.workers.base import Worker
 from tamis.resilience.executor.workers.thread import ThreadWorker
+from tamis.telemetry.status import BOARD, StatusBoard
 
 T = TypeVar("T")
 
@@ -36,9 +37,10 @@ class TaskExecutor:
 
     `enqueue_task` returns a TaskHandle, or raises TaskRejectedError: the queue is full and nobody makes room
     (`limits.drop`), or the executor is closed. A task dropped for another has that error in its handle. What a full
-    queue rejects or drops is told to `breaker` (register_rejection) and to `on_rejection`. Thread-safe. Functions run
-    in the contextvars of who enqueued them. Threads start when there is work and end when there is none for
-    `limits.idle_s`. `drain`, `close` and `with` end it. After a fork the child has it empty, ready for its own tasks.
+    queue rejects or drops is told to `breaker` (register_rejection), to `on_rejection` and, as lost workers are, to
+    the status board. `worker` does the tasks of one thread (`workers`). Thread-safe. Functions run in the contextvars
+    of who enqueued them. Threads start when there is work and end when there is none for `limits.idle_s`. `drain`,
+    `close` and `with` end it. After a fork the child has it empty, ready for its own tasks.
     """
 
     def __init__(
@@ -49,13 +51,14 @@ class TaskExecutor:
         breaker: CircuitBreaker | None = None,
         on_rejection: Callable[[Rejection], None] | None = None,
         worker: Callable[[], Worker] = ThreadWorker,
+        board: StatusBoard = BOARD,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name, self.limits = name, limits or ExecutorLimits()
         self._breaker, self._on_rejection, self._make_worker = breaker, on_rejection, worker
-        self._now_s = clock.monotonic_s
+        self._board, self._now_s = board, clock.monotonic_s
         self._begin()
-        _ALIVE.add(self)
+        remember(self)
 
     def enqueue_task(
         self,
@@ -120,9 +123,15 @@ class TaskExecutor:
     def metrics(self) -> ExecutorMetrics:
         """All counts and times, as they are now."""
         with self._lock:
-            found = self._book.metrics(self._now_s(), workers=self._workers)
+            self._book.expire(self._now_s())
+            found = self.peek()
         self._book.tell()
         return found
+
+    def peek(self) -> ExecutorMetrics:
+        """The same, as far as it looked."""
+        with self._lock:
+            return self._book.metrics(self._now_s(), workers=self._workers)
 
     def __enter__(self) -> "TaskExecutor":
         return self
@@ -137,7 +146,13 @@ class TaskExecutor:
         self._lock = threading.RLock()
         self._has_work, self._is_idle = threading.Condition(self._lock), threading.Condition(self._lock)
         self._has_deadline = threading.Condition(self._lock)
-        self._book = TaskBook(self.name, self.limits, breaker=self._breaker, on_rejection=self._on_rejection)
+        self._book = TaskBook(
+            self.name,
+            self.limits,
+            breaker=self._breaker,
+            on_rejection=self._on_rejection,
+            board=self._board,
+        )
         self._workers = self._free = 0
         self._is_watched = False
 
@@ -230,11 +245,10 @@ class TaskExecutor:
                 return
 
 
-_ALIVE: "weakref.WeakSet[TaskExecutor]" = weakref.WeakSet()
-
-
 def _empty_children() -> None:
-    for executor in list(_ALIVE):
+    for executor in executors():
+        if not isinstance(executor, TaskExecutor):
+            continue
         book = executor._book
         book.forget(_FORKED)
         executor._begin()

@@ -63,6 +63,7 @@ def _answer(status: int, body: dict[str, Any]) -> Response:
 async def metrics(request: Request) -> Response:
     """Everything the server counts, for Prometheus."""
     service = service_of(request)
+    service.executors.set()
     if service.opened is not None:
         _set_health(service.metrics, service.opened.store.health())
         service.opened.ingester.gaps.losses()

@@ -5,6 +5,8 @@ import threading
 import pyarrow as pa
 
 from tamis.clock import NS_PER_S
+from tamis.resilience.executor import Priority
+from tamis.resilience.executor.background import BACKGROUND
 from tamis.store.embedded.format.layout import day_of
 from tamis.store.embedded.keep.erase import Eraser
 from tamis.store.embedded.keep.expire import Expirer
@@ -25,7 +27,8 @@ _WAITING_MAX = 64
 class Upkeep:
     """Runs it in the background when asked to; each kind can be called by hand as well. Thread-safe.
 
-    Sealing has its own thread, so that a long merge never makes appends wait.
+    Sealing has its own thread, so that a long merge never makes appends wait. The rest takes turns with all that this
+    process does in the background.
     """
 
     def __init__(self, shop: Workshop, committer: Committer, journals: Journals, damaged: Damaged) -> None:
@@ -41,17 +44,17 @@ class Upkeep:
         if shop.options.durability == "memory":
             sealing.insert(0, Job("syncing the journal", self._sync_due, self._sync))
         house = [
-            Job("expiry", self._expire_due, self.expire),
-            Job("erasing", self.erase_due, self._erase),
-            Job("merging", self._merge_due, self.merge),
-            Job("shrinking", self._shrink_due, self.shrink),
+            Job("expiry", self._expire_due, self.expire, Priority.CRITICAL),
+            Job("erasing", self.erase_due, self._erase, Priority.HIGH),
+            Job("merging", self._merge_due, self.merge, Priority.NORMAL),
+            Job("shrinking", self._shrink_due, self.shrink, Priority.LOW),
             Job("removing old files", lambda: bool(shop.catalog.retired), shop.catalog.sweep),
         ]
-        scrubbing = [Job("scrubbing", self.scrubber.due, self._scrub_step)]
+        scrubbing = [Job("scrubbing", self.scrubber.due, self._scrub_step, Priority.LOW)]
         self._lanes = (
             Lane("seal", sealing, clock=shop.clock),
-            Lane("house", house, clock=shop.clock, tick_s=_HOUSE_TICK_S),
-            Lane("scrub", scrubbing, clock=shop.clock),
+            Lane("house", house, clock=shop.clock, tick_s=_HOUSE_TICK_S, turns=BACKGROUND),
+            Lane("scrub", scrubbing, clock=shop.clock, turns=BACKGROUND),
         )
 
     @property
@@ -123,8 +126,12 @@ class Upkeep:
             self.scrubber.all()
 
     def _scrub_step(self) -> None:
-        with self._scrubbing:
+        if not self._scrubbing.acquire(blocking=False):
+            return  # somebody scrubs by hand: a turn is not for waiting
+        try:
             self.scrubber.step()
+        finally:
+            self._scrubbing.release()
 
     def erase_due(self) -> bool:
         """Whether a deletion is old enough to be erased."""

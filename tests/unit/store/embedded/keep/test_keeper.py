@@ -1,7 +1,9 @@
 """Work in the background: it is done when due, and a failure is told and tried again."""
 
 import threading
+from functools import partial
 
+from tamis.resilience.executor import ExecutorLimits, Priority, TaskExecutor
 from tamis.store.embedded.keep.keeper import Job, Lane
 from tests.support.embedded import HandClock
 
@@ -47,3 +49,55 @@ def test_a_job_that_is_not_due_is_left():
     assert looked.acquire(timeout=30)
     lane.stop()
     assert ran == []
+
+
+def test_jobs_of_several_lanes_take_turns_by_what_matters():
+    """Two lanes share one worker: what is due waits until it is free, and CRITICAL goes before NORMAL."""
+    executor = TaskExecutor("turns", ExecutorLimits(workers_max=1))
+    opened, done = threading.Event(), list[str]()
+    executor.enqueue_task(opened.wait, 60)
+    lanes = [
+        Lane(
+            name, [Job(name, once(), partial(done.append, name), priority)], clock=HandClock(), turns=executor
+        )
+        for name, priority in (("merging", Priority.NORMAL), ("expiry", Priority.CRITICAL))
+    ]
+    for lane in lanes:
+        lane.start()
+    until(lambda: sum(executor.metrics().waiting.values()) == 2)
+    opened.set()
+    until(lambda: len(done) == 2)
+    assert done == ["expiry", "merging"]
+    for lane in lanes:
+        lane.stop()
+
+
+def test_a_lane_that_is_stopped_gives_up_its_turn():
+    """Its job is not done any more, and the end does not wait for others' work; that is no failure."""
+    executor = TaskExecutor("turns", ExecutorLimits(workers_max=1))
+    opened, done = threading.Event(), list[str]()
+    executor.enqueue_task(opened.wait, 60)
+    job = Job("merging", lambda: True, lambda: done.append("merged"))
+    lane = Lane("test", [job], clock=HandClock(), turns=executor)
+    lane.start()
+    until(lambda: sum(executor.metrics().waiting.values()) == 1)
+    lane.stop()
+    opened.set()
+    executor.drain(60)
+    assert (done, job.problem) == ([], None)
+
+
+def once():
+    """Due the first time only."""
+    answers = iter([True])
+    return lambda: next(answers, False)
+
+
+def until(holds):
+    """Wait for it."""
+    tick = threading.Event()
+    for _ in range(12_000):
+        if holds():
+            return
+        tick.wait(0.005)
+    raise AssertionError("it did not come to that")

@@ -2,7 +2,7 @@
 
 import hashlib
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -35,6 +35,8 @@ class CreateOptions:
     wait_s: float = WAIT_S
     timeout_s: float = TIMEOUT_S
     bytes_per_s: int = 0
+    going_on: Callable[[], object] = lambda: None
+    """Called now and then; may raise to call it off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,11 @@ class Writer:
     def add(self, sha256: bytes, raw: bytes) -> bytes:
         """Have a chunk kept; what it is called."""
         name = self.repository.secrets.chunk_name(sha256)
+        self.put(name, raw)
+        return name
+
+    def put(self, name: bytes, raw: bytes) -> None:
+        """Have a chunk kept that is called so, unless it is there."""
         if name not in self.index.places and name not in self._fresh:
             if self._builder is None:
                 self._builder = PackBuilder(self.repository.secrets)
@@ -185,7 +192,6 @@ class Writer:
             self._fresh.add(name)
             if self._builder.is_full:
                 self.flush()
-        return name
 
     def flush(self) -> None:
         """Write the pack that is being filled, and read it back."""
@@ -213,6 +219,7 @@ class _Pace:
     def count(self, size: int) -> None:
         """So much more was read: wait when that was too quick; BackupError when it takes too long."""
         self.read += size
+        self.options.going_on()
         passed = self.clock.monotonic_s() - self.began_s
         if passed > self.options.timeout_s:
             raise BackupError(

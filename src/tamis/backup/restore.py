@@ -17,7 +17,7 @@ from tamis.disk.base import Disk
 from tamis.disk.space import require_space
 from tamis.errors import BackupError, DamageError, FormatError
 from tamis.integrity.digest import pieces_of
-from tamis.store.embedded.format.layout import Layout
+from tamis.store.embedded.format.layout import SEGMENT_SUFFIX, Layout
 from tamis.store.embedded.format.manifest import Manifest
 from tamis.store.embedded.format.manifest_file import decode_manifest, write_manifest
 from tamis.telemetry import status
@@ -25,6 +25,7 @@ from tamis.telemetry import status
 MARK: Final = "restore.json"
 """Stands in a folder as long as not all of a backup is back in it."""
 MANIFEST: Final = "data/manifest.json"
+SEGMENTS: Final = "data/segments/"
 _FOLDERS: Final = {"data": "", "keys": "keys", "audit": "audit", "heads": "audit-heads"}
 """Where each section goes; the others go into `restored`."""
 _REST: Final = "restored"
@@ -98,6 +99,8 @@ def restore_folder(
         ]
         wanted = [one for one in files if span is None or span.meets(one)]
         manifest = _manifest(repository, files, index)
+        if manifest is not None and span is not None:
+            manifest = _only(manifest, frozenset(one.path for one in wanted))
         _begin(repository, name, folder, disk)
         job = _Job(repository, index, folder, disk, Restored(folder, name))
         job.restored.notes.extend(snapshot.problems)
@@ -126,6 +129,12 @@ def _manifest(repository: Repository, files: Iterable[FileEntry], index: Index) 
         if not _SEGMENT.fullmatch(segment.name):
             raise DamageError(MANIFEST, f"it names the segment {segment.name[:100]!r}, which cannot be one")
     return manifest
+
+
+def _only(manifest: Manifest, paths: frozenset[str]) -> Manifest:
+    """The manifest without the segments that are not brought back."""
+    kept = tuple(one for one in manifest.segments if f"{SEGMENTS}{one.name}{SEGMENT_SUFFIX}" in paths)
+    return msgspec.structs.replace(manifest, segments=kept)
 
 
 def _begin(repository: Repository, name: str, folder: Path, disk: Disk) -> None:

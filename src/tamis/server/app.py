@@ -32,6 +32,7 @@ from tamis.server.questions.ask import Asker
 from tamis.server.questions.lanes import Lane, Slots, Turns
 from tamis.server.questions.repeats import RepeatedAnswers, Repeats
 from tamis.server.questions.tail import Tails
+from tamis.server.routes.backups import add_backup_routes
 from tamis.server.routes.bulk import bulk_routes
 from tamis.server.routes.elastic import elastic_routes
 from tamis.server.routes.export import add_export_routes
@@ -175,6 +176,7 @@ def _add_routes(app: FastAPI) -> None:
         add_rejections_route,
         add_saved_routes,
         add_rule_routes,
+        add_backup_routes,
     ):
         add(router)
     router.routes.extend(
@@ -205,10 +207,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     opened = service.opened
     if opened is not None:
         opened.alerts.start()
+        opened.backups.start()
     yield
     service.stopping.set()
     if opened is not None:
         await asyncio.to_thread(opened.alerts.stop)
+        await asyncio.to_thread(opened.backups.stop)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

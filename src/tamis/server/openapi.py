@@ -28,6 +28,7 @@ PROBLEM = {
 _PROBLEMS = {
     "400": "The request is wrong; `detail` says where.",
     "401": "No credentials, or unknown ones.",
+    "409": "It cannot be done as things stand; `detail` says why, and what to do.",
     "429": "Too much at a time; try again after `Retry-After` seconds.",
     "503": "Starting, stopping, or nothing more can be written.",
 }

@@ -115,6 +115,7 @@ class _Starting:
         self._announce(new_token)
         opened = self._service.ready()
         opened.alerts.start()
+        opened.backups.start()
         await asyncio.to_thread(opened.ingester.warm_up)
 
     async def _listen(self) -> None:
@@ -145,6 +146,7 @@ def _end(service: Service, folder: Path) -> None:
     if opened is not None:
         remove_local(folder)
         opened.alerts.stop()
+        opened.backups.stop()
         opened.bulks.close()
         opened.store.close()
     service.accounts.close()

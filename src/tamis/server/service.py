@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from tamis.backup.desk import BackupDesk
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.metadata.accounts import Accounts
 from tamis.metadata.alerts import AlertBook
@@ -43,6 +44,7 @@ class Opened:
     ingester: Ingester
     bulks: BulkTaker
     alerts: AlertDesk
+    backups: BackupDesk
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ class Service:
             ingester,
             BulkTaker(store, ingester, documents, self.metrics),
             self._alerts(store),
+            BackupDesk(store, self.settings, self.folder, metrics=self.metrics, clock=self.clock),
         )
 
     def _alerts(self, store: Store) -> AlertDesk:

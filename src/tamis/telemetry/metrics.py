@@ -149,6 +149,18 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "Records that came too late for the windows of a rule, counted for each rule.",
     ),
+    Metric(
+        "tamis_backup_runs_total", "counter", "Backups made, verified, brought back.", ("kind", "result")
+    ),
+    Metric("tamis_backup_last_seconds", "gauge", "How long the last one took.", ("kind",)),
+    Metric("tamis_backup_added_bytes_total", "counter", "Bytes that backups added to the repository."),
+    Metric(
+        "tamis_backup_newest_timestamp_seconds",
+        "gauge",
+        "When the newest backup was made, in seconds since 1970; 0: none is known.",
+    ),
+    Metric("tamis_backup_age_seconds", "gauge", "How old the newest backup is."),
+    Metric("tamis_backup_problems", "gauge", "What is wrong with backups: too old, failed, damaged."),
     Metric("tamis_store_records", "gauge", "Records in the store."),
     Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
     Metric(

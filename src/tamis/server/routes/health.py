@@ -43,10 +43,11 @@ def _state(service: Service, details: object) -> dict[str, Any]:
     if service.opened is None or not service.is_listening:
         return {"status": "starting", "problems_count": 0}
     health = service.opened.store.health()
-    body: dict[str, Any] = {"status": health.state, "problems_count": len(health.problems)}
+    problems = [*health.problems, *service.opened.backups.problems()]
+    body: dict[str, Any] = {"status": health.state, "problems_count": len(problems)}
     if details:
         body |= {
-            "problems": health.problems,
+            "problems": problems,
             "records": health.records,
             "bytes_on_disk": health.bytes_on_disk,
             "store": service.opened.store.store_id,

@@ -12,7 +12,7 @@ from tamis.disk.base import Disk
 from tamis.errors import DiskError, ManifestError
 from tamis.integrity.digest import PREFIX, pieces_of
 from tamis.integrity.manifest import FileEntry
-from tamis.integrity.paths import require_inside
+from tamis.integrity.paths import require_inside, require_place
 from tamis.integrity.state import Checked
 
 ALWAYS_READ_BYTES: Final = 1 << 20
@@ -47,7 +47,7 @@ class Holdings:
 
     def place_for(self, path: str) -> Path:
         """Where a file of a manifest belongs; ManifestError when a link leads away from there."""
-        return require_inside(self._folder, path)
+        return require_place(self._folder, path)
 
     def places(self, path: str) -> Iterator[Path]:
         """Where a file may be, in the order in which it counts."""

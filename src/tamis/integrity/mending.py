@@ -3,13 +3,14 @@
 Because nothing is replaced before everything is staged, files that changed places are mended from each other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tamis.disk.base import Disk
 from tamis.disk.space import require_space
-from tamis.errors import DiskError, IntegrityError, NoSpaceError
+from tamis.errors import DiskError, IntegrityError, ManifestError, NoSpaceError
 from tamis.integrity.holdings import Held, Holdings
 from tamis.integrity.manifest import FileEntry
 from tamis.integrity.mirrors import Mirrors
@@ -80,12 +81,16 @@ class Mender:
     def sweep(self, entries: Iterable[FileEntry], keep: Iterable[FileEntry] = ()) -> None:
         """Remove what stagings of other versions left beside the files; `keep` are still to be staged."""
         kept = {part_of(self._folder / entry.path, entry) for entry in keep}
-        folders = {(self._folder / entry.path).parent for entry in entries} | {self._folder}
-        for folder in folders:
-            if folder.is_dir() and not folder.is_symlink():
+        for folder in {self._folder, *self._folders(entries)}:
+            if folder.is_dir():
                 for name in self._disk.names(folder):
                     if PART_NAME.fullmatch(name) and folder / name not in kept:
                         self._disk.remove(folder / name)
+
+    def _folders(self, entries: Iterable[FileEntry]) -> Iterator[Path]:
+        for entry in entries:
+            with suppress(ManifestError):  # a link leads elsewhere; nothing was staged there
+                yield self._holdings.place_for(entry.path).parent
 
     def _needed(self, wanted: Iterable[FileEntry]) -> int:
         """Bytes still to be written: what an interrupted staging left is there."""

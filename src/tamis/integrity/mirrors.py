@@ -1,6 +1,6 @@
 """Mirrors: sources asked in order until one gives bytes that are right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -70,40 +70,36 @@ class Mirror:
         data = self.read_whole(FILE_NAME, MANIFEST_BYTES_MAX)
         return parse_manifest(data, f"{self.source.name}: {FILE_NAME}")
 
-    def chunks(self, path: str, run: Sequence[Chunk]) -> list[bytes]:
-        """The bytes of chunks that lie behind each other in a file, all as they should be; AbsentError when it has
-        not all of them. In another version of the file they may be in other places: its manifest says where.
+    def chunks(self, path: str, run: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+        """Those chunks of a file that it has, each compared with its digest. `run` lies without a gap in the file as it
+        should be; in another version of it they may be in other places: the mirror's own manifest says where.
         """
-        found = self._in_place(path, run) if self._misses.get(path, 0) < MISSES_MAX else [None] * len(run)
-        return [
-            self._elsewhere(path, chunk) if piece is None else piece
-            for chunk, piece in zip(run, found, strict=True)
-        ]
+        missing: Iterable[Chunk] = run
+        if self._misses.get(path, 0) < MISSES_MAX:
+            found = dict(self._in_place(path, run))
+            self._misses[path] = 0 if found else self._misses.get(path, 0) + 1
+            yield from found.items()
+            missing = (chunk for chunk in run if chunk not in found)
+        for chunk in missing:
+            place = self._index().get(chunk.sha256)
+            if place is not None:
+                data = self.read(place[0], start=place[1], length=chunk.length)
+                if sha256_of(data) != chunk.sha256:
+                    raise SourceError(self.source.name, path, "gave other bytes than its own manifest says")
+                yield chunk, data
 
-    def _in_place(self, path: str, run: Sequence[Chunk]) -> list[bytes | None]:
-        """Those chunks that are where they should be."""
+    def _in_place(self, path: str, run: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+        """Those that are where they should be."""
         start = run[0].offset
         try:
             data = memoryview(self.read(path, start=start, length=run[-1].end - start))
         except AbsentError:
             self._misses[path] = MISSES_MAX
-            return [None] * len(run)
-        pieces = [bytes(data[chunk.offset - start : chunk.end - start]) for chunk in run]
-        found = [
-            piece if sha256_of(piece) == chunk.sha256 else None
-            for chunk, piece in zip(run, pieces, strict=True)
-        ]
-        is_miss = not any(piece is not None for piece in found)
-        self._misses[path] = self._misses.get(path, 0) + 1 if is_miss else 0
-        return found
-
-    def _elsewhere(self, path: str, chunk: Chunk) -> bytes:
-        place = self._index().get(chunk.sha256)
-        data = b"" if place is None else self.read(place[0], start=place[1], length=chunk.length)
-        if sha256_of(data) != chunk.sha256:
-            reason = f"it has other bytes from {chunk.offset:,} on than the manifest names"
-            raise AbsentError(self.source.name, path, reason)
-        return data
+            return
+        for chunk in run:
+            piece = bytes(data[chunk.offset - start : chunk.end - start])
+            if sha256_of(piece) == chunk.sha256:
+                yield chunk, piece
 
     def _index(self) -> dict[str, tuple[str, int]]:
         """Where its own manifest says that chunks are. Whether that is so, the chunks themselves tell."""

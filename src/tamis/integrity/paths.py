@@ -9,6 +9,8 @@ from typing import Final
 from tamis.errors import ManifestError
 
 PATH_CHARS_MAX: Final = 512
+OWN_PREFIX: Final = ".tamis"
+"""What we keep beside the files, and files that are being put together, are called so."""
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 """What Windows has in no name, the other slash, and what nobody can see."""
 _DEVICES: Final = frozenset(
@@ -51,16 +53,30 @@ def fold_path(path: str) -> str:
 
 
 def require_inside(folder: Path, path: str) -> Path:
-    """Where a file of a manifest is on disk; ManifestError when the path, or a symbolic link on the way to it, leads
-    out of the folder. The folder itself may be a link.
+    """Where a file of a manifest is on disk; ManifestError when the path, or a symbolic link on the way to it or in its
+    place, leads out of the folder. The folder itself may be a link.
+    """
+    place = require_place(folder, path)
+    _require_no_link(place)
+    return place
+
+
+def require_place(folder: Path, path: str) -> Path:
+    """Where a file of a manifest belongs, whatever is in its place; ManifestError when the path, or a symbolic link on
+    the way to it, leads out of the folder.
     """
     require_path(path)
+    *parts, name = path.split("/")
     place = folder
-    for part in path.split("/"):
+    for part in parts:
         place = place / part
-        if place.is_symlink():
-            raise ManifestError(f"{place} is a symbolic link; put the file itself there")
-    return place
+        _require_no_link(place)
+    return place / name
+
+
+def _require_no_link(place: Path) -> None:
+    if place.is_symlink():
+        raise ManifestError(f"{place} is a symbolic link; put the file itself there")
 
 
 def _wrong_with(path: str) -> str:
@@ -77,6 +93,8 @@ def _wrong_with(path: str) -> str:
             return "must not hold empty parts, `.` or `..`"
         if part != part.strip(" ") or part.endswith("."):
             return "has a part with a blank at its edge or a dot at its end, which some systems drop"
+        if part.casefold().startswith(OWN_PREFIX):
+            return f"holds {part!r}: names that begin with {OWN_PREFIX} are Tamis' own"
         if part.split(".")[0].casefold() in _DEVICES:
             return f"holds {part!r}, which is a device on some systems"
     return ""

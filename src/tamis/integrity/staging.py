@@ -5,13 +5,13 @@ What an interrupted staging left is gone on with: its chunks are compared again,
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tamis.disk.base import AppendFile, Disk
-from tamis.errors import ManifestError, SourceError, UnmendedError
+from tamis.errors import AbsentError, ManifestError, SourceError
 from tamis.integrity.chunks import Chunk
 from tamis.integrity.digest import PREFIX, pieces_of, sha256_of
 from tamis.integrity.manifest import FileEntry
@@ -101,18 +101,19 @@ class Stage:
             yield run
 
     def _fetch(self, run: list[Chunk]) -> list[bytes]:
-        """The bytes of a run; where no mirror has all of it, of each chunk from whoever has it."""
-        try:
-            pieces = self._ask(run)
-        except UnmendedError:
-            if len(run) == 1:
-                raise
-            pieces = [piece for chunk in run for piece in self._ask([chunk])]
-        self._seeds.add(self.part, run)  # they are there before anyone reads them
-        return pieces
+        """The bytes of a run, each chunk of it from the first mirror that has it."""
+        path = self._entry.path
+        got: dict[Chunk, bytes] = {}
 
-    def _ask(self, run: list[Chunk]) -> list[bytes]:
-        return self._mirrors.ask(self._entry.path, lambda mirror: mirror.chunks(self._entry.path, run))
+        def take(mirror: Mirror) -> None:
+            for group in _groups(run, got):
+                got.update(mirror.chunks(path, group))
+            if len(got) < len(run):
+                raise AbsentError(mirror.source.name, path, "it has not all of its bytes")
+
+        self._mirrors.ask(path, take)
+        self._seeds.add(self.part, run)  # they are there before anyone reads them
+        return [got[chunk] for chunk in run]
 
     def _append(self, part: AppendFile, data: bytes) -> None:
         part.append([data])
@@ -139,3 +140,17 @@ class Stage:
             part.truncate(0)
             raise SourceError(mirror.source.name, self._entry.path, "gave other bytes than were asked for")
         self._work.advance(self._entry.size)
+
+
+def _groups(run: list[Chunk], got: Container[Chunk]) -> Iterator[list[Chunk]]:
+    """What is not got yet, as runs without a gap."""
+    group: list[Chunk] = []
+    for chunk in run:
+        if chunk in got or (group and group[-1].end != chunk.offset):
+            if group:
+                yield group
+            group = []
+        if chunk not in got:
+            group.append(chunk)
+    if group:
+        yield group

@@ -153,6 +153,12 @@ class StorageManager:
         self._scrub.join()
         self._mirrors.close()
 
+    def __enter__(self) -> "StorageManager":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     def _source(self, one: str | Path | Source) -> Source:
         if isinstance(one, str | Path):
             return open_source(one, self._disk, timeout_s=self.options.timeout_s, clock=self._clock)

@@ -41,6 +41,7 @@ class Upkeep:
         self._known = Known()
         self._notes: list[str] = []
         self._fetched = 0
+        self._has_looked = False
         self.manifest: Manifest | None = None
         self.problem = ""
         """What is wrong with the folder's own manifest."""
@@ -57,8 +58,8 @@ class Upkeep:
 
     def look(self, *, is_full: bool = False, pace: Pace = at_full_speed) -> None:
         """Look at every file of it; remember which large ones were compared."""
-        if not self._holdings.checked:
-            self._holdings.checked = dict(read_checked(self._disk, self.folder))
+        if not self._has_looked:
+            self._holdings.checked, self._has_looked = dict(read_checked(self._disk, self.folder)), True
         before = dict(self._holdings.checked)
         self.held = {
             entry.path: self._holdings.look(entry, is_full=is_full, pace=pace) for entry in self.entries()

@@ -1,6 +1,6 @@
 """Records put together a batch at a time: what `to_record` makes of each, but quicker, and with what they say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tamis.pipeline.captured import (
@@ -59,7 +59,8 @@ def _add_all(
     records: list[Record] = []
     others: list[Record] = []
     texts, numbers = contents.texts, contents.numbers
-    add, add_text, add_names, level_of = records.append, texts.append, names.update, LEVELS.get
+    given: list[Mapping[str, object]] = []
+    add, add_text, add_fields, level_of = records.append, texts.append, given.append, LEVELS.get
     service, host = origin.service, origin.host
     base: dict[str, Value] = {}
     attributes: dict[str, Value]
@@ -91,8 +92,8 @@ def _add_all(
         if logger is not of_logger:
             of_logger, name = logger, safe_name(logger)
         if fields:
-            add_names(fields)
-            attributes = {**base, **fields}  # type: ignore[dict-item]  # looked at above
+            add_fields(fields)
+            attributes = base | fields  # type: ignore[operator]  # looked at above
         else:
             attributes = base.copy()
         add_text(message)
@@ -101,4 +102,5 @@ def _add_all(
                 stamp, message, level, service, host, name, ids[1], ids[2], ids[0], attributes
             )
         )
+    names.update(*given)
     return records, others, is_bare

@@ -8,6 +8,8 @@ from tamis.record.model import Record
 
 LARGE: Final = 10**12
 """Numbers below this are not worth a look: a card's number is larger."""
+_LEAST, _LARGE_FLOAT, _LEAST_FLOAT = -LARGE, float(LARGE), -float(LARGE)
+"""A float is compared with a float three times as fast as with an integer."""
 _RECORD_BYTES, _TEXT_BYTES = 160, 12
 
 
@@ -25,8 +27,9 @@ class Contents:
 
     def are_texts_safe(self, chars_max: int) -> bool:
         """Whether UTF-8 can carry all texts and none is longer than that; measures them."""
+        together = "".join(self.texts)
         try:
-            self.text_bytes = len("".join(self.texts).encode())
+            self.text_bytes = len(together) if together.isascii() else len(together.encode())
         except UnicodeEncodeError:  # lone surrogates
             return False
         return self.text_bytes <= chars_max or max(map(len, self.texts)) <= chars_max
@@ -42,8 +45,11 @@ def are_usual(values: Collection[Any], texts: list[str], numbers: list[float]) -
         kind = type(value)
         if kind is str:
             texts.append(value)
-        elif kind is int or kind is float:
-            if not -LARGE < value < LARGE:
+        elif kind is int:
+            if not _LEAST < value < LARGE:
+                numbers.append(value)
+        elif kind is float:
+            if not _LEAST_FLOAT < value < _LARGE_FLOAT:
                 if value - value != 0:
                     return False
                 numbers.append(value)

@@ -19,6 +19,8 @@ NAMES: Final = ("tamis", "ecs", "otel")
 ECS_VERSION: Final = "8.11.0"
 
 _NS = 1_000_000_000
+_NINE_DIGITS = _NS // 10
+"""Fractions of a second from here on need no zeros before them."""
 _EPOCH = datetime(1970, 1, 1)  # printed without a zone, the Z follows the fraction
 _NULL = re.compile(rb"[:,\[]null")
 """What NaN, an infinity or None becomes, and hardly anything else: where it stands, the total encoder looks."""
@@ -106,9 +108,9 @@ def _own_lines(records: Sequence[Record]) -> list[_Line]:
             point = f"{head}."
         add(
             _Line(
-                f"{point}{str(stamp)[-9:]}Z"
-                if stamp % 1_000 and start >= _NS
-                else head + _print_fraction(stamp - start),
+                f"{point}{fraction}Z"
+                if (fraction := stamp - start) >= _NINE_DIGITS and fraction % 1_000
+                else head + _print_fraction(fraction),
                 record.level,
                 record.service,
                 record.host,

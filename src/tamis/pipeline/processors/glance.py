@@ -39,7 +39,7 @@ _AS_DIGITS: Final = _classes((_DIGITS, b"0"))
 _BETWEEN_DIGITS: Final = b" ./()+-"
 _AS_HEADS: Final = _classes((_DIGITS, b"0"), (_LETTERS, b"a"), (b"\\", b"\\"))
 _AS_WORDS: Final = _classes((_DIGITS + _LETTERS + b"_-", b"x"))
-_SIGNS: Final = b"@%=:.-\\'\x7f"
+_SIGNS: Final = b"@%=:.-\\'<\x7f"
 _OTHERS: Final = bytes(byte for byte in range(256) if byte not in _SIGNS + _END)
 _WIDE: Final = (None, b"", tuple((first, None) for first in FIRST_BYTES))
 """What to look for where not all is ASCII."""
@@ -50,6 +50,7 @@ which of the texts that have it are suspects indeed.
 """
 _HEAD: Final = re.compile(r"[A-Za-z]{2}(?=[0-9]{2}[ -]?[0-9A-Za-z])")
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_.=~:/%+-]{16,}")
+_SHORTEST_ACCOUNT: Final = min(LENGTHS.values())
 _DOTTED: Final = re.compile(r"[0-9]\.[0-9]+\.[0-9]+\.[0-9]")
 _KEYS: Final = ("eyJ", "eyK", *PREFIXES)
 _CARD_DIGITS: Final = 13
@@ -86,6 +87,7 @@ class Glance:
                     (b"-----", None),
                     (b"--", _with_name),
                     (b"'", _with_name),
+                    (b"<", _with_name),
                     (b"\\", None),
                     (b"\x7f", None),
                 ),
@@ -97,8 +99,6 @@ class Glance:
                 None,
                 b"",
                 (
-                    (b"</", _with_name),
-                    (b"]]>", _with_name),
                     (b"earer ", None),
                     (b"EARER ", None),
                 ),
@@ -122,8 +122,8 @@ class Glance:
         """The places of records of which the contents tell that they hold something sensitive, or may."""
         if not self._learn(contents.names):
             yield from self._named(contents.names, [record.attributes for record in records])
-        texts: set[Value] = set(contents.texts)
-        fresh = texts.difference(self._clean)
+        clean = self._clean
+        fresh: set[Value] = {text for text in contents.texts if text not in clean}
         fresh.update(contents.numbers)
         dirty = self._dirty(fresh)
         if dirty:
@@ -343,4 +343,8 @@ def _with_colons(texts: Sequence[str]) -> Iterator[str]:
 
 def _with_head(texts: Sequence[str]) -> list[str]:
     """Those with a country's letters before the check digits of an account."""
-    return [text for text in texts if any(head.upper() in LENGTHS for head in _HEAD.findall(text))]
+    return [
+        text
+        for text in texts
+        if len(text) >= _SHORTEST_ACCOUNT and any(head.upper() in LENGTHS for head in _HEAD.findall(text))
+    ]

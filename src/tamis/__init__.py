@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tamis.record.context import context
     from tamis.resilience.breaker import CircuitBreaker
     from tamis.resilience.executor.threads import TaskExecutor
+    from tamis.resilience.runtime import RuntimeManager
     from tamis.telemetry.profiler import PerformanceProfiler
     from tamis.version import __version__
 
@@ -49,6 +50,7 @@ _PLACES = {
     "LoguruSink": "tamis.embed.loguru",
     "MultiLevelCache": "tamis.cache.multilevel",
     "PerformanceProfiler": "tamis.telemetry.profiler",
+    "RuntimeManager": "tamis.resilience.runtime",
     "StructlogProcessor": "tamis.embed.structlog",
     "TaskExecutor": "tamis.resilience.executor.threads",
     "WsgiMiddleware": "tamis.embed.wsgi",
@@ -81,6 +83,7 @@ __all__ = [
     "LoguruSink",
     "MultiLevelCache",
     "PerformanceProfiler",
+    "RuntimeManager",
     "StructlogProcessor",
     "TaskExecutor",
     "WsgiMiddleware",

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import BreakerOpenError, CallTimeoutError
 from tamis.resilience.known import KNOWN
+from tamis.resilience.limited import awaited_within
 from tamis.resilience.limits import BreakerLimits
 from tamis.resilience.listeners import Listener, Listeners, tell_board
 from tamis.resilience.machine import BreakerCounts, BreakerMachine, BreakerState, Ticket, Verdict
@@ -92,7 +93,7 @@ class CircuitBreaker:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            self._settle(ticket, self._verdict(error), error)
+            self._settle(ticket, self.verdict_on(error), error)
             raise
         self._succeed(ticket)
         return result
@@ -106,9 +107,10 @@ class CircuitBreaker:
             if ticket.deadline_s is None:
                 result = await function(*args, **kwargs)
             else:
-                result = await self._in_time(function(*args, **kwargs))
+                limit_s = self.limits.half_open_call_s
+                result = await awaited_within(limit_s, self.name, function(*args, **kwargs))
         except BaseException as error:
-            self._settle(ticket, self._verdict(error), error)
+            self._settle(ticket, self.verdict_on(error), error)
             raise
         self._succeed(ticket)
         return result
@@ -182,18 +184,6 @@ class CircuitBreaker:
         self._tell()
         return found
 
-    async def _in_time(self, work: Awaitable[T]) -> T:
-        import asyncio
-
-        limit_s = self.limits.half_open_call_s
-        try:
-            async with asyncio.timeout(limit_s) as scope:
-                return await work
-        except TimeoutError as error:
-            if not scope.expired():
-                raise
-            raise CallTimeoutError(self.name, limit_s) from error
-
     def _admit(self) -> Ticket:
         machine = self._machine
         with self._lock:
@@ -221,7 +211,8 @@ class CircuitBreaker:
                 self._last_failure = type(error).__name__ if error is not None else "not told"
         self._tell()
 
-    def _verdict(self, error: BaseException) -> Verdict:
+    def verdict_on(self, error: BaseException) -> Verdict:
+        """What an error of a call says about what is guarded."""
         if isinstance(error, CallTimeoutError) and error.name == self.name:
             return Verdict.FAILURE
         if not isinstance(error, Exception):
@@ -256,19 +247,19 @@ class Permit:
 
     def success(self) -> None:
         """It worked."""
-        self._settle(Verdict.SUCCESS)
+        self.settle(Verdict.SUCCESS)
 
     def failure(self, error: BaseException | None = None) -> None:
         """It did not work."""
-        self._settle(Verdict.FAILURE, error)
+        self.settle(Verdict.FAILURE, error)
 
     def rejected(self) -> None:
         """What is guarded refused to take the work."""
-        self._settle(Verdict.REJECTION)
+        self.settle(Verdict.REJECTION)
 
     def release(self) -> None:
         """Nothing was tried, or it was given up: no verdict."""
-        self._settle(Verdict.NONE)
+        self.settle(Verdict.NONE)
 
     def __enter__(self) -> "Permit":
         return self
@@ -276,10 +267,11 @@ class Permit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        verdict = Verdict.SUCCESS if error is None else self._breaker._verdict(error)
-        self._settle(verdict, error)
+        verdict = Verdict.SUCCESS if error is None else self._breaker.verdict_on(error)
+        self.settle(verdict, error)
 
-    def _settle(self, verdict: Verdict, error: BaseException | None = None) -> None:
+    def settle(self, verdict: Verdict, error: BaseException | None = None) -> None:
+        """Any of the four."""
         with self._breaker._lock:
             ticket, self._ticket = self._ticket, None
         if ticket is not None:

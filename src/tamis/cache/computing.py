@@ -3,15 +3,20 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from tamis.cache.base import Claim
 from tamis.cache.flights import Flight, Flights, running_task
+from tamis.cache.following import Follower
 from tamis.cache.limits import CacheLimits
 from tamis.cache.lower import LowerLevels
 from tamis.cache.memory import Entry, MemoryLevel
+from tamis.cache.sharing import Outcome, Search, Steps, ataken, taken
+from tamis.clock import Clock
 
 Refresher = Callable[[Callable[[], None]], object]
 """Runs a computation in the background, or raises: `executor.enqueue_task`, say."""
@@ -33,6 +38,10 @@ class ComputingCounts:
     refresh_errors: int = 0
     promotions: int = 0
     """Entries that came up from a slower level."""
+    elsewhere: int = 0
+    """Those of them that another process computed meanwhile, so that this one did not."""
+    told: int = 0
+    """Changes by other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,8 @@ class Computing:
     lower: LowerLevels
     limits: CacheLimits
     refresher: Refresher | None
+    follower: Follower
+    clock: Clock
     flights: Flights = field(default_factory=Flights)
     counts: ComputingCounts = field(default_factory=ComputingCounts)
     _background: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -62,9 +73,9 @@ class Computing:
         wanted_s = self.memory.ttl_s if ttl_s is None else ttl_s
         return min(wanted_s, self.limits.negative_ttl_s) if value is None else wanted_s
 
-    def promote(self, flight: Flight) -> Entry | None:
+    def promote(self, flight: Flight, claims: Mapping[str, Claim] | None = None) -> Entry | None:
         """Bring an entry up from the slower levels, if there is one."""
-        found = self.lower.read(flight.key)
+        found = self.lower.read(flight.key, claims)
         if found is None or found.ttl_left_s <= 0:
             return None
         ttl_s = min(found.ttl_left_s, self.memory_ttl_s(found.value, None))
@@ -154,37 +165,75 @@ class Computing:
 
     def _lead(self, flight: Flight, wanted: Wanted, *, anew: bool = False) -> Any:
         with self._told(flight):
-            entry = None if anew else self.memory.peek(wanted.key)
-            if entry is None and self.lower.levels and not anew:
-                entry = self.promote(flight)
-            if entry is None:
+            outcome = self._at_once(wanted, anew=anew)
+            if outcome is None:
+                outcome = taken(self._search(flight, wanted, anew=anew), self.clock)
+            if outcome.entry is not None or (anew and outcome.is_elsewhere):
+                return self._found(flight, outcome)
+            self.follower.hold(wanted.key, outcome.claims)
+            try:
                 value = self._counted(wanted.compute)
-                self._keep(flight, wanted, value)
-            else:
-                value = entry[0]
+                self._keep(flight, wanted, value, outcome.claims)
+            except BaseException:
+                self.lower.release(wanted.key, outcome.claims)
+                raise
+            finally:
+                self.follower.drop(outcome.claims)
             flight.future.set_result(value)
         return value
 
     async def _alead(self, flight: Flight, wanted: Wanted, *, anew: bool = False) -> Any:
         with self._told(flight):
-            entry = None if anew else self.memory.peek(wanted.key)
-            if entry is None and self.lower.levels and not anew:
-                entry = await asyncio.to_thread(self.promote, flight)
-            if entry is None:
-                self.counts.computations += 1
-                try:
-                    value = await wanted.compute()
-                except Exception:
-                    self.counts.errors += 1
-                    raise
+            outcome = self._at_once(wanted, anew=anew)
+            if outcome is None:
+                outcome = await ataken(self._search(flight, wanted, anew=anew))
+            if outcome.entry is not None or (anew and outcome.is_elsewhere):
+                return self._found(flight, outcome)
+            self.follower.hold(wanted.key, outcome.claims)
+            try:
+                value = await self._acounted(wanted.compute)
                 if self.lower.levels:
-                    await asyncio.to_thread(self._keep, flight, wanted, value)
+                    await asyncio.to_thread(self._keep, flight, wanted, value, outcome.claims)
                 else:
-                    self._keep(flight, wanted, value)
-            else:
-                value = entry[0]
+                    self._keep(flight, wanted, value, outcome.claims)
+            except BaseException:
+                if outcome.claims:
+                    give_back = partial(self.lower.release, wanted.key, outcome.claims)
+                    asyncio.get_running_loop().run_in_executor(None, give_back)
+                raise
+            finally:
+                self.follower.drop(outcome.claims)
             flight.future.set_result(value)
         return value
+
+    def _at_once(self, wanted: Wanted, *, anew: bool) -> Outcome | None:
+        """What is known without a look at slower levels; None where there is such a look to take."""
+        entry = None if anew else self.memory.peek(wanted.key)
+        return Outcome(entry) if entry is not None or not self.lower.levels else None
+
+    def _search(self, flight: Flight, wanted: Wanted, *, anew: bool) -> Steps[Outcome]:
+        limits = self.limits
+        wait_s = 0.0 if flight.is_alone else limits.wait_s
+        promote = partial(self.promote, flight)
+        found = Search(
+            wanted.key,
+            self.lower,
+            promote,
+            self.clock,
+            lease_s=limits.lease_s,
+            wait_s=wait_s,
+            is_refresh=anew,
+        )
+        return found.steps()
+
+    def _found(self, flight: Flight, outcome: Outcome) -> Any:
+        """What need not be computed here; who waits has it, too."""
+        if outcome.entry is None:
+            self.memory.postpone(flight.key)
+            return None
+        self.counts.elsewhere += outcome.is_elsewhere
+        flight.future.set_result(outcome.entry[0])
+        return outcome.entry[0]
 
     @contextlib.contextmanager
     def _told(self, flight: Flight) -> Any:
@@ -205,16 +254,26 @@ class Computing:
             self.counts.errors += 1
             raise
 
-    def _keep(self, flight: Flight, wanted: Wanted, value: Any) -> None:
+    async def _acounted(self, compute: Callable[[], Awaitable[Any]]) -> Any:
+        self.counts.computations += 1
+        try:
+            return await compute()
+        except Exception:
+            self.counts.errors += 1
+            raise
+
+    def _keep(self, flight: Flight, wanted: Wanted, value: Any, claims: Mapping[str, Claim]) -> None:
         ttl_s = self.memory_ttl_s(value, wanted.ttl_s)
-        if self.lower.levels and not flight.spoilt:
+        if flight.spoilt:
+            self.lower.release(wanted.key, claims)
+        elif self.lower.levels:
             lower_s = ttl_s if value is None else wanted.ttl_s
-            self.lower.write(wanted.key, value, ttl_s=lower_s, tags=wanted.tags)
+            self.lower.write_computed(wanted.key, value, ttl_s=lower_s, tags=wanted.tags, claims=claims)
         with self.flights.lock:
             if not flight.spoilt:
                 self.memory.write(wanted.key, value, ttl_s=ttl_s, tags=wanted.tags)
                 return
-        self.lower.remove(wanted.key)
+        self.lower.remove_unshared(wanted.key)
 
     def _refresh_now(self, flight: Flight, wanted: Wanted) -> None:
         flight.thread, flight.loop_task = threading.get_ident(), running_task()

@@ -12,10 +12,10 @@ class Flight:
     invalidated meanwhile: who waits gets the result, nobody keeps it.
     """
 
-    __slots__ = ("future", "key", "loop_task", "spoilt", "tags", "thread")
+    __slots__ = ("future", "is_alone", "key", "loop_task", "spoilt", "tags", "thread")
 
-    def __init__(self, key: str, tags: tuple[str, ...]) -> None:
-        self.key, self.tags, self.spoilt = key, tags, False
+    def __init__(self, key: str, tags: tuple[str, ...], *, is_alone: bool = False) -> None:
+        self.key, self.tags, self.is_alone, self.spoilt = key, tags, is_alone, False
         self.thread, self.loop_task = threading.get_ident(), running_task()
         self.future: Future[Any] = Future()
 
@@ -47,7 +47,7 @@ class Flights:
 
     def alone(self, key: str, tags: tuple[str, ...] = ()) -> Flight:
         """A flight that nobody else joins."""
-        flight = Flight(key, tags)
+        flight = Flight(key, tags, is_alone=True)
         with self.lock:
             self.any.add(flight)
         return flight

@@ -28,15 +28,18 @@ class CacheLimits:
 
     That something is not there (None) is kept for `negative_ttl_s`. An entry that is asked for in the last
     `refresh_share` of its time is computed anew before it is over (0: never). Whoever waits for another's computation
-    computes by itself after `wait_s`.
+    computes by itself after `wait_s`. Of shared levels: a process that dies while it computes holds others up for
+    `lease_s`, and what another process changed is forgotten here after `follow_interval_s`.
     """
 
     negative_ttl_s: float = 30.0
     refresh_share: float = 0.1
     wait_s: float = 30.0
+    lease_s: float = 5.0
+    follow_interval_s: float = 0.1
 
     def __post_init__(self) -> None:
-        for key in ("negative_ttl_s", "wait_s"):
+        for key in ("negative_ttl_s", "wait_s", "lease_s", "follow_interval_s"):
             _require(self, key, "must be seconds over 0", holds=is_duration(getattr(self, key)))
         holds = isinstance(self.refresh_share, int | float) and 0 <= self.refresh_share < 1
         _require(self, "refresh_share", "must be from 0 to below 1", holds=holds)

@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from tamis.cache.base import CacheLevel
+from tamis.cache.base import CacheLevel, Change
 from tamis.cache.computing import Computing, Refresher, Wanted
 from tamis.cache.flights import Flight, Flights
+from tamis.cache.following import Follower
 from tamis.cache.limits import CacheLimits, MemoryLimits, is_duration
 from tamis.cache.lower import LowerLevels
 from tamis.cache.memory import MemoryLevel
 from tamis.cache.sizes import size_of
 from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.resilience.limits import BreakerLimits
 from tamis.resilience.machine import BreakerState
 
 T = TypeVar("T")
@@ -36,16 +38,22 @@ class MultiLevelCache:
         *,
         levels: Sequence[CacheLevel] = (),
         refresher: Refresher | None = None,
+        breaker: BreakerLimits | None = None,
         size: Callable[[Any], int] = size_of,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.limits = limits or CacheLimits()
         self._memory = MemoryLevel(memory, size=size, refresh_share=self.limits.refresh_share, clock=clock)
         self._find = self._memory.find
-        self._lower = LowerLevels(levels, clock)
+        self._lower = LowerLevels(levels, clock, breaker)
         self._has_lower = bool(self._lower.levels)
-        self._computing = Computing(self._memory, self._lower, self.limits, refresher)
+        interval_s, lease_s = self.limits.follow_interval_s, self.limits.lease_s
+        self._follower = Follower(self._lower, self._forget, interval_s=interval_s, lease_s=lease_s)
+        self._computing = Computing(
+            self._memory, self._lower, self.limits, refresher, follower=self._follower, clock=clock
+        )
         self._flights = self._computing.flights
+        self._follower.start()
         _ALIVE.add(self)
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -168,7 +176,7 @@ class MultiLevelCache:
         for level in self._lower.levels:
             state = self._lower.breakers[level.name].state
             try:
-                level.check()
+                self._lower.look(level, level.check)
                 error = None
             except Exception as raised:  # the edge: what is wrong is the answer
                 error = f"{type(raised).__name__}: {raised}"
@@ -182,7 +190,8 @@ class MultiLevelCache:
         levels: dict[str, dict[str, Any]] = {}
         for level in (self._memory, *self._lower.levels):
             try:
-                found = level.statistics()
+                is_here = level is self._memory
+                found = level.statistics() if is_here else self._lower.look(level, level.statistics)
             except Exception as raised:  # the edge: a level that is away has no counts
                 levels[level.name] = {"error": f"{type(raised).__name__}: {raised}"}
                 continue
@@ -193,13 +202,19 @@ class MultiLevelCache:
                 "bytes": found.bytes,
                 "hit_rate": rate,
                 **asdict(found.counts),
+                "refusal": found.refusal,
             }
         for name, errors in self._lower.errors.items():
-            levels[name]["errors"] = errors
+            levels[name].update(errors=errors, last_error=self._lower.last_errors.get(name, ""))
         return {"levels": levels, "computed": asdict(self._computing.counts)}
+
+    def catch_up(self) -> None:
+        """Forget now what other processes changed in shared levels, and not only with the next look at them."""
+        self._follower.look()
 
     def close(self) -> None:
         """Let go of everything, the levels included."""
+        self._follower.stop()
         self._memory.close()
         self._lower.close()
 
@@ -216,9 +231,37 @@ class MultiLevelCache:
             self._flights.spoil(is_meant)
             return max(found, from_memory(self._memory))
 
+    def _forget(self, changes: tuple[Change, ...] | None) -> None:
+        """What other processes changed is no more in memory, nor comes into it from what had begun before."""
+        self._computing.counts.told += 1 if changes is None else len(changes)
+        told = [_everything()] if changes is None else map(_meant, changes)
+        for is_meant, remove in told:
+            with self._flights.lock:
+                self._flights.spoil(is_meant)
+                remove(self._memory)
+
     def _after_fork(self) -> None:
         self._memory.after_fork()
         self._flights = self._computing.flights = Flights()
+        self._follower.after_fork()
+
+
+Meant = tuple[Callable[[Flight], bool], Callable[[MemoryLevel], object]]
+"""Which flights a change concerns, and what the memory does about it."""
+
+
+def _everything() -> Meant:
+    return lambda _: True, lambda level: level.clear()
+
+
+def _meant(change: Change) -> Meant:
+    kind, name = change
+    if kind == "key":
+        return lambda flight: flight.key == name, lambda level: level.remove(name)
+    if kind == "prefix":
+        return lambda flight: flight.key.startswith(name), lambda level: level.remove_prefix(name)
+    # What comes up from a slower level has tags that are not known before: such are all meant.
+    return lambda _: True, lambda level: level.remove_tag(name)
 
 
 def _nothing() -> None:

@@ -166,6 +166,8 @@ class OutsideLevel:
             self._note(f"{key[:100]!r}: {error}")
             self._count(refused=1)
             with suppress(RefusedError):
+                if claim.token:
+                    self.release(key, claim.token)
                 self.remove(key)
             return False
         kept = self._shelf.write(put)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from tamis.errors import ConfigError
 from tamis.settings.alerts import AlertSettings, AlertsSettings
 from tamis.settings.backup import BackupSettings
+from tamis.settings.cache import CacheSettings
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.parts import (
     AuditSettings,
@@ -69,6 +70,7 @@ class Settings:
     journal: JournalSettings = field(default_factory=JournalSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
     tail: TailSettings = field(default_factory=TailSettings)
     keys: KeysSettings = field(default_factory=KeysSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
@@ -137,6 +139,7 @@ def load_settings(
         journal=JournalSettings(**_of_part("journal", parsed)),
         store=StoreSettings(**_of_part("store", parsed)),
         query=QuerySettings(**_of_part("query", parsed)),
+        cache=CacheSettings(**_of_part("cache", parsed)),
         tail=TailSettings(**_of_part("tail", parsed)),
         keys=KeysSettings(**_of_part("keys", parsed)),
         audit=AuditSettings(**_of_part("audit", parsed)),

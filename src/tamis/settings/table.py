@@ -6,6 +6,7 @@ from typing import cast
 
 from tamis.settings.alerts import AlertSettings, AlertsSettings
 from tamis.settings.backup import BackupSettings
+from tamis.settings.cache import CacheSettings
 from tamis.settings.fields import Spec
 from tamis.settings.kinds import Kind
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
@@ -34,6 +35,7 @@ PARTS: Mapping[str, type] = {
     "journal": JournalSettings,
     "store": StoreSettings,
     "query": QuerySettings,
+    "cache": CacheSettings,
     "tail": TailSettings,
     "keys": KeysSettings,
     "audit": AuditSettings,

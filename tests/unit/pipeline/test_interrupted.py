@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tamis.pipeline.base import DELIVERED, Batch, Outcome
-from tamis.pipeline.histogram import Histogram
+from tamis.telemetry.histogram import Histogram
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.unbroken import unbroken
 from tamis.record.model import Record

@@ -125,7 +125,7 @@ class BackupDesk:
         return {
             "repository": None if repository is None else str(repository),
             "possible": self.is_possible,
-            "newest_ns": None if seen is None else seen.created_ns,
+            "newest_at_ns": None if seen is None else seen.created_ns,
             "newest": None if seen is None else seen.snapshot,
             "verified_ns": None if seen is None or not seen.verified_ns else seen.verified_ns,
             "next_ns": _at(self._due.get("create")),

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "saved": ("saved:saved", "Show, keep, ask and drop saved searches."),
     "rules": ("rules.command:rules", "Show, make, try, test and silence alert rules."),
     "verify": ("verify:verify", "Check that a data folder is whole."),
+    "backup": ("backup:backup", "Make, check and bring back backups."),
     "upgrade": ("upgrade:upgrade", "Rewrite a data folder in the newest format."),
     "spool": ("spool:spool", "Show, send and drop what applications could not deliver."),
     "keys": ("keys:keys", "Show, rotate and check keys."),

@@ -1,7 +1,6 @@
 """Damage to each kind of file of an embedded store: what was whole is read, what was damaged is named."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,53 +10,24 @@ from tamis.query.ast import Aggregate, All, Regex, Stats
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.recovery.verify import verify
 from tamis.store.embedded.store import EmbeddedStore
+from tests.support.damages import (
+    ACTIONS,
+    cut_short,
+    damage,
+    delete,
+    duplicate,
+    empty,
+    flip,
+    flip_last,
+    kill,
+    zero,
+    zero_all,
+)
 from tests.support.embedded import HandClock, batch, doubled, messages, open_quiet
 
 FIRST = [f"first {number}" for number in range(40)]
 SECOND = [f"second {number}" for number in range(40)]
 HOT = [[f"hot {number} {place}" for place in range(5)] for number in range(6)]
-
-
-def cut_short(data: bytes) -> bytes:
-    return data[: len(data) // 2]
-
-
-def flip(data: bytes) -> bytes:
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 0x10]) + data[middle + 1 :]
-
-
-def zero(data: bytes) -> bytes:
-    start, end = len(data) // 3, len(data) // 2
-    return data[:start] + bytes(end - start) + data[end:]
-
-
-def zero_all(data: bytes) -> bytes:
-    return bytes(len(data))
-
-
-def flip_first(data: bytes) -> bytes:
-    return bytes([data[0] ^ 0x01]) + data[1:]
-
-
-def flip_last(data: bytes) -> bytes:
-    return data[:-1] + bytes([data[-1] ^ 0x01])
-
-
-def duplicate(data: bytes) -> bytes:
-    return data + data
-
-
-def empty(data: bytes) -> bytes:
-    return b""
-
-
-def delete(data: bytes) -> None:
-    return None
-
-
-ACTIONS = [cut_short, flip, flip_first, flip_last, zero, zero_all, duplicate, empty, delete]
-Action = Callable[[bytes], bytes | None]
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +48,6 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(killed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(killed, tmp_path / "data"))
-
-
-def kill(store: EmbeddedStore) -> None:
-    """Let go as a killed process does: nothing is sealed or written."""
-    store.parts.shop.engine.close()
-    store.parts.lock.release()
-
-
-def damage(path: Path, action: Action) -> None:
-    data = action(path.read_bytes())
-    if data is None:
-        path.unlink()
-    else:
-        path.write_bytes(data)
 
 
 def journal_of(folder: Path) -> Path:
@@ -155,7 +111,7 @@ def test_two_damaged_manifests_are_an_error_with_a_sentence(folder, action):
     before = sorted(path.name for path in folder.rglob("*"))
     for name in ("manifest.json", "manifest.copy.json"):
         damage(folder / name, action)
-    with pytest.raises(DamageError, match="restore"):
+    with pytest.raises(DamageError, match="tamis repair"):
         open_quiet(folder)
     assert sorted(path.name for path in folder.rglob("*")) == before
 

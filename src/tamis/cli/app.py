@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "saved": ("saved:saved", "Show, keep, ask and drop saved searches."),
     "rules": ("rules.command:rules", "Show, make, try, test and silence alert rules."),
     "verify": ("verify:verify", "Check that a data folder is whole."),
+    "repair": ("repair:repair", "Make a data folder whole again."),
     "backup": ("backup:backup", "Make, check and bring back backups."),
     "upgrade": ("upgrade:upgrade", "Rewrite a data folder in the newest format."),
     "spool": ("spool:spool", "Show, send and drop what applications could not deliver."),
@@ -34,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decrypt": ("decrypt:decrypt", "Open what was encrypted inside a text."),
     "audit": ("audit:audit", "Check and export the audit."),
     "users": ("users:users", "Help who lost their token."),
+    "profile": ("profile:profile", "Show where a server's time goes."),
     "check-config": ("check_config:check_config", "Show what the settings come to, and from where."),
     "doctor": ("doctor:doctor", "Look for what is wrong on this machine."),
 }

@@ -39,6 +39,11 @@ def open_server(where: Where) -> HttpClient:
     return client
 
 
+def find_server(where: Where) -> HttpClient | None:
+    """The server that is meant; None: a data folder that none has open."""
+    return _running(where, _settings(where))
+
+
 def _settings(where: Where) -> Settings:
     if where.url is not None and where.data is not None:
         raise UsageError("--url and --data name two places; give one of them")

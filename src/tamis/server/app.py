@@ -44,7 +44,9 @@ from tamis.server.routes.loki import loki_routes
 from tamis.server.routes.losses import add_losses_route
 from tamis.server.routes.otlp import otlp_routes
 from tamis.server.routes.pages import load_assets, page_routes
+from tamis.server.routes.profile import add_profile_route
 from tamis.server.routes.rejections import add_rejections_route
+from tamis.server.routes.repair import add_repair_routes
 from tamis.server.routes.rules import add_rule_routes
 from tamis.server.routes.saved import add_saved_routes
 from tamis.server.routes.search import add_search_routes
@@ -176,7 +178,9 @@ def _add_routes(app: FastAPI) -> None:
         add_rejections_route,
         add_saved_routes,
         add_rule_routes,
+        add_profile_route,
         add_backup_routes,
+        add_repair_routes,
     ):
         add(router)
     router.routes.extend(

@@ -28,6 +28,7 @@ from tamis.server.questions.lanes import Slots
 from tamis.server.questions.repeats import Repeats
 from tamis.server.questions.search import Searcher
 from tamis.server.questions.tail import Tails
+from tamis.server.repairs import RepairDesk
 from tamis.server.status_feed import StatusFeed
 from tamis.settings import Settings
 from tamis.store.base import Store
@@ -73,6 +74,7 @@ class Service:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     tracing: Tracing | None = None
     tallies: Tallies = field(init=False)
+    repairs: RepairDesk = field(default_factory=RepairDesk)
     status: StatusFeed = field(init=False)
     executors: ExecutorGauges = field(init=False)
 

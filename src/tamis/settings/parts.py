@@ -171,6 +171,12 @@ class StoreSettings:
         "8MiB", "How fast stored files are compared with their digests in the background; off: they are not."
     )
     scrub_interval_s: float = seconds("24h", "From the beginning of one round of that to the next.", least=1)
+    mirrors: tuple[str, ...] = names(
+        "Other copies of the data folder, from which damaged files are mended: folders, .tar files, URLs."
+    )
+    mend_interval_s: float = seconds(
+        "1h", "How long after a try the mirrors are asked again for what is still lost.", least=1
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ def check_store(patient: Patient) -> Iterator[Finding]:
     for note in report.notes:
         yield Finding("store", "ok", note)
     for one in report.findings[:SHOWN_MAX]:
-        yield Finding("store", "bad", one.sentence, "restore it from a backup; the rest can be read")
+        yield Finding("store", "bad", one.sentence, "`tamis repair` mends what it can; the rest can be read")
     if report.is_whole:
         held = f"{report.segments:,} segments, {report.records:,} records in them"
         yield Finding("store", "ok", f"{held}; {report.journal_records:,} in the journal")

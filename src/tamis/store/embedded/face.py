@@ -1,11 +1,13 @@
 """The embedded store as others see it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from tamis.errors import DiskError
+from tamis.integrity.sources.base import Source
 from tamis.query.ast import Limit, Sort, Stats
+from tamis.query.table import ALL_ROWS, FirstRows
 from tamis.record.model import Columns, StoredRecord
 from tamis.store import base
 from tamis.store.base import Appended, Budget, Order, Question, StoreHealth
@@ -21,6 +23,7 @@ from tamis.store.embedded.format.part import Snapshot
 from tamis.store.embedded.health import health_of
 from tamis.store.embedded.parts import StoreParts
 from tamis.store.embedded.recovery.exporting import exported
+from tamis.store.embedded.repair.report import Repaired
 
 T = TypeVar("T")
 
@@ -103,9 +106,13 @@ class EmbeddedStore:
         """Which fields there are."""
         return self._read(question, lambda s: fields(s, question, budget, self._engine))
 
-    def stats(self, question: Question, budget: Budget, *, stats: Stats) -> base.Table:
+    def stats(
+        self, question: Question, budget: Budget, *, stats: Stats, first: FirstRows = ALL_ROWS
+    ) -> base.Table:
         """Aggregates by groups."""
-        return self._read(question, lambda s: stats_of(s, question, budget, self._engine, stats=stats))
+        return self._read(
+            question, lambda s: stats_of(s, question, budget, self._engine, stats=stats, first=first)
+        )
 
     def patterns(self, question: Question, budget: Budget, *, limit: int | None = None) -> base.PatternList:
         """What sentences there are, and how often."""
@@ -162,6 +169,10 @@ class EmbeddedStore:
         """Compare every segment and tally with its digest; what is damaged is named in answers from then on."""
         self.parts.upkeep.scrub()
 
+    def repair(self, sources: Sequence[Source] = (), *, accept_losses: bool = False) -> Repaired:
+        """Look at every byte, mend what is damaged from other copies of the folder, name what stays lost."""
+        return self.parts.repairer.repair(sources, accept_losses=accept_losses)
+
     def close(self) -> None:
         """Seal what is hot and let go of the folder. Idempotent."""
         if self._closed:
@@ -169,6 +180,8 @@ class EmbeddedStore:
         self._closed = True
         parts = self.parts
         try:
+            parts.repairer.stop()
+            parts.mending.stop()
             parts.upkeep.stop()
             parts.committer.stop("it was closed")
             self._seal_last()

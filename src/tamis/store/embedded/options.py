@@ -75,6 +75,11 @@ class StoreOptions:
     scrub_interval_s: float = 86_400.0
     """From the beginning of one round over all of them to the next."""
 
+    mirrors: tuple[str, ...] = ()
+    """Other copies of the folder (`integrity.sources.opened.open_source`): what is damaged comes from there."""
+    mend_interval_s: float = 3_600.0
+    """From one try to mend what is lost to the next."""
+
     query_memory_bytes: int = 384 * MIB
     query_threads: int = 2
     query_heavy_max: int = 4

@@ -23,6 +23,9 @@ from tamis.store.embedded.options import DEFAULT_OPTIONS, StoreOptions
 from tamis.store.embedded.parts import StoreParts
 from tamis.store.embedded.recovery.around import Around
 from tamis.store.embedded.recovery.recover import Recovered, make_names_safe, recover
+from tamis.store.embedded.repair.journals import JournalRescuer
+from tamis.store.embedded.repair.repairer import Repairer
+from tamis.store.embedded.repair.unasked import mending_lane
 from tamis.store.embedded.write.admission import Admission
 from tamis.store.embedded.write.batches import BatchIndex
 from tamis.store.embedded.write.commit import Committer
@@ -118,6 +121,7 @@ def _open(
     store = EmbeddedStore(parts)
     if options.background:
         parts.upkeep.start()
+        parts.mending.start()
     return store
 
 
@@ -149,9 +153,21 @@ def _parts(shop: Workshop, found: Recovered, lock: FolderLock) -> StoreParts:
     upkeep = Upkeep(shop, committer, journals, around.found)
     intake = Intake(committer, batches, admission=admission, clock=shop.clock, taken=upkeep.batch_taken)
     deleter = Deleter(catalog, shop.engine, shop.clock)
-    notes = tuple(found.notes)
+    repairer = Repairer(shop, JournalRescuer(catalog, committer, batches), upkeep.seal)
     return StoreParts(
-        shop, journals, committer, batches, admission, intake, upkeep, deleter, around, lock, notes
+        shop=shop,
+        journals=journals,
+        committer=committer,
+        batches=batches,
+        admission=admission,
+        intake=intake,
+        upkeep=upkeep,
+        deleter=deleter,
+        around=around,
+        repairer=repairer,
+        mending=mending_lane(shop, repairer),
+        lock=lock,
+        notes=tuple(found.notes),
     )
 
 

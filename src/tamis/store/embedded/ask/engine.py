@@ -54,6 +54,11 @@ class Engine:
             self._database.execute(f"SET {setting}")
         self._watch = _Watch()
 
+    def forget(self) -> None:
+        """Keep nothing of what segments held: one of them has other bytes now."""
+        self.found.forget()
+        self.kept.forget()
+
     def close(self) -> None:
         """No more questions."""
         self._watch.stop()

@@ -51,6 +51,11 @@ class KeptGroups:
                 level.set(key_of(part, group, name), read[name])
         return pa.table(found)
 
+    def forget(self) -> None:
+        """Keep nothing of what was read before: a file was put right."""
+        for level in (self._small, self._large, self.known):
+            level.clear()
+
     def _column(self, key: str) -> Any:
         column = self._small.get(key)
         return self._large.get(key) if column is None else column

@@ -29,6 +29,12 @@ class FoundRows:
         self._kept: OrderedDict[tuple[Filter, str], tuple[int, ...] | None] = OrderedDict()
         self._rows = 0
 
+    def forget(self) -> None:
+        """Nobody looked anywhere: a file was put right."""
+        with self._lock:
+            self._kept.clear()
+            self._rows = 0
+
     def known(self, leaf: Filter, part: str) -> bool:
         """Whether the part was looked through for the leaf."""
         with self._lock:

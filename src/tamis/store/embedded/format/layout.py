@@ -40,6 +40,11 @@ class Layout:
         """The folder of the days."""
         return self.folder / "segments"
 
+    @property
+    def quarantine(self) -> Path:
+        """The folder of what is damaged or unexplained: nothing in it is read for answers."""
+        return self.folder / "quarantine"
+
     def journal(self, number: int) -> Path:
         """A file of the journal."""
         return self.journals / f"{number:06d}.journal"

@@ -1,5 +1,6 @@
 """The manifest: what is live in a store's folder."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -91,6 +92,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     batches: tuple[BatchEntry, ...] = ()
     """Batches that no segment remembers, because none of their records is left."""
     losses: tuple[Loss, ...] = ()
+    accepted: tuple[Loss, ...] = ()
+    """Losses that somebody took note of: answers no longer warn of them. The newest."""
     journals: tuple[int, ...] | None = None
     """The numbers of the journal's files: each was there when this was written. None: written by a release that
     did not name them."""
@@ -111,6 +114,25 @@ def with_loss(manifest: Manifest, loss: Loss) -> Manifest:
     if known or len(manifest.losses) >= LOSSES_MAX:
         return manifest
     return msgspec.structs.replace(manifest, losses=(*manifest.losses, loss))
+
+
+def without_loss(manifest: Manifest, loss: Loss) -> Manifest:
+    """The manifest with one loss less."""
+    return msgspec.structs.replace(manifest, losses=tuple(one for one in manifest.losses if one != loss))
+
+
+def with_accepted(manifest: Manifest, losses: Sequence[Loss]) -> Manifest:
+    """The manifest with some of its losses taken note of: they warn no more, and do not come back."""
+    kept = tuple(loss for loss in manifest.losses if loss not in losses)
+    accepted = (*manifest.accepted, *(msgspec.structs.replace(loss, segment=None) for loss in losses))
+    return msgspec.structs.replace(manifest, losses=kept, accepted=accepted[-LOSSES_MAX:])
+
+
+def taken_back(manifest: Manifest, entry: SegmentEntry) -> Manifest:
+    """The manifest with a segment that was set aside among the live ones again."""
+    kept = tuple(loss for loss in manifest.losses if loss.segment is None or loss.segment.name != entry.name)
+    others = tuple(one for one in manifest.segments if one.name != entry.name)
+    return msgspec.structs.replace(manifest, segments=(*others, entry), losses=kept)
 
 
 def with_journal(manifest: Manifest, number: int) -> Manifest:

@@ -12,6 +12,8 @@ from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest import FORMAT, Manifest
 from tamis.store.embedded.format.manifest_v1 import manifest_of_v1
 
+_ADVICE = "`tamis repair` makes it anew from the segments, or takes it from another copy of the folder"
+
 
 class _File(msgspec.Struct):
     """The file: `sha256` is the digest of the bytes of `manifest`, as they stand in the file."""
@@ -58,8 +60,9 @@ def refuse_remains(disk: Disk, layout: Layout) -> None:
     """DamageError when a folder without a manifest has what a store leaves: it is no empty place for another."""
     for folder in (layout.segments, layout.journals):
         if disk.exists(folder) and disk.names(folder):
-            reason = "there are segments or journals but no manifest; restore it from a backup"
-            raise DamageError(str(layout.folder), reason)
+            raise DamageError(
+                str(layout.folder), f"there are segments or journals but no manifest; {_ADVICE}"
+            )
 
 
 def read_manifest(disk: Disk, layout: Layout) -> ManifestRead:
@@ -73,7 +76,7 @@ def read_manifest(disk: Disk, layout: Layout) -> ManifestRead:
     damaged = [one for one in (first, copy) if isinstance(one, str)]
     if not whole:
         what = " and ".join(damaged) or "the manifest is missing"
-        raise DamageError(str(layout.folder), f"{what}; restore it from a backup")
+        raise DamageError(str(layout.folder), f"{what}; {_ADVICE}")
     manifest = max(whole, key=lambda one: one.generation)
     if first is None:
         damaged.append(f"{layout.manifest.name} is missing")

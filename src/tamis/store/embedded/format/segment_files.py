@@ -18,13 +18,15 @@ from tamis.store.embedded.format.segment import Segment, encode_segment, read_me
 
 FORMAT_KEY = "tamis.format"
 BATCHES_KEY = "tamis.batches"
+STORE_KEY, RETENTION_KEY = "tamis.store", "tamis.retention"
+"""Whose records these are, and the rule they fell under: so that a lost manifest can be made anew."""
 
 _entries = msgspec.json.Decoder(list[BatchEntry])
 
 
 def write_segment(
     disk: Disk,
-    layout: Layout,
+    place: tuple[Layout, str],
     name: str,
     *,
     table: pa.Table,
@@ -34,8 +36,13 @@ def write_segment(
     small: bool = False,
 ) -> SegmentEntry:
     """Write a table with `seq` as a segment; its files are safe on return. Nobody knows of them before the
-    manifest does."""
-    metadata = {FORMAT_KEY: str(FORMAT).encode()}
+    manifest does. `place` is the store's layout and its id."""
+    layout, store_id = place
+    metadata = {
+        FORMAT_KEY: str(FORMAT).encode(),
+        STORE_KEY: store_id.encode(),
+        RETENTION_KEY: retention.encode(),
+    }
     if batches:
         metadata[BATCHES_KEY] = msgspec.json.encode(list(batches))
     encoded = encode_segment(table, metadata, small=small)

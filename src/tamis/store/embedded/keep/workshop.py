@@ -68,7 +68,7 @@ class Workshop:
         require_space(self.disk, self.layout.folder, table.nbytes // 4)
         return write_segment(
             self.disk,
-            self.layout,
+            (self.layout, self.catalog.manifest.store_id),
             segment_name(day, self.numbers.take()),
             table=table,
             batches=batches,

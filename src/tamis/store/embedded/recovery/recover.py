@@ -1,6 +1,5 @@
 """Opening: what a crash, a power cut or damage left is put in order."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,13 +7,14 @@ import msgspec
 
 from tamis.disk.base import Disk
 from tamis.disk.real import sweep_temporary
-from tamis.store.embedded.format.layout import SEGMENT_SUFFIX, TALLY_SUFFIX, Layout, is_day
+from tamis.store.embedded.format.layout import Layout, is_day
 from tamis.store.embedded.format.manifest import Loss, Manifest, with_loss, with_segment
 from tamis.store.embedded.format.manifest_file import read_manifest
 from tamis.store.embedded.format.segment_files import damage_of, trouble_with
 from tamis.store.embedded.live.catalog import without_damaged
 from tamis.store.embedded.recovery.mend import with_new_tally
 from tamis.store.embedded.recovery.replay import Replay, replay
+from tamis.store.embedded.recovery.unnamed import settle_unnamed
 
 
 @dataclass(slots=True)
@@ -39,10 +39,14 @@ def recover(disk: Disk, layout: Layout, *, now_ns: int) -> Recovered:
     read = read_manifest(disk, layout)
     notes = [read.problem] if read.problem else []
     manifest = _check_segments(disk, layout, read.manifest, notes, now_ns=now_ns)
-    removed = _remove_unnamed(disk, layout, manifest)
-    if removed:
-        notes.append(f"{removed} files of unfinished segments were removed")
     replayed = replay(disk, layout, manifest, now_ns=now_ns)
+    settled = settle_unnamed(disk, layout, manifest, replayed)
+    manifest = settled.manifest
+    notes.extend(settled.notes)
+    if settled.removed:
+        notes.append(f"{settled.removed} files of unfinished segments were removed")
+    if settled.taken:
+        replayed = replay(disk, layout, manifest, now_ns=now_ns)
     for loss in replayed.losses:
         manifest = with_loss(manifest, loss)
     if replayed.live != (manifest.journals or ()):
@@ -99,23 +103,3 @@ def _take_back(disk: Disk, layout: Layout, manifest: Manifest) -> Manifest:
 
 def _is_whole_again(disk: Disk, layout: Layout, loss: Loss) -> bool:
     return loss.segment is not None and damage_of(disk, layout, loss.segment) is None
-
-
-def _remove_unnamed(disk: Disk, layout: Layout, manifest: Manifest) -> int:
-    """Remove segment files that the manifest does not name: a crash came before the manifest, or after it."""
-    aside = {loss.segment.name for loss in manifest.losses if loss.segment is not None}
-    named = manifest.segment_names() | aside
-    removed = 0
-    for day in _days(disk, layout):
-        for path in _segment_files(day, disk.names(day)):
-            if f"{day.name}/{path.stem}" not in named:
-                disk.remove(path)
-                removed += 1
-    return removed
-
-
-def _segment_files(day: Path, names: Iterable[str]) -> Iterable[Path]:
-    for name in names:
-        path = day / name
-        if path.suffix in (SEGMENT_SUFFIX, TALLY_SUFFIX) and path.stem.isdigit():
-            yield path

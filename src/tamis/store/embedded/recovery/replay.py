@@ -96,7 +96,12 @@ def _miss(
     for number, why in gone.items():
         if number > last:
             result.losses.append(
-                Loss(path=f"journal/{layout.journal(number).name}", reason=why, found=now_ns)
+                Loss(
+                    path=f"journal/{layout.journal(number).name}",
+                    reason=why,
+                    found=now_ns,
+                    min_seq=result.last_seq + 1,
+                )
             )
 
 

@@ -102,7 +102,7 @@ def _verify_once(disk: Disk, layout: Layout, *, full: bool) -> tuple[Report, int
     findings += _look_at_journals(disk, layout, journals)
     report = Report(
         findings=tuple(findings),
-        notes=(*read.notes, *journals.notes),
+        notes=(*read.notes, *journals.notes, *_accepted(read.manifest)),
         segments=len(read.manifest.segments),
         records=sum(entry.facts.records for entry in read.manifest.segments),
         bytes=size,
@@ -114,6 +114,10 @@ def _verify_once(disk: Disk, layout: Layout, *, full: bool) -> tuple[Report, int
 
 def _known_losses(manifest: Manifest) -> list[Finding]:
     return [Finding(loss.path, describe(loss), loss.records) for loss in manifest.losses]
+
+
+def _accepted(manifest: Manifest) -> list[str]:
+    return [f"taken note of: {describe(loss)}" for loss in manifest.accepted]
 
 
 def _look_at_segment(disk: Disk, layout: Layout, entry: SegmentEntry, *, full: bool) -> list[Finding]:

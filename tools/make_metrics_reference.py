@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tamis.pipeline.exposition import LOG_METRICS
 from tamis.telemetry.metrics import reference as table
+from tamis.telemetry.profiler.exports import PROFILER_METRICS
 
 PLACE = Path(__file__).resolve().parents[1] / "docs/reference/metrics.md"
 HEAD = """\
@@ -37,10 +38,17 @@ an endpoint of the application's. For every sink and at every moment, what was l
 
 """
 
+PROFILER_HEAD = """
+## Of a profiler
+
+What `PerformanceProfiler.export_metrics("prometheus")` writes, for an endpoint of the application's.
+
+"""
+
 
 def reference() -> str:
     """The whole page."""
-    return HEAD + table() + LOG_HEAD + table(LOG_METRICS)
+    return HEAD + table() + LOG_HEAD + table(LOG_METRICS) + PROFILER_HEAD + table(PROFILER_METRICS)
 
 
 if __name__ == "__main__":

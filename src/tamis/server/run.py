@@ -116,6 +116,7 @@ class _Starting:
         opened = self._service.ready()
         opened.alerts.start()
         opened.backups.start()
+        self._service.profiling.watch.start()
         await asyncio.to_thread(opened.ingester.warm_up)
 
     async def _listen(self) -> None:
@@ -143,6 +144,7 @@ def _end(service: Service, folder: Path) -> None:
     service.writes.shutdown(wait=True)
     service.reads.shutdown(wait=False, cancel_futures=True)
     service.asker.close()
+    service.profiling.watch.stop()
     if opened is not None:
         remove_local(folder)
         opened.alerts.stop()

@@ -23,6 +23,7 @@ from tamis.server.intake.ingest import Ingester
 from tamis.server.intake.limits import BodyBudget
 from tamis.server.listeners.tally import Tallies
 from tamis.server.problems import ProblemError
+from tamis.server.profiling import Profiling
 from tamis.server.questions.ask import Asker
 from tamis.server.questions.lanes import Slots
 from tamis.server.questions.repeats import Repeats
@@ -77,10 +78,12 @@ class Service:
     repairs: RepairDesk = field(default_factory=RepairDesk)
     status: StatusFeed = field(init=False)
     executors: ExecutorGauges = field(init=False)
+    profiling: Profiling = field(init=False)
 
     def __post_init__(self) -> None:
         self.tallies = Tallies(metrics=self.metrics, clock=self.clock)
         self.executors = ExecutorGauges(self.metrics)
+        self.profiling = Profiling(metrics=self.metrics, stopping=self.stopping, clock=self.clock)
         self.status = StatusFeed(self.settings, metrics=self.metrics, clock=self.clock)
 
     def ready(self) -> Opened:

@@ -161,6 +161,10 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("tamis_backup_age_seconds", "gauge", "How old the newest backup is."),
     Metric("tamis_backup_problems", "gauge", "What is wrong with backups: too old, failed, damaged."),
+    Metric("tamis_system_cpu_percent", "gauge", "Of all processors of the machine, over the last 5 s."),
+    Metric("tamis_system_memory_percent", "gauge", "Of the machine's memory."),
+    Metric("tamis_process_cpu_percent", "gauge", "Of one processor, by this process, over the last 5 s."),
+    Metric("tamis_process_threads", "gauge", "Threads of this process."),
     Metric("tamis_store_records", "gauge", "Records in the store."),
     Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
     Metric(

@@ -94,7 +94,7 @@ class Asker:
             running.cancel()
 
     async def _watched(self, request: Request, running: "asyncio.Future[T]") -> T:
-        gone = asyncio.ensure_future(_gone(request))
+        gone = asyncio.ensure_future(gone(request))
         waited_for: set[asyncio.Future[Any]] = {running, gone}
         try:
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +105,7 @@ class Asker:
         raise QueryCancelledError("the caller did not wait for the answer")
 
 
-async def _gone(request: Request) -> None:
+async def gone(request: Request) -> None:
     """Return when the caller has closed the connection."""
     while True:
         message = await request.receive()

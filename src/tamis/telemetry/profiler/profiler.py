@@ -33,8 +33,9 @@ class PerformanceProfiler:
     """Times functions and blocks, samples the system, and says what stands out. Thread-safe.
 
     `profile_function` decorates, `profile_block` times a block; both work without `start_monitoring`, which samples
-    the system every `limits.interval_s` on a thread of its own, until `stop_monitoring` or the end of `with`. Memory is
-    bounded (`limits`). After a fork the child has nothing counted and no thread; it may start monitoring itself.
+    the system every `limits.interval_s` on a thread of its own, until `stop_monitoring` or the end of `with`.
+    `on_sample` is told every sample, on the thread that took it. Memory is bounded (`limits`). After a fork the child
+    has nothing counted and no thread; it may start monitoring itself.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class PerformanceProfiler:
         *,
         clock: Clock = SYSTEM_CLOCK,
         system: Callable[[], System] = PsutilSystem,
+        on_sample: Callable[[SystemSample], None] | None = None,
     ) -> None:
         self.limits = limits or ProfilerLimits()
-        self._clock, self._open_system = clock, system
+        self._clock, self._open_system, self._on_sample = clock, system, on_sample
         self._ledger = Ledger(self.limits, monotonic_s if clock is SYSTEM_CLOCK else clock.monotonic_s)
         self._current: Current = ContextVar("tamis-profiler", default=None)
         self._samples: deque[SystemSample] = deque(maxlen=self.limits.samples_max)
@@ -97,6 +99,8 @@ class PerformanceProfiler:
             made = self._sampler.sample(self._clock.now_ns(), now_s)
             self._samples.append(made)
         self._ledger.count()
+        if self._on_sample is not None:
+            self._on_sample(made)
         return made
 
     @overload

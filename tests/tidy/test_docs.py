@@ -15,11 +15,18 @@ from tests.tidy.sources import ROOT, tracked
 from tools import (
     make_commands_reference,
     make_http_reference,
+    make_manifest_reference,
     make_metrics_reference,
     make_settings_reference,
 )
 
-REFERENCES = (make_settings_reference, make_metrics_reference, make_commands_reference, make_http_reference)
+REFERENCES = (
+    make_settings_reference,
+    make_metrics_reference,
+    make_commands_reference,
+    make_http_reference,
+    make_manifest_reference,
+)
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")

@@ -9,7 +9,7 @@ known is refused, because nobody could say what was signed.
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -42,9 +42,9 @@ _ChunkEntry = tuple[Annotated[int, msgspec.Meta(ge=1, le=16 << 20)], _Hex]
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A line of a file's change log."""
 
-    version: _Word
+    version: Annotated[_Word, msgspec.Meta(description="the release that brought it")]
     at: _Instant
-    text: _Sentence
+    text: Annotated[_Sentence, msgspec.Meta(description="what changed")]
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,11 +52,9 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     path: Annotated[str, msgspec.Meta(min_length=1, max_length=512, description="relative, with slashes")]
     sha256: _Digest
-    size: _Count
-    version: _Word = ""
-    required: Annotated[
-        bool, msgspec.Meta(description="without it, what needs it runs in a degraded mode")
-    ] = True
+    size: Annotated[_Count, msgspec.Meta(description="bytes")]
+    version: Annotated[_Word, msgspec.Meta(description="the release that brought these bytes")]
+    required: Annotated[bool, msgspec.Meta(description="without it, what needs it runs in a degraded mode")]
     part: Annotated[
         str, msgspec.Meta(max_length=100, description="what needs it: names the degraded mode")
     ] = ""
@@ -65,11 +63,11 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = ""
     changes: Annotated[
         tuple[Change, ...], msgspec.Meta(max_length=1_000, description="change log, newest first")
-    ] = ()
+    ]
     chunks: Annotated[
         tuple[_ChunkEntry, ...],
         msgspec.Meta(description="length and SHA-256 of each chunk, in order; or none"),
-    ] = ()
+    ]
 
     def chunk_list(self) -> list[Chunk]:
         """Its chunks with their places."""
@@ -86,21 +84,23 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     key: Annotated[
         str, msgspec.Meta(pattern="^[0-9a-f]{16}$", description="begin of the public key's SHA-256")
     ]
-    value: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
+    value: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$", description="64 bytes in hex digits")]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files that belong together, at one version of them all."""
 
-    format: Annotated[str, msgspec.Meta(pattern="^tamis-manifest-1$")] = FORMAT
+    format: Annotated[Literal["tamis-manifest-1"], msgspec.Meta(description="this form of it")]
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="whose files these are")]
     version: Annotated[int, msgspec.Meta(ge=1, le=(1 << 53) - 1, description="grows with every release")]
     created: _Instant
     expires: Annotated[
         _Instant | None, msgspec.Meta(description="from then on it is not taken from elsewhere any more")
     ] = None
-    files: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=FILES_MAX)]
-    signatures: Annotated[tuple[Signature, ...], msgspec.Meta(max_length=16)] = ()
+    files: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=FILES_MAX, description="the files")]
+    signatures: Annotated[
+        tuple[Signature, ...], msgspec.Meta(max_length=16, description="who vouches for all of it")
+    ] = ()
 
     @property
     def size(self) -> int:

@@ -33,12 +33,11 @@ def require_distinct(paths: Iterable[str]) -> None:
     known: dict[str, str] = {}
     for path in paths:
         folded = fold_path(path)
-        other = known.setdefault(folded, path)
-        if other is not path:
-            word = (
-                "twice" if other == path else f"beside {other!r}, which some systems take for the same name"
-            )
-            raise ManifestError(f"the path {path!r} stands in it {word}")
+        other = known.get(folded)
+        if other is not None:
+            how = "twice" if other == path else f"beside {other!r}, which some systems take for the same name"
+            raise ManifestError(f"the path {path!r} stands in it {how}")
+        known[folded] = path
     for folded, path in known.items():
         parent = folded
         while "/" in parent:

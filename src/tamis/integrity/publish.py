@@ -17,6 +17,7 @@ from tamis.integrity.digest import PREFIX
 from tamis.integrity.ledger.signing import Signer
 from tamis.integrity.manifest import (
     FILE_NAME,
+    FORMAT,
     Change,
     FileEntry,
     Manifest,
@@ -84,6 +85,7 @@ def make_manifest(
     if before is not None and (before.files, before.name) == (files, edition.name) and expires is None:
         return before
     made = Manifest(
+        format=FORMAT,
         name=edition.name,
         version=1 if before is None else before.version + 1,
         created=print_instant(now_ns),
@@ -120,7 +122,9 @@ def _entry(
         path=path,
         sha256=PREFIX + digest.hexdigest(),
         size=chunks[-1].end if chunks else 0,
+        version="",
         required=about.required,
+        changes=(),
         part=about.part,
         without=about.without,
         chunks=chunk_entries(chunks),

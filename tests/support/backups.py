@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tamis.backup.contents import Places, places_of
-from tamis.backup.create import CreateOptions, Created, create
+from tamis.backup.create import Created, CreateOptions, create
 from tamis.backup.folder import FolderTarget
 from tamis.backup.moment import moment_of_folder, moment_of_store
 from tamis.backup.repository import Repository, open_repository

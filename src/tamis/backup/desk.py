@@ -16,7 +16,7 @@ from tamis.backup.memory import Seen, read_memory, remember, require_not_older, 
 from tamis.backup.moment import moment_of_store
 from tamis.backup.prune import prune
 from tamis.backup.repository import Repository
-from tamis.backup.resolved import keep_from, repository_from
+from tamis.backup.resolved import keep_from, repository_from, target_from
 from tamis.backup.retention import kept
 from tamis.backup.schedule import Due, Rhythm, next_due
 from tamis.backup.verify import verify
@@ -241,6 +241,8 @@ class BackupDesk:
     # the work
 
     def _repository(self, *, make: bool = False) -> Repository:
+        """`make`: one that was never seen there may be made. A folder that is empty although one was seen in it is a
+        disk that is not there."""
         return repository_from(self._settings.backup, self._disk, create=make, clock=self._clock)
 
     def _create(self, why: str) -> dict[str, Any]:
@@ -316,13 +318,16 @@ class BackupDesk:
         return {"snapshot": name, **msgspec.to_builtins(done)}
 
     def _remember_seen(self, repository: Repository | None = None) -> Seen | None:
-        """What is remembered of the repository; before it was ever opened, of the one this store was last seen in."""
+        """What is remembered of the repository; before it was opened, of the one in its place."""
         assert self._data is not None
         known = read_memory(self._disk, self._data)
         if repository is not None:
             self._seen = known.get(repository.config.id)
         else:
-            ours = [one for one in known.values() if one.store_id == self._store.store_id]
+            place = target_from(self._settings.backup, self._disk).name
+            ours = [
+                one for one in known.values() if (one.place, one.store_id) == (place, self._store.store_id)
+            ]
             self._seen = max(ours, key=lambda one: one.created_ns, default=None)
         return self._seen
 

@@ -18,8 +18,10 @@ FILE_NAME: Final = "backup.json"
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest snapshot of this store in one repository, and when all of it was read back last (UTC ns)."""
+    """The newest snapshot of this store in one repository, where that is, and when all of it was read back last
+    (UTC ns)."""
 
+    place: str
     store_id: str
     snapshot: str
     number: int
@@ -61,6 +63,7 @@ def seen_of(
     """What is to be remembered when this is the newest snapshot."""
     at_ns, whole = verified or ((before.verified_ns, before.verified_whole) if before else (0, True))
     return Seen(
+        place=repository.name,
         store_id=snapshot.store_id,
         snapshot=name,
         number=snapshot.number,

@@ -42,11 +42,16 @@ def repository_from(
     clock: Clock = SYSTEM_CLOCK,
 ) -> Repository:
     """`open_repository` with what the settings say, in another folder where one is given."""
+    target = target_from(settings, disk, folder=folder)
+    return open_repository(target, opener_from(settings, disk), clock=clock, create=create)
+
+
+def target_from(settings: BackupSettings, disk: Disk, *, folder: Path | None = None) -> FolderTarget:
+    """Where the settings say that the repository is."""
     place = folder or settings.repository
     if place is None:
         raise BackupError("no repository is named; give one with --repository, or set backup.repository")
-    target = FolderTarget(disk, place.expanduser().absolute())
-    return open_repository(target, opener_from(settings, disk), clock=clock, create=create)
+    return FolderTarget(disk, place.expanduser().absolute())
 
 
 def keep_from(settings: BackupSettings) -> Keep:

@@ -88,14 +88,15 @@ def take_in(data: Path, paths: Sequence[Path]) -> int:
     with serving(data, {}) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         for body in bodies(paths, BODY_BYTES):
-            _send(connection, with_times(body, instants(body) + delta))
+            send(connection, with_times(body, instants(body) + delta))
         reader = Reader(server.port)
         count: int = reader.get("/api/v1/count", q="")["count"]
         reader.close()
     return count
 
 
-def _send(connection: http.client.HTTPConnection, body: bytes) -> None:
+def send(connection: http.client.HTTPConnection, body: bytes) -> None:
+    """Send a body, until it is taken."""
     while True:
         connection.request(
             "POST", "/api/v1/ingest", body=body, headers={**HEADERS, "Content-Type": "x/ndjson"}

@@ -278,6 +278,26 @@ def test_a_large_export_takes_little_memory(tmp_path: Path) -> None:
     assert most - before < size, f"{(most - before) >> 20} MiB more for {size >> 20} MiB"
 
 
+def test_exports_that_nobody_reads_on_hold_no_record_back(tmp_path: Path) -> None:
+    """Every place for exports is taken by a reader who stopped reading: records are taken, stored and found."""
+    server = start_server(tmp_path, TAMIS_QUERY_EXPORTS_MAX="2", TAMIS_STORE_SEGMENT_RECORDS="5000")
+    request = f"GET /api/v1/export HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    with client(server) as caller:
+        assert caller.post("/api/v1/ingest", content=lines(20_000, 1_000)).json()["stored"] == 20_000
+        with raw(server) as one, raw(server) as other, raw(server) as waiting:
+            for reader in (one, other):
+                reader.sendall(request.encode())
+                assert reader.recv(10)
+            waiting.sendall(request.encode())
+            for count in range(1, 11):
+                assert caller.post("/api/v1/ingest", content=lines(3_000)).json()["stored"] == 3_000
+                found = caller.get("/api/v1/count").json()
+                assert found.get("count") == 20_000 + count * 3_000, found
+            running = 'tamis_tasks_running{executor="export"} 2.0'
+            assert running in caller.get("/metrics").text
+    assert server.stop() == 0
+
+
 def test_a_server_at_rest_is_small(tmp_path: Path) -> None:
     """Under 220 MB before anyone asked for anything."""
     server = start_server(tmp_path)

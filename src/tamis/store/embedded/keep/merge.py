@@ -17,6 +17,7 @@ from tamis.store.embedded.format.segment_files import read_rows, remembered
 from tamis.store.embedded.keep.gather import gathered
 from tamis.store.embedded.keep.workshop import Workshop
 from tamis.store.embedded.options import StoreOptions
+from tamis.telemetry import status
 
 
 def groups_to_merge(
@@ -113,8 +114,11 @@ class Merger:
         names = frozenset(entry.name for entry in group)
         if not names <= self._shop.catalog.manifest.segment_names():
             return 0
+        records = sum(entry.facts.records for entry in group)
         try:
-            made, batches = self._write(group)
+            with status.doing("compaction", total=records, unit="records", note=group[0].name) as work:
+                made, batches = self._write(group)
+                work.advance(records)
         finally:
             pa.default_memory_pool().release_unused()
 

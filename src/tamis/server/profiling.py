@@ -36,6 +36,11 @@ class Profiling:
         self._until_s: float | None = None
         self.watch = SystemWatch(metrics=metrics, clock=clock, board=board)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether one is being taken."""
+        return self._until_s is not None
+
     async def take(self, request: Request, seconds: int, *, with_idle: bool) -> StackSamples:
         """Look at all threads for so long, while the caller waits; shorter when the server stops.
 

@@ -1,0 +1,280 @@
+"""A repository that was damaged, or made by somebody hostile: named, gone around, refused."""
+
+import hashlib
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tamis.backup.locks import hold
+from tamis.backup.pack import LIST_BYTES_MAX, PackBuilder, Stored, list_at_end, open_chunk
+from tamis.backup.prune import prune
+from tamis.backup.repository import Repository
+from tamis.backup.restore import restore_folder
+from tamis.backup.retention import Keep
+from tamis.backup.sealing import HEAD_BYTES, Kind, Secrets, open_object, seal_object, unpack_bytes
+from tamis.backup.snapshot import FileEntry, Snapshot, decode_files, encode_files
+from tamis.backup.source import RepositorySource
+from tamis.backup.target import require_name
+from tamis.backup.verify import Report, verify
+from tamis.disk.rotated import zstd_module
+from tamis.errors import AbsentError, BackupError, DamageError, FormatError
+from tamis.store.embedded.format.layout import Layout
+from tamis.store.embedded.format.manifest_file import encode_manifest, read_manifest
+from tests.support.backups import QUICK, BackupPlace
+from tests.support.embedded import batch, messages, open_quiet
+
+MESSAGES = [
+    f"order {number} was placed by {hashlib.sha256(b'%d' % number).hexdigest()}" for number in range(4_000)
+]
+SECRET = Secrets(bytes(32))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> BackupPlace:
+    """Two segments and a snapshot of them."""
+    place = BackupPlace(tmp_path / "home", tmp_path / "repository")
+    with closing(open_quiet(place.data, disk=QUICK)) as store:
+        for half in (MESSAGES[:2_000], MESSAGES[2_000:]):
+            store.append(batch(*half))
+            store.seal_now()
+    place.back_up()
+    return place
+
+
+def only(place: BackupPlace, folder: str) -> Path:
+    (found,) = [path for path in (place.folder / folder).rglob("*") if path.is_file()]
+    return found
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
+def look(place: BackupPlace) -> Report:
+    return verify(place.open(), wait_s=0)
+
+
+def newest(place: BackupPlace) -> str:
+    return list(place.open().snapshots())[-1]
+
+
+def test_a_flipped_byte_is_named_with_what_it_hits(place: BackupPlace, tmp_path: Path) -> None:
+    """The pack, the snapshot, the file; what is whole comes back, the store of it names the rest."""
+    pack = only(place, "packs")
+    files = place.open().files(place.open().snapshot(newest(place)), index := place.open().load_index())
+    segment = next(file for file in files if file.path.endswith("01.parquet"))
+    flip(pack, index.places[segment.chunks[0]].stored.offset + 20)
+    report = look(place)
+    assert report.findings[0].object == f"packs/{pack.parent.name}/{pack.name}"
+    assert report.findings[0].files == (f"{newest(place)}:{segment.path}",)
+    assert "1 of its" in report.findings[0].problem
+    done = restore_folder(place.open(), newest(place), tmp_path / "back", QUICK)
+    assert [(lost.path, lost.records) for lost in done.lost] == [(segment.path, 2_000)]
+    with closing(open_quiet(tmp_path / "back", disk=QUICK)) as store:
+        assert messages(store) == sorted(MESSAGES[2_000:])
+        assert "2,000 records" in store.health().problems[0]
+
+
+def test_every_damage_of_an_object_is_seen(place: BackupPlace) -> None:
+    """Flipped, cut, grown, emptied, swapped, removed: packs, lists, snapshots, and the newest comes back if it can."""
+    for folder in ("packs", "index", "snapshots"):
+        path = only(place, folder)
+        whole = path.read_bytes()
+        damages = {
+            "flip": whole[:60] + bytes([whole[60] ^ 1]) + whole[61:],
+            "cut": whole[:-7],
+            "grow": whole + b"more",
+            "zero": bytes(len(whole)),
+            "empty": b"",
+            "other": only(place, "index" if folder != "index" else "packs").read_bytes(),
+        }
+        for name, data in damages.items():
+            path.write_bytes(data)
+            assert not look(place).is_whole, (folder, name)
+        path.unlink()
+        report = look(place)
+        assert report.is_whole == (folder != "packs"), (
+            folder
+        )  # a list is in its pack as well; no snapshot hits none
+        path.write_bytes(whole)
+        assert look(place).is_whole
+
+
+def test_a_list_that_is_lost_is_read_from_its_pack(place: BackupPlace, tmp_path: Path) -> None:
+    """Backups are made, verified and restored without it."""
+    only(place, "index").unlink()
+    made = place.back_up()
+    assert made.snapshot.added_bytes < 40_000
+    assert not restore_folder(place.open(), made.name, tmp_path / "back", QUICK).lost
+
+
+def test_a_backup_after_damage_writes_anew_what_it_cannot_find(place: BackupPlace, tmp_path: Path) -> None:
+    """A pack that is gone costs the snapshots that are there, and none that is made afterwards."""
+    only(place, "packs").unlink()
+    made = place.back_up()
+    assert not restore_folder(place.open(), made.name, tmp_path / "back", QUICK).lost
+    with closing(open_quiet(tmp_path / "back", disk=QUICK)) as store:
+        assert len(messages(store)) == 4_000
+
+
+def test_nothing_is_pruned_while_a_snapshot_cannot_be_read(place: BackupPlace) -> None:
+    """Nobody knows what it needs; who says so forgets it."""
+    damaged = only(place, "snapshots")
+    place.back_up()
+    flip(damaged, 70)
+    with pytest.raises(BackupError, match="--drop-damaged"):
+        prune(place.open(), Keep(last=1), wait_s=0)
+    assert prune(place.open(), Keep(last=1), drop_damaged=True, wait_s=0).snapshots == (damaged.name,)
+    assert look(place).is_whole
+
+
+def forged(repository: Repository, files: list[FileEntry], like: Snapshot, raw: bytes | None = None) -> str:
+    """A snapshot that somebody who has the key made, with any list of files."""
+    listed = encode_files(files) if raw is None else raw
+    name = repository.secrets.chunk_name(hashlib.sha256(listed).digest())
+    builder = PackBuilder(repository.secrets)
+    builder.add(name, listed)
+    repository.put_pack(builder.finish())
+    return repository.put_snapshot(
+        msgspec.structs.replace(
+            like, catalogue=(name,), catalogue_bytes=len(listed), created_ns=like.created_ns + 1
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../outside",
+        "data/../../outside",
+        "/etc/passwd",
+        "data//x",
+        "data/./x",
+        "data\\..\\x",
+        "data/con",
+        "other/x",
+        "data",
+        "data/a\0b",
+        "data/nul.txt",
+        "",
+    ],
+)
+def test_paths_that_leave_the_folder_are_refused(place: BackupPlace, tmp_path: Path, path: str) -> None:
+    """Nothing of such a snapshot is written, whoever signed it."""
+    repository = place.open()
+    like = repository.snapshot(newest(place))
+    files = list(repository.files(like, repository.load_index()))
+    bad = msgspec.structs.replace(files[0], path=path)
+    name = forged(repository, [*files, bad], like)
+    with pytest.raises(DamageError, match="refused"):
+        restore_folder(repository, name, tmp_path / "back", QUICK)
+    assert not (tmp_path / "back").exists()
+    assert any("nothing of it can be restored" in one.problem for one in look(place).findings)
+
+
+def test_two_files_in_one_place_are_refused(place: BackupPlace, tmp_path: Path) -> None:
+    """Also where only case, or a folder with a file's name, makes them one."""
+    repository = place.open()
+    like = repository.snapshot(newest(place))
+    files = list(repository.files(like, repository.load_index()))
+    for path in (files[0].path, files[0].path.upper().replace("DATA", "data"), f"{files[0].path}/x"):
+        name = forged(repository, [*files, msgspec.structs.replace(files[0], path=path)], like)
+        with pytest.raises(DamageError, match="refused"):
+            restore_folder(repository, name, tmp_path / "back", QUICK)
+
+
+def test_a_manifest_that_names_foreign_files_is_refused(place: BackupPlace, tmp_path: Path) -> None:
+    """A store is never made to look outside of its folder."""
+    repository = place.open()
+    like = repository.snapshot(newest(place))
+    files = list(repository.files(like, repository.load_index()))
+    manifest = read_manifest(QUICK, Layout(place.data)).manifest
+    evil = msgspec.structs.replace(manifest.segments[0], name="../../../etc/passwd")
+    raw = encode_manifest(msgspec.structs.replace(manifest, segments=(evil,)))
+    builder = PackBuilder(repository.secrets)
+    digest = hashlib.sha256(raw).digest()
+    chunk = repository.secrets.chunk_name(digest)
+    builder.add(chunk, raw)
+    repository.put_pack(builder.finish())
+    others = [file for file in files if file.path != "data/manifest.json"]
+    name = forged(repository, [*others, FileEntry("data/manifest.json", len(raw), digest, (chunk,))], like)
+    with pytest.raises(DamageError, match="cannot be one"):
+        restore_folder(repository, name, tmp_path / "back", QUICK)
+    assert not (tmp_path / "back").exists()
+
+
+def test_bombs_are_refused_while_they_are_opened() -> None:
+    """However small, nothing becomes larger than it may: chunks, lists, and sizes that files only claim."""
+    bomb = b"\1" + zstd_module().compress(bytes(64 << 20))
+    with pytest.raises(DamageError, match="larger than 1,000 bytes"):
+        unpack_bytes(bomb, 1_000)
+    sealed = seal_object(SECRET, Kind.INDEX, bytes(LIST_BYTES_MAX + 1), b"x")
+    with pytest.raises(DamageError, match="larger than"):
+        open_object(SECRET, Kind.INDEX, sealed, b"x", bytes_max=LIST_BYTES_MAX)
+    with pytest.raises(DamageError, match="cannot have"):
+        decode_files(encode_files([FileEntry("data/x", 1 << 39, bytes(32), (bytes(32),))]))
+
+
+def test_swapped_chunks_do_not_open() -> None:
+    """A chunk in another's place, of another pack or under another name is none."""
+    builder, other = PackBuilder(SECRET), PackBuilder(SECRET)
+    names = [SECRET.chunk_name(hashlib.sha256(text).digest()) for text in (b"one", b"two")]
+    one, two = builder.add(names[0], b"one"), builder.add(names[1], b"two")
+    other.add(names[0], b"one")
+    data, foreign = b"".join(builder.finish().data), b"".join(other.finish().data)
+    assert open_chunk(SECRET, data[:HEAD_BYTES], one, data[one.offset : one.offset + one.length]) == b"one"
+    assert list_at_end(SECRET, data) == (one, two)
+    for head, stored, at in (
+        (data, two, one),
+        (data, Stored(two.name, one.offset, one.length, one.raw), one),
+        (foreign, one, one),
+    ):
+        with pytest.raises(DamageError):
+            open_chunk(SECRET, head[:HEAD_BYTES], stored, data[at.offset : at.offset + at.length])
+
+
+def test_a_newer_release_s_repository_is_refused_with_a_sentence(place: BackupPlace) -> None:
+    """And nothing in it is touched."""
+    config = place.folder / "config.json"
+    config.write_bytes(config.read_bytes().replace(b'"format":1', b'"format":9'))
+    with pytest.raises(FormatError, match="newer release"):
+        place.open()
+
+
+def test_names_that_are_none_never_reach_the_disk(place: BackupPlace) -> None:
+    """Neither from a list nor from a caller; links in the folder are not followed."""
+    for name in ("../x", "packs/../x", "/etc/passwd", "packs/xyz", "", "a" * 500):
+        with pytest.raises(ValueError, match="is no name"):
+            require_name(name)
+    (place.folder / "snapshots" / ("ab" * 32)).symlink_to("/etc/passwd")
+    assert len(place.open().snapshot_names()) == 1
+
+
+def test_a_segment_is_mended_from_a_backup(place: BackupPlace) -> None:
+    """The source gives the bytes of the newest good copy, any part of it, and says what it does not have."""
+    source = RepositorySource(place.open())
+    segment = next(place.data.rglob("*.parquet"))
+    path, whole = str(segment.relative_to(place.data)), segment.read_bytes()
+    assert source.size(path) == len(whole)
+    assert source.read(path, start=0, length=len(whole)) == whole
+    for start, length in ((0, 1), (1_000, 70_000), (len(whole) - 5, 5), (7, 0)):
+        assert source.read(path, start=start, length=length) == whole[start : start + length]
+    with pytest.raises(AbsentError):
+        source.read(path, start=0, length=len(whole) + 1)
+    with pytest.raises(AbsentError):
+        source.read("segments/2026-01-01/00000001.parquet", start=0, length=1)
+    flip(only(place, "packs"), 5_000)
+    with pytest.raises(AbsentError, match="damaged"):
+        RepositorySource(place.open()).read(path, start=0, length=len(whole))
+
+
+def test_a_lock_that_cannot_be_read_keeps_nobody_out(place: BackupPlace) -> None:
+    """Nothing that a stranger leaves makes backups impossible for ever."""
+    place.open().target.put("locks/00.json", [b"rubbish"])
+    repository = place.open()
+    with hold(repository.target, "alone", purpose="x", clock=place.clock, wait_s=0):
+        assert len(list(repository.target.list("locks"))) == 1

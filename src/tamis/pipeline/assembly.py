@@ -36,28 +36,31 @@ def put_together(taken: Sequence[Captured], origin: Origin) -> tuple[list[Record
     """
     own_names: set[str] = set()
     contents = Contents()
-    records, others, is_bare = _add_all(taken, origin, contents, own_names)
+    records, places, is_bare = _add_all(taken, origin, contents, own_names)
     odd = odd_names(own_names, bare=is_bare)
     if odd:
         for place, captured in enumerate(taken):
             fields = captured[FIELDS]
             if fields and any(name in fields for name in odd):
                 records[place] = to_record(captured, origin)
-                others.append(records[place])
+                places.add(place)
     contents.names |= own_names
-    contents.others = others
+    contents.places = sorted(places)
+    contents.others = [records[place] for place in contents.places]
     if contents.are_texts_safe(TEXT_CHARS_MAX):
         return records, contents
     records = [to_record(captured, origin) for captured in taken]
-    return records, Contents(others=records)
+    return records, Contents(others=records, places=range(len(records)))
 
 
 def _add_all(
     taken: Sequence[Captured], origin: Origin, contents: Contents, names: set[str]
-) -> tuple[list[Record], list[Record], bool]:
-    """All records, those that `to_record` made, and whether none has anything round it. That is made once for all."""
+) -> tuple[list[Record], set[int], bool]:
+    """All records, the places of those that `to_record` made, and whether none has anything round it. That is made
+    once for all.
+    """
     records: list[Record] = []
-    others: list[Record] = []
+    others: set[int] = set()
     texts, numbers = contents.texts, contents.numbers
     given: list[Mapping[str, object]] = []
     add, add_text, add_fields, level_of = records.append, texts.append, given.append, LEVELS.get
@@ -79,15 +82,15 @@ def _add_all(
         if level is None or code is not None or more is not None or not (
             is_usual and (not fields or (are_usual(fields.values(), texts, numbers) and len(fields) <= FIELDS_MAX))
         ):  # fmt: skip
+            others.add(len(records))
             add(to_record(captured, origin))
-            others.append(records[-1])
             continue
         if arguments:
             try:
                 message = message % arguments
             except Exception:  # templates are the user's: the record is kept and marked
+                others.add(len(records))
                 add(to_record(captured, origin))
-                others.append(records[-1])
                 continue
         if logger is not of_logger:
             of_logger, name = logger, safe_name(logger)

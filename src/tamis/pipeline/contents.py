@@ -16,13 +16,15 @@ _RECORD_BYTES, _TEXT_BYTES = 160, 12
 @dataclass(slots=True)
 class Contents:
     """All texts (messages, and values of attributes), numbers from `LARGE` on and names of attributes of a batch's
-    records. `others` are those that are not in it. It may hold more than the records do, never less.
+    records. `others` are those that are not in it, and `places` where in the batch they stood. It may hold more than
+    the records do, never less.
     """
 
     texts: list[str] = field(default_factory=list)
     numbers: list[float] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     others: Sequence[Record] = ()
+    places: Sequence[int] = ()
     text_bytes: int = 0
 
     def are_texts_safe(self, chars_max: int) -> bool:

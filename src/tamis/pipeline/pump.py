@@ -134,22 +134,22 @@ class Pump:
             return put_together(taken, self._origin)
         except Exception:  # one of them is broken: the others go on
             records = [self._to_record(captured) for captured in taken]
-            return records, Contents(others=records)
+            return records, Contents(others=records, places=range(len(records)))
 
     def _secure_named(self, taken: list[Captured], records: list[Record], contents: Contents) -> None:
         """What was put into messages by secret names is secured before anybody sees it; such records are among the
         `others`. A message that was cut, or changed, is one value as a whole.
         """
-        others, instead = list(contents.others), {}
-        for place, captured in enumerate(taken):
-            more, record = captured[MORE], records[place]
+        others = list(contents.others)
+        for number, place in enumerate(contents.places):
+            captured, record = taken[place], records[place]
+            more = captured[MORE]
             if more is not None and more.named:
                 named = more.named
                 if record.message != captured[MESSAGE]:
                     named = tuple([(name, 0, len(record.message)) for name, _, _ in named])
-                records[place] = instead[id(record)] = self._chain.secure_named(record, named)
-        if instead:
-            contents.others = [instead.get(id(record), record) for record in others]
+                records[place] = others[number] = self._chain.secure_named(record, named)
+        contents.others = others
 
     def _to_record(self, captured: Captured) -> Record:
         origin = self._origin

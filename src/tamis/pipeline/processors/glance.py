@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
+from operator import is_
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -262,7 +263,10 @@ def _others(records: Sequence[Record], contents: Contents) -> list[int]:
     """The places of the records that are not in the contents."""
     if not contents.others:
         return []
-    others = set(map(id, contents.others))
+    stood = contents.places
+    if stood and stood[-1] < len(records) and all(map(is_, map(records.__getitem__, stood), contents.others)):
+        return list(stood)
+    others = set(map(id, contents.others))  # some that stood before them are gone
     return [place for place, record in enumerate(records) if id(record) in others]
 
 

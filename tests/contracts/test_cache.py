@@ -14,6 +14,7 @@ from tamis.cache.limits import MemoryLimits
 from tamis.cache.memory import MemoryLevel
 from tamis.cache.redis import RedisLevel, RedisLimits
 from tests.support.hand_clock import HandClock
+from tests.support.parts import program
 from tests.support.redis_server import RedisServer, running_redis
 
 WAIT_S = 60.0
@@ -29,7 +30,7 @@ def clock() -> HandClock:
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+    with running_redis(program("redis-server"), tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.parts import program
-
 WAIT_S = 60.0
 PIECE_BYTES = 65_536
 
@@ -66,9 +64,9 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
-    """Runs for the block; the test is skipped where there is no Redis."""
-    server = RedisServer(program("redis-server"), folder)
+def running_redis(redis_server: Path, folder: Path, *options: str) -> Iterator[RedisServer]:
+    """Runs for the block."""
+    server = RedisServer(redis_server, folder)
     server.start(*options)
     try:
         yield server

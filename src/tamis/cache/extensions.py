@@ -16,9 +16,11 @@ DIGITS_MAX: Final = 4_096
 
 TUPLE, SET, FROZENSET, PAIRS, WHOLE, DATETIME, DATE, DECIMAL, ID, KIND = range(1, 11)
 """Codes of extension types: a released one never changes its meaning."""
-INT64 = range(-(2**63), 2**64)
+FOLD: Final = "~"
+"""At the end of a time that comes for the second time when clocks are set back."""
+INT64: Final = range(-(2**63), 2**64)
 _SEQUENCES: Final[dict[type, int]] = {tuple: TUPLE, set: SET, frozenset: FROZENSET}
-_AS_IT_IS = frozenset((NoneType, bool, float, str, bytes))
+_AS_IT_IS: Final = frozenset((NoneType, bool, float, str, bytes))
 
 
 class RefusedError(ValueError):
@@ -48,7 +50,7 @@ class Shapes:
             FROZENSET: lambda data: frozenset(self._items(data)),
             PAIRS: lambda data: dict(_pairs(self._items(data))),
             WHOLE: _whole,
-            DATETIME: lambda data: datetime.fromisoformat(_text(data)),
+            DATETIME: _instant,
             DATE: lambda data: date.fromisoformat(_text(data)),
             DECIMAL: lambda data: Decimal(_text(data)),
             ID: lambda data: UUID(bytes=data),
@@ -113,8 +115,8 @@ class Shapes:
 
 def _scalar(value: Any) -> Ext:
     kind = type(value)
-    if kind is datetime and type(value.tzinfo) in (NoneType, timezone) and not value.fold:
-        return Ext(DATETIME, value.isoformat().encode())
+    if kind is datetime and type(value.tzinfo) in (NoneType, timezone):
+        return Ext(DATETIME, (value.isoformat() + FOLD * value.fold).encode())
     if kind is date:
         return Ext(DATE, value.isoformat().encode())
     if kind is UUID:
@@ -130,6 +132,11 @@ def _text(data: bytes) -> str:
     if len(data) > DIGITS_MAX:
         raise ValueError("too long")
     return data.decode("ascii")
+
+
+def _instant(data: bytes) -> datetime:
+    text = _text(data)
+    return datetime.fromisoformat(text.removesuffix(FOLD)).replace(fold=int(text.endswith(FOLD)))
 
 
 def _whole(data: bytes) -> int:

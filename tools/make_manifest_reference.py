@@ -45,8 +45,8 @@ followed, neither where files are listed nor where they are kept.
 
 What is signed is the line `tamis manifest`, a line feed, and the canonical form: the manifest without `signatures`,
 every other key with its value (also one that was left out, with its default), as JSON with sorted keys, no blanks and
-in UTF-8 (RFC 8785). The signature is Ed25519 (RFC 8032); `key` is the begin of the SHA-256 of the public key. Several may
-stand side by side while a key is replaced; one of a trusted key is enough.
+in UTF-8 (RFC 8785). The signature is Ed25519 (RFC 8032); `key` is the begin of the SHA-256 of the public key. Several
+may stand side by side while a key is replaced; one of a trusted key is enough.
 
 A manifest is taken from a mirror when it has the name that is wanted, the signature of a trusted key where keys are
 named, a version that is not older than any that was taken before (nor the same with another content), and has not

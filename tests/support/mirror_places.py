@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tamis.disk.base import Disk
+from tamis.disk.calls import SystemCalls
+from tamis.disk.real import RealDisk
 from tamis.errors import AbsentError, SourceError
 from tamis.integrity.ledger.signing import Signer
 from tamis.integrity.manifest import Manifest
@@ -62,7 +64,23 @@ def make_mirror(
     """A folder with these files and their signed manifest; a newer version of it, when it is one already."""
     folder.mkdir(parents=True, exist_ok=True)
     fill(folder, content)
-    return publish(folder, edition, signer=signer, clock=clock or HandClock())
+    return publish(folder, edition, signer=signer, clock=clock or HandClock(), disk=hasty_disk())
+
+
+class HastyCalls(SystemCalls):
+    """The machine's, without waiting for its disk: these tests end with their folder."""
+
+    def sync(self, handle: int) -> None:
+        """Nothing."""
+
+    def sync_folder(self, path: Path) -> None:
+        """Nothing, where there is such a folder."""
+        path.stat()
+
+
+def hasty_disk() -> RealDisk:
+    """The machine's disk, unsynced."""
+    return RealDisk(HastyCalls())
 
 
 class Place:
@@ -83,7 +101,9 @@ class Place:
         """One on the folder; its mirror is the one that has everything unless others are named."""
         options = more.pop("options", replace(StorageOptions(), reserve_bytes=0))
         given: dict[str, Any] = {"trust": TRUST, "clock": self.clock, "board": self.board, **more}
-        made = StorageManager(self.folder, mirrors or (self.mirror,), disk=disk, options=options, **given)
+        made = StorageManager(
+            self.folder, mirrors or (self.mirror,), disk=disk or hasty_disk(), options=options, **given
+        )
         self._managers.append(made)
         return made
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tamis.disk.base import Disk
+from tamis.disk.real import sweep_temporary
 from tamis.disk.space import require_space
 from tamis.errors import DiskError, IntegrityError, ManifestError, NoSpaceError
 from tamis.integrity.holdings import Held, Holdings
@@ -16,6 +17,7 @@ from tamis.integrity.manifest import FileEntry
 from tamis.integrity.mirrors import Mirrors
 from tamis.integrity.seeds import Seeds
 from tamis.integrity.staging import PART_NAME, Stage, part_of
+from tamis.integrity.state import FOLDER_NAME
 from tamis.telemetry.status import StatusBoard
 
 
@@ -79,10 +81,11 @@ class Mender:
         return tuple(placed)
 
     def sweep(self, entries: Iterable[FileEntry], keep: Iterable[FileEntry] = ()) -> None:
-        """Remove what stagings of other versions left beside the files; `keep` are still to be staged."""
+        """Remove what stagings of other versions, and what was killed, left; `keep` are still to be staged."""
         kept = {part_of(self._folder / entry.path, entry) for entry in keep}
-        for folder in {self._folder, *self._folders(entries)}:
+        for folder in {self._folder, self._folder / FOLDER_NAME, *self._folders(entries)}:
             if folder.is_dir():
+                sweep_temporary(self._disk, folder)
                 for name in self._disk.names(folder):
                     if PART_NAME.fullmatch(name) and folder / name not in kept:
                         self._disk.remove(folder / name)

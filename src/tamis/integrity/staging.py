@@ -109,7 +109,8 @@ class Stage:
             for group in _groups(run, got):
                 got.update(mirror.chunks(path, group))
             if len(got) < len(run):
-                raise AbsentError(mirror.source.name, path, "it has not all of its bytes")
+                lacks = "lacks some of the bytes wanted" if got else "has none of the bytes wanted"
+                raise AbsentError(mirror.source.name, path, f"it {lacks}")
 
         self._mirrors.ask(path, take)
         self._seeds.add(self.part, run)  # they are there before anyone reads them

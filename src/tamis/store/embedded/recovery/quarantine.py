@@ -24,7 +24,7 @@ def keep_copy(disk: Disk, layout: Layout, path: Path) -> None:
 
 def free_name(disk: Disk, layout: Layout, path: Path) -> Path:
     """A name in the quarantine that nothing has, by the file's own; its folder is there."""
-    folder = layout.quarantine / path.parent.name
+    folder = layout.quarantine / ("" if path.parent == layout.folder else path.parent.name)
     disk.create_folder(folder)
     target, number = folder / path.name, 1
     while disk.exists(target):

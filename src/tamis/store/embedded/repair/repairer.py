@@ -23,6 +23,7 @@ from tamis.telemetry import status
 from tamis.telemetry.status_work import Work
 
 _BUSY_RETRY_S = 30.0
+_WAIT_STEP_S = 0.25
 
 
 class Repairer:
@@ -41,6 +42,13 @@ class Repairer:
         """A repair that waits for a mirror gives it up."""
         self._stopped.set()
 
+    def _wait(self, seconds: float) -> bool:
+        """Let time pass; True when the store is closed meanwhile."""
+        while seconds > 0 and not self._stopped.is_set():
+            self._shop.clock.sleep(min(seconds, _WAIT_STEP_S))
+            seconds -= _WAIT_STEP_S
+        return self._stopped.is_set()
+
     def repair(self, sources: Sequence[Source] = (), *, accept_losses: bool = False) -> Repaired:
         """Look at every byte, mend what can be mended, set apart what cannot.
 
@@ -48,7 +56,7 @@ class Repairer:
         longer warn of it. Raises NoSpaceError before anything is written, OverloadedError while another repair runs.
         """
         with self._alone():
-            mirrors = Mirrors(sources, clock=self._shop.clock, wait=self._stopped.wait)
+            mirrors = Mirrors(sources, clock=self._shop.clock, wait=self._wait)
             total = sum(one.bytes + one.tally_bytes for one in self._shop.catalog.manifest.segments)
             with status.doing("repair", total=total, unit="bytes") as work:
                 self._find_damage(work)
@@ -57,7 +65,7 @@ class Repairer:
     def mend_known(self, sources: Sequence[Source]) -> Repaired:
         """Mend what is known to be lost, without looking for more."""
         with self._alone():
-            return self._mend(Mirrors(sources, clock=self._shop.clock, wait=self._stopped.wait))
+            return self._mend(Mirrors(sources, clock=self._shop.clock, wait=self._wait))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -119,7 +127,7 @@ class Repairer:
             mirrors.all,
             shop.layout,
             store_id=shop.catalog.manifest.store_id,
-            wait=self._stopped.wait,
+            wait=self._wait,
             problems=problems,
         )
         return self._rescue_from(others) if others else []
@@ -150,13 +158,15 @@ class Repairer:
         for entry in self._aside():
             self._set_apart_segment(entry)
         shop = self._shop
-        live = {
-            file.sha256: file.bytes for one in shop.catalog.manifest.segments for file in files_of(shop, one)
-        }
-        sizes = frozenset(live.values())
+        live = shop.catalog.manifest.segments
+        names = shop.catalog.manifest.segment_names()
+        known = {file.sha256 for one in live for file in files_of(shop, one)}
+        missed = {file.sha256 for one in self._aside() for file in files_of(shop, one)}
         for path in files_in(shop.disk, shop.layout.quarantine):
             with contextlib.suppress(DiskError):
-                if shop.disk.size(path) in sizes and digest_of_file(shop.disk, path) in live:
+                digest = digest_of_file(shop.disk, path)
+                is_of_live = f"{path.parent.name}/{path.stem.partition('.')[0]}" in names
+                if digest in known or (is_of_live and digest not in missed):
                     shop.disk.remove(path)
 
     def _set_apart_segment(self, entry: SegmentEntry) -> None:

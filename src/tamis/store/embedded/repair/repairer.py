@@ -91,6 +91,7 @@ class Repairer:
     def _mend(self, mirrors: Mirrors, *, accept_losses: bool = False) -> Repaired:
         shop = self._shop
         if not shop.catalog.manifest.losses:
+            self._clear_quarantine()
             return Repaired(quarantined=self._quarantined())
         aside = self._aside()
         self._require_space(aside)
@@ -102,7 +103,9 @@ class Repairer:
         if shop.catalog.manifest.losses and mirrors.all:
             mended += self._rescue(mirrors, problems)
         accepted = self._accept() if accept_losses else ()
-        self._set_apart()
+        for entry in self._aside():
+            self._set_apart_segment(entry)
+        self._clear_quarantine()
         return Repaired(
             mended=tuple(mended),
             missing=tuple(map(_missing, shop.catalog.manifest.losses)),
@@ -153,10 +156,8 @@ class Repairer:
         self._shop.catalog.publish(change)
         return tuple(map(_missing, losses))
 
-    def _set_apart(self) -> None:
-        """Move the files of lost segments out of the way of other tools; remove from there what is whole here."""
-        for entry in self._aside():
-            self._set_apart_segment(entry)
+    def _clear_quarantine(self) -> None:
+        """Remove what is whole in its place by now: the bytes themselves, and damaged ones of a mended segment."""
         shop = self._shop
         live = shop.catalog.manifest.segments
         names = shop.catalog.manifest.segment_names()
@@ -170,6 +171,7 @@ class Repairer:
                     shop.disk.remove(path)
 
     def _set_apart_segment(self, entry: SegmentEntry) -> None:
+        """Move the files of a lost segment out of the way of other tools."""
         for file in files_of(self._shop, entry):
             with contextlib.suppress(DiskError):  # then it stays where it is: nothing reads it
                 set_apart(self._shop.disk, self._shop.layout, file.path)

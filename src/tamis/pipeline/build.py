@@ -12,9 +12,10 @@ from tamis.pipeline.base import Processor, Sink
 from tamis.pipeline.captured import Origin
 from tamis.pipeline.delivery.delivery import Delivery
 from tamis.pipeline.dispatcher import Dispatcher
-from tamis.pipeline.limits import Durable, Overflow, QueueLimits, SpoolLimits
+from tamis.pipeline.limits import DeliveryLimits, Durable, Overflow, QueueLimits, SpoolLimits
 from tamis.pipeline.metrics import LogMetrics
 from tamis.pipeline.spool.store import SpoolStore
+from tamis.resilience.from_settings import breaker_limits
 from tamis.settings import LogSettings, Settings, SpoolSettings
 from tamis.telemetry.diagnostics import Diagnostics
 
@@ -67,6 +68,7 @@ def create_delivery(
         metrics=metrics,
         store=spool_store(settings.spool, sink, clock=clock),
         queue=queue_limits(settings.log),
+        limits=DeliveryLimits(breaker=breaker_limits(settings.breaker)),
         diagnostics=diagnostics,
         clock=clock,
     )

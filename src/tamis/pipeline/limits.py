@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tamis.resilience.from_settings import breaker_limits
 from tamis.resilience.limits import BreakerLimits
 from tamis.resilience.retry import RetryLimits
+from tamis.settings import BreakerSettings
 
 Overflow = Literal["spool", "block", "drop"]
 """What happens to records that no queue has room for; a spool, where a sink has one, is always used first.
@@ -50,9 +52,7 @@ class DeliveryLimits:
 
     timeout_s: float = 10.0
     retry: RetryLimits = field(default_factory=lambda: RetryLimits(attempts_max=4, first_s=1.0))
-    breaker: BreakerLimits = field(
-        default_factory=lambda: BreakerLimits(failures_to_open=4, open_s=10.0, successes_to_close=1)
-    )
+    breaker: BreakerLimits = field(default_factory=lambda: breaker_limits(BreakerSettings()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ class RuntimeManager(Generic[E]):
             else:
                 ended = self._counts.trial_begins()
                 result = called_within(choice.limit_s, self.name, lambda: on_engine(work), ended)
-        except BaseException as error:
+        except BaseException as error:  # judged, then raised or answered by the fallback
             again = self._fall_back(choice, error)
             if again is None:
                 raise
@@ -116,7 +116,7 @@ class RuntimeManager(Generic[E]):
                 result = await awaitable
             else:
                 result = await awaited_within(choice.limit_s, self.name, awaitable)
-        except BaseException as error:
+        except BaseException as error:  # judged, then raised or answered by the fallback
             again = self._fall_back(choice, error)
             if again is None:
                 raise

@@ -15,6 +15,7 @@ from tamis.metadata.database import Database
 from tamis.metadata.rules import RuleBook
 from tamis.server.alerts.desk import AlertDesk
 from tamis.server.alerts.options import alert_options
+from tamis.server.breaker_metrics import BreakerLines
 from tamis.server.executors import ExecutorGauges
 from tamis.server.front.auth import Authenticator
 from tamis.server.intake.bulk import BulkTaker
@@ -77,6 +78,7 @@ class Service:
     tallies: Tallies = field(init=False)
     repairs: RepairDesk = field(default_factory=RepairDesk)
     status: StatusFeed = field(init=False)
+    breakers: BreakerLines = field(init=False)
     executors: ExecutorGauges = field(init=False)
     profiling: Profiling = field(init=False)
 
@@ -84,6 +86,7 @@ class Service:
         self.tallies = Tallies(metrics=self.metrics, clock=self.clock)
         self.executors = ExecutorGauges(self.metrics)
         self.profiling = Profiling(metrics=self.metrics, stopping=self.stopping, clock=self.clock)
+        self.breakers = BreakerLines(self.metrics)
         self.status = StatusFeed(self.settings, metrics=self.metrics, clock=self.clock)
 
     def ready(self) -> Opened:

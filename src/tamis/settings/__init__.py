@@ -2,6 +2,7 @@
 
 from tamis.settings.alerts import AlertSettings, AlertsSettings
 from tamis.settings.backup import BackupSettings
+from tamis.settings.breaker import BreakerSettings
 from tamis.settings.cache import CacheSettings
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.load import ResolvedRow, Settings, load_settings
@@ -28,6 +29,7 @@ __all__ = [
     "AlertsSettings",
     "AuditSettings",
     "BackupSettings",
+    "BreakerSettings",
     "CacheSettings",
     "ClientSettings",
     "EncryptSettings",

@@ -12,6 +12,7 @@ from typing import Any, cast
 from tamis.errors import ConfigError
 from tamis.settings.alerts import AlertSettings, AlertsSettings
 from tamis.settings.backup import BackupSettings
+from tamis.settings.breaker import BreakerSettings
 from tamis.settings.cache import CacheSettings
 from tamis.settings.listeners import GelfSettings, JournalSettings, ListenerSettings, SyslogSettings
 from tamis.settings.parts import (
@@ -78,6 +79,7 @@ class Settings:
     client: ClientSettings = field(default_factory=ClientSettings)
     log: LogSettings = field(default_factory=LogSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
     suppress: SuppressSettings = field(default_factory=SuppressSettings)
     redact: RedactSettings = field(default_factory=RedactSettings)
@@ -147,6 +149,7 @@ def load_settings(
         client=ClientSettings(**_of_part("client", parsed)),
         log=LogSettings(**_of_part("log", parsed)),
         spool=SpoolSettings(**_of_part("spool", parsed)),
+        breaker=BreakerSettings(**_of_part("breaker", parsed)),
         sample=SampleSettings(**_of_part("sample", parsed)),
         suppress=SuppressSettings(**_of_part("suppress", parsed)),
         redact=RedactSettings(**_of_part("redact", parsed)),

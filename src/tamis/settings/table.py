@@ -6,6 +6,7 @@ from typing import cast
 
 from tamis.settings.alerts import AlertSettings, AlertsSettings
 from tamis.settings.backup import BackupSettings
+from tamis.settings.breaker import BreakerSettings
 from tamis.settings.cache import CacheSettings
 from tamis.settings.fields import Spec
 from tamis.settings.kinds import Kind
@@ -43,6 +44,7 @@ PARTS: Mapping[str, type] = {
     "client": ClientSettings,
     "log": LogSettings,
     "spool": SpoolSettings,
+    "breaker": BreakerSettings,
     "sample": SampleSettings,
     "suppress": SuppressSettings,
     "redact": RedactSettings,

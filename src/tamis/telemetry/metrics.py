@@ -149,9 +149,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "Records that came too late for the windows of a rule, counted for each rule.",
     ),
-    Metric(
-        "tamis_backup_runs_total", "counter", "Backups made, verified, brought back.", ("kind", "result")
-    ),
+    Metric("tamis_backup_runs_total", "counter", "Backups made, verified, brought back.", ("kind", "result")),
     Metric("tamis_backup_last_seconds", "gauge", "How long the last one took.", ("kind",)),
     Metric("tamis_backup_added_bytes_total", "counter", "Bytes that backups added to the repository."),
     Metric(
@@ -165,6 +163,20 @@ METRICS: tuple[Metric, ...] = (
     Metric("tamis_system_memory_percent", "gauge", "Of the machine's memory."),
     Metric("tamis_process_cpu_percent", "gauge", "Of one processor, by this process, over the last 5 s."),
     Metric("tamis_process_threads", "gauge", "Threads of this process."),
+    Metric("tamis_breaker_state", "gauge", "1 for the state a circuit breaker is in.", ("breaker", "state")),
+    Metric(
+        "tamis_breaker_calls_total",
+        "counter",
+        "Calls at a circuit breaker; result is success, failure, refused, rejection, abandoned or late.",
+        ("breaker", "result"),
+    ),
+    Metric(
+        "tamis_breaker_entered_total",
+        "counter",
+        "Times that a circuit breaker came into a state.",
+        ("breaker", "state"),
+    ),
+    Metric("tamis_breaker_seconds_total", "counter", "Time that it was in a state.", ("breaker", "state")),
     Metric("tamis_store_records", "gauge", "Records in the store."),
     Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
     Metric(
@@ -209,6 +221,11 @@ class Metrics:
     def set(self, name: str, value: float, *labels: str) -> None:
         """A gauge stands at `value` now."""
         self._child(name, labels).set(value)
+
+    def drop(self, name: str, *labels: str) -> None:
+        """Say nothing more of these labels; nothing when nothing was said."""
+        if self._children.pop((name, labels), None) is not None:
+            self._metrics[name].remove(*labels)
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
         """A histogram saw one more."""

@@ -13,7 +13,6 @@
 """
 
 import os
-import secrets
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -58,7 +57,7 @@ class StatusBoard:
 
     def _begin(self) -> None:
         self.lock = threading.RLock()
-        self.id = secrets.token_hex(4)
+        self.id = os.urandom(4).hex()
         """Tells this board's positions from those of another process, and of the one before."""
         self.listener_errors = self.unseen = 0
         """`unseen`: works that there was no room for."""

@@ -169,6 +169,32 @@ async def test_there_are_so_many_readers_at_a_time() -> None:
                 await stream.next("snapshot")
 
 
+async def test_breakers_are_in_the_metrics(caller: httpx2.AsyncClient) -> None:
+    """State, calls, changes and time by name; what is gone has no state, and its counts stay."""
+    breaker = CircuitBreaker("mail.example", BreakerLimits(failures_to_open=1))
+    other = CircuitBreaker("mail.example", BreakerLimits(failures_to_open=1))
+    breaker.call(int)
+    other.call(int)
+    text = (await caller.get("/metrics")).text
+    assert 'tamis_breaker_state{breaker="mail.example",state="closed"} 1.0' in text
+    assert 'tamis_breaker_calls_total{breaker="mail.example",result="success"} 2.0' in text
+    other.permit().failure()
+    assert other.allow() is None
+    for _ in range(2):
+        text = (await caller.get("/metrics")).text
+        assert 'tamis_breaker_state{breaker="mail.example",state="closed"} 0.0' in text
+        assert 'tamis_breaker_state{breaker="mail.example",state="open"} 1.0' in text
+        assert 'tamis_breaker_calls_total{breaker="mail.example",result="failure"} 1.0' in text
+        assert 'tamis_breaker_calls_total{breaker="mail.example",result="refused"} 1.0' in text
+        assert 'tamis_breaker_entered_total{breaker="mail.example",state="open"} 1.0' in text
+        assert 'tamis_breaker_seconds_total{breaker="mail.example",state="open"}' in text
+    del breaker, other
+    gc.collect()
+    text = (await caller.get("/metrics")).text
+    assert 'tamis_breaker_state{breaker="mail.example"' not in text
+    assert 'tamis_breaker_calls_total{breaker="mail.example",result="success"} 2.0' in text
+
+
 async def test_strangers_are_not_told(stranger: httpx2.AsyncClient) -> None:
     """It takes a token, as everything does."""
     assert (await stranger.get(PATH)).status_code == 401

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import ConfigError
 from tamis.http_client.guard import Guard, dial_any
 from tamis.pipeline.alerts.channels import create_channel
 from tamis.pipeline.base import Sink
+from tamis.resilience.breaker import CircuitBreaker
 from tamis.server.alerts.options import AlertOptions
 from tamis.server.alerts.rule import NAME
 
@@ -52,28 +55,42 @@ def shown(sink: Sink) -> str:
     return re.sub(r" [0-9a-f]{6}$", "", sink.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Whom to tell, and the breaker round it."""
+
+    url: str
+    sink: Sink
+    breaker: CircuitBreaker
+
+
 class Channels:
     """The channels there are, made anew when their URL changes. For one thread at a time."""
 
-    def __init__(self, options: AlertOptions) -> None:
-        self._options = options
-        self._made: dict[str, tuple[str, Sink]] = {}
+    def __init__(self, options: AlertOptions, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._options, self._clock = options, clock
+        self._made: dict[str, Channel] = {}
 
-    def get(self, urls: Mapping[str, str], name: str) -> Sink | None:
+    def get(self, urls: Mapping[str, str], name: str) -> Channel | None:
         """The channel of this name; None when there is none (any more). ConfigError when its URL is none."""
         url, known = urls.get(name), self._made.get(name)
-        if known is not None and known[0] != url:
-            known[1].close()
+        if known is not None and known.url != url:
+            known.sink.close()
             del self._made[name]
             known = None
         if url is None:
             return None
         if known is None:
-            known = self._made[name] = (url, make_channel(url, self._options))
-        return known[1]
+            known = self._made[name] = self._make(name, url)
+        return known
 
     def close(self) -> None:
         """Close their connections."""
-        for _, sink in self._made.values():
-            sink.close()
+        for channel in self._made.values():
+            channel.sink.close()
         self._made.clear()
+
+    def _make(self, name: str, url: str) -> Channel:
+        sink = make_channel(url, self._options)
+        breaker = CircuitBreaker(f"alert channel {name}", self._options.breaker, clock=self._clock)
+        return Channel(url, sink, breaker)

@@ -1,6 +1,7 @@
 """`Courier`: tells what stands in the outbox, each channel by turns, again and again until it is told or too old."""
 
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +16,15 @@ from tamis.metadata.alerts import AlertBook
 from tamis.metadata.rules import RuleBook
 from tamis.pipeline.alerts.alert import Alert, to_record
 from tamis.pipeline.base import Batch, Sink
-from tamis.server.alerts.channels import Channels
+from tamis.resilience.breaker import Permit
+from tamis.server.alerts.channels import Channel, Channels
 from tamis.server.alerts.options import AlertOptions
 from tamis.server.alerts.turns import RETRY_AFTER_S_MAX, Turns
 from tamis.telemetry.metrics import Metrics
 
 _LOG = logging.getLogger("tamis.server")
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 1.0, 300.0
+CLOSED_POLL_S = 0.5
 CLOSE_S = 2.0
 SENDERS = 8
 """So many channels are told at a time. When more have something due, each gives up its place after what it tells."""
@@ -48,7 +51,7 @@ class Courier:
     ) -> None:
         self._book, self._rules, self._options = book, rules, options
         self._metrics, self._clock, self._freed = metrics, clock, freed
-        self._channels = Channels(options)
+        self._channels = Channels(options, clock)
         self._under_way: dict[str, threading.Thread] = {}
         self._turns: dict[str, Turns] = {}
         self._begun: dict[str, int] = {}
@@ -79,16 +82,19 @@ class Courier:
     def _begin(self, name: str, urls: Mapping[str, str], queue: Sequence[Waiting]) -> None:
         reason = "there is no such channel"
         try:
-            sink = self._channels.get(urls, name)
+            channel = self._channels.get(urls, name)
         except ConfigError as error:
-            sink, reason = None, error.reason
-        if sink is None:
+            channel, reason = None, error.reason
+        if channel is None:
             for one in queue:
                 self._settle(one, "refused", reason, "unknown")
             return
         self._begun[name] = max(self._begun.values(), default=0) + 1
         thread = threading.Thread(
-            target=self._tell_all, args=(name, sink, self._turns[name]), name="tamis-alert-send", daemon=True
+            target=self._tell_all,
+            args=(name, channel, self._turns[name]),
+            name="tamis-alert-send",
+            daemon=True,
         )
         self._under_way[name] = thread
         thread.start()
@@ -105,34 +111,41 @@ class Courier:
         self._closed = True
         self._channels.close()
 
-    def _tell_all(self, channel: str, sink: Sink, turns: Turns) -> None:
+    def _tell_all(self, name: str, channel: Channel, turns: Turns) -> None:
         """One after the other, until nothing is due, or another channel waits for a sender."""
         try:
-            while self._tell_next(channel, sink, turns) and not self._is_short:
+            while self._tell_next(name, channel, turns) and not self._is_short:
                 pass
         except Exception:  # the thread's edge: the outbox says what is still to be told
             if not self._closed:
-                _LOG.exception("telling the channel %s failed and goes on", channel)
+                _LOG.exception("telling the channel %s failed and goes on", name)
         if self._is_short:
             self._freed()
 
-    def _tell_next(self, channel: str, sink: Sink, turns: Turns) -> bool:
+    def _tell_next(self, name: str, channel: Channel, turns: Turns) -> bool:
         """Tell what is next; whether there was something."""
         if self._stopping:
             return False
-        queue, until_s = deque(self._book.queue(channel)), self._clock.monotonic_s() + REREAD_S
+        queue, until_s = deque(self._book.queue(name)), self._clock.monotonic_s() + REREAD_S
         first = turns.due(queue)
         one = first
         for _ in range(REREAD_COUNT):
             if one is None or self._stopping or self._is_short or self._clock.monotonic_s() > until_s:
                 break
+            permit = channel.breaker.allow()
+            if permit is None:
+                turns.rest(max(channel.breaker.metrics().retry_after_s or CLOSED_POLL_S, CLOSED_POLL_S))
+                break
             turns.serve(one)
             queue.remove(one)
-            self._tell(one, sink, turns)
+            try:
+                self._tell(one, channel.sink, turns, permit=permit)
+            finally:
+                permit.release()
             one = turns.due(queue)
         return first is not None
 
-    def _tell(self, waiting: Waiting, sink: Sink, turns: Turns) -> None:
+    def _tell(self, waiting: Waiting, sink: Sink, turns: Turns, *, permit: Permit) -> None:
         family = sink.name.partition(" ")[0]
         known = self._told.get(_mark(waiting))
         if known is not None:
@@ -143,20 +156,23 @@ class Courier:
             return
         waiting = replace(waiting, payload=payload)
         try:
-            reason = self.send(waiting, sink)
+            reason = self.send(waiting, sink, limit_s=permit.limit_s)
         except Exception as error:  # a channel's edge: whatever it is, it is tried again, and said
+            permit.failure(error)
             turns.failed(getattr(error, "retry_after_s", None))
             if not self._closed:
                 self._put_off(waiting, error, family)
             return
+        permit.success()
         turns.answered()
         if not self._closed:
             self._settle(waiting, "refused" if reason else "delivered", reason, family)
 
-    def send(self, waiting: Waiting, sink: Sink) -> str:
+    def send(self, waiting: Waiting, sink: Sink, *, limit_s: float | None = None) -> str:
         """One try; why it never will be told, or "". Raises what the sink raises."""
+        timeout_s = min(self._options.send_timeout_s, limit_s or math.inf)
         record = to_record(msgspec.json.decode(waiting.payload, type=Alert), waiting.created_ns)
-        outcome = sink.send(Batch(waiting.id, (record,)), timeout_s=self._options.send_timeout_s)
+        outcome = sink.send(Batch(waiting.id, (record,)), timeout_s=timeout_s)
         if outcome.retry:
             raise SinkUnavailableError(sink.name, "asked to be told again later")
         return outcome.rejected[0].reason if outcome.rejected else ""

@@ -1,11 +1,13 @@
 """How alert rules are looked after: the settings in the form that the parts take."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tamis.errors import ConfigError
 from tamis.http_client.guard import Network
-from tamis.settings import Settings
+from tamis.resilience.from_settings import breaker_limits
+from tamis.resilience.limits import BreakerLimits
+from tamis.settings import BreakerSettings, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class AlertOptions:
     mail: str = ""
     dry_run_s: float = 31 * 86_400.0
     networks: tuple[Network, ...] = ()
+    breaker: BreakerLimits = field(default_factory=lambda: breaker_limits(BreakerSettings()))
 
 
 def alert_options(settings: Settings, url: str) -> AlertOptions:
@@ -42,6 +45,7 @@ def alert_options(settings: Settings, url: str) -> AlertOptions:
         mail=given.mail,
         dry_run_s=given.dry_run_s,
         networks=tuple(map(_network, given.networks)),
+        breaker=breaker_limits(settings.breaker),
     )
 
 

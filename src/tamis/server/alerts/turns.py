@@ -52,6 +52,10 @@ class Turns:
         self._turn += 1
         self._served[waiting.rule] = self._turn
 
+    def rest(self, rest_s: float) -> None:
+        """Nothing is to be tried for so long."""
+        self._rests_until_s = max(self._rests_until_s, self._clock.monotonic_s() + rest_s)
+
     def answered(self) -> None:
         """The receiver is there."""
         self._failures = 0
@@ -60,8 +64,7 @@ class Turns:
         """The receiver is not, or asks for a rest."""
         self._failures += 1
         rest_s = min(PAUSE_FIRST_S * 2 ** min(self._failures - 1, 10), PAUSE_MAX_S)
-        rest_s = max(rest_s, min(retry_after_s or 0.0, RETRY_AFTER_S_MAX))
-        self._rests_until_s = self._clock.monotonic_s() + rest_s
+        self.rest(max(rest_s, min(retry_after_s or 0.0, RETRY_AFTER_S_MAX)))
 
 
 def _is_later(waiting: Waiting, now_ns: int) -> bool:

@@ -65,6 +65,7 @@ async def metrics(request: Request) -> Response:
     """Everything the server counts, for Prometheus."""
     service = service_of(request)
     service.executors.set()
+    service.breakers.refresh()
     if service.opened is not None:
         _set_health(service.metrics, service.opened.store.health())
         service.opened.ingester.gaps.losses()

@@ -14,6 +14,8 @@ from msgspec import Meta, Struct, field
 from tamis.errors import ConfigError
 from tamis.metadata.alert_rows import Happened, Waiting
 from tamis.metadata.alerts import AlertBook
+from tamis.resilience.known import breakers
+from tamis.resilience.machine import BreakerState
 from tamis.server.alerts.channels import make_channel, shown
 from tamis.server.alerts.courier import Courier
 from tamis.server.alerts.desk import _trial
@@ -70,7 +72,7 @@ def test_notices_of_a_channel_come_in_order(receiver: Receiver) -> None:
 
 
 def test_tries_come_later_and_later_until_it_is_too_old(receiver: Receiver) -> None:
-    """One, two, four seconds; then it is given up, said, and counted."""
+    """One, two, four seconds, then when the breaker lets through; then it is given up, said, and counted."""
     bench = Told(f"webhook+http://127.0.0.1:{receiver.port}/in", retry_for_s=20)
     receiver.always(refuse_with(503))
     bench.put("pay")
@@ -81,7 +83,7 @@ def test_tries_come_later_and_later_until_it_is_too_old(receiver: Receiver) -> N
         bench.carry(0 if second == 0 else 1)
         if len(receiver.requests) > before:
             tries.append(second)
-    assert tries == [0, 1, 3, 7, 15, 31]
+    assert tries == [0, 1, 3, 7, 17, 33]
     assert bench.carry()[-1] == "given_up"
     assert bench.outbox() == []
     assert bench.metrics.value("tamis_alerts_deliveries_total", "webhook", "given_up") == 1
@@ -340,6 +342,28 @@ def test_a_notice_that_fails_holds_up_no_other_trouble(receiver: Receiver) -> No
     bench.clock.pass_s(1)
     assert bench.carry() == ["put_off"]
     assert sorted(bench.carry(1)) == ["delivered"] * 4 + ["put_off"]
+    bench.close()
+
+
+def test_a_channel_that_fails_is_left_alone_by_its_breaker(receiver: Receiver) -> None:
+    """Four failures, whatever fails; then one trial each ten seconds, until one is answered and all is told."""
+    bench = Told(f"webhook+http://127.0.0.1:{receiver.port}/in")
+    receiver.always(refuse_with(503))
+    _flood(bench, "a", 30)
+    bench.clock.pass_s(1)
+    bench.carry()
+    for _ in range(8):
+        bench.carry(1)
+    assert len(receiver.requests) == 4
+    (breaker,) = [one for one in breakers() if one.name == "alert channel c"]
+    assert breaker.metrics().state is BreakerState.OPEN
+    for _ in range(25):
+        bench.carry(1)
+    assert len(receiver.requests) == 6
+    receiver.clear()
+    told = bench.carry(20)
+    assert told.count("delivered") == 1 + 29  # the trial, and at once what waited behind it
+    assert breaker.metrics().state is BreakerState.CLOSED
     bench.close()
 
 

@@ -68,7 +68,7 @@ def ask(store: "Store", asked: Question) -> Any:
     from tamis.query.ast import Limit, Sort, Stats
     from tamis.query.parser import parse
     from tamis.query.resolve import resolve
-    from tamis.server.questions.stages import sort_rows
+    from tamis.query.table import FirstRows
     from tamis.store import base
 
     query = resolve(parse(asked.text), time.time_ns())
@@ -84,14 +84,10 @@ def ask(store: "Store", asked: Question) -> Any:
             return store.patterns(question, budget)
         case "stats":
             stats = next(stage for stage in query.stages if isinstance(stage, Stats))
-            table = store.stats(question, budget, stats=stats)
-            rows = [list(row) for row in table.rows]
-            for stage in query.stages:
-                if isinstance(stage, Sort):
-                    rows = sort_rows(rows, table.columns, stage)
-                if isinstance(stage, Limit):
-                    rows = rows[: stage.count]
-            return rows
+            sort = next((stage for stage in query.stages if isinstance(stage, Sort)), None)
+            limit = next((stage.count for stage in query.stages if isinstance(stage, Limit)), None)
+            table = store.stats(question, budget, stats=stats, first=FirstRows(sort, limit))
+            return [list(row) for row in table.rows]
 
 
 def _ms(text: str) -> int:

@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tamis.errors import JournalClosedError, QueryCancelledError, QueryError, Qu
 from tamis.query import ast
 from tamis.query.parser import parse
 from tamis.query.resolve import resolve
+from tamis.query.table import FirstRows
+from tamis.query.values import order_key
 from tamis.record.model import Columns, Record, StoredRecord
 from tamis.record.shape import shape, shape_id
 from tamis.store.base import Budget, Question, Store
@@ -535,6 +538,33 @@ def test_groups_stand_by_value_missing_first(bench: Bench, arrive: Callable[...,
     rows = bench.stats("* | stats count() as n by x")
     assert rows == [(None, 1), (7, 1), (404, 2), ("404", 1), ("b", 1), (True, 1), ([1], 1)]
     assert bench.stats("nothing | stats count() by x") == []
+
+
+def value_key(at_: int, row: list[Any]) -> Any:
+    return order_key(row[at_])
+
+
+@pytest.mark.parametrize("count", [None, 0, 2, 5, 100])
+@pytest.mark.parametrize("text", ["", "| sort n desc", "| sort n, x desc", "| sort x desc", "| sort most"])
+def test_the_first_rows_are_those_of_the_whole_table(
+    bench: Bench, arrive: Callable[..., int], text: str, count: int | None
+) -> None:
+    """In the order that is asked for, missing values last in both directions, equal rows by their groups; and how many
+    rows there are."""
+    arrive(*with_values("b", 404, None, "404", 404.0, True, [1], 7, "b", False, "a"))
+    query = parse(f"* | stats count() as n, max(x) as most by x {text}")
+    stats, *sorts = query.stages
+    assert isinstance(stats, ast.Stats)
+    (sort,) = sorts or (None,)
+    assert sort is None or isinstance(sort, ast.Sort)
+    whole = [list(row) for row in bench.stats("* | stats count() as n, max(x) as most by x")]
+    for key in reversed(sort.keys if sort else ()):
+        at_ = ("x", "n", "most").index(key.name)
+        present = [row for row in whole if row[at_] is not None]
+        present.sort(key=partial(value_key, at_), reverse=key.descending)
+        whole = present + [row for row in whole if row[at_] is None]
+    found = bench.store.stats(bench.question(), Budget(), stats=stats, first=FirstRows(sort, count))
+    assert ([list(row) for row in found.rows], found.total) == (whole[:count], len(whole))
 
 
 def test_bins_are_aligned_to_1970(bench: Bench, arrive: Callable[..., int]) -> None:

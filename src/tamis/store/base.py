@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import QueryCancelledError, QueryTimeoutError
 from tamis.query.ast import Filter, Limit, Sort, Stats
+from tamis.query.table import ALL_ROWS, FirstRows
 from tamis.record.model import Columns, StoredRecord
 
 Order = Literal["desc", "asc"]
@@ -146,10 +147,11 @@ class FieldList(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Table(Answer):
-    """Rows of `stats`. Values are text, numbers, booleans or None; bins are UTC ns."""
+    """Rows of `stats`, the first of `total`. Values are text, numbers, booleans or None; bins are UTC ns."""
 
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +264,11 @@ class Store(Protocol):
         """Which fields there are."""
         ...
 
-    def stats(self, question: Question, budget: Budget, *, stats: Stats) -> Table:
-        """Aggregates by groups; rows ascending by their groups (`query.values.order_key`, missing first)."""
+    def stats(
+        self, question: Question, budget: Budget, *, stats: Stats, first: FirstRows = ALL_ROWS
+    ) -> Table:
+        """Aggregates by groups; rows ascending by their groups (`query.values.order_key`, missing first), or the
+        `first` of them in the order that it says."""
         ...
 
     def patterns(self, question: Question, budget: Budget, *, limit: int | None = None) -> PatternList:

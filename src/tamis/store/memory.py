@@ -15,6 +15,7 @@ from tamis.query.ast import Limit, Sort, Stats
 from tamis.query.fields import query_name, value_of
 from tamis.query.match import compile_match, message_shape_id
 from tamis.query.resolve import narrow
+from tamis.query.table import ALL_ROWS, FirstRows, first_rows
 from tamis.query.values import order_key
 from tamis.record.model import CORE_TEXT, Columns, Record, StoredRecord
 from tamis.record.shape import shape
@@ -169,12 +170,14 @@ class MemoryStore:
         as_of, found = self._found(question, budget)
         return FieldList(as_of=as_of, fields=_field_facts(found))
 
-    def stats(self, question: Question, budget: Budget, *, stats: Stats) -> Table:
+    def stats(
+        self, question: Question, budget: Budget, *, stats: Stats, first: FirstRows = ALL_ROWS
+    ) -> Table:
         """Aggregates by groups."""
         as_of, found = self._found(question, budget)
         start, end = narrow(question.filter, (question.start_ns, question.end_ns))
-        rows = stats_rows(found, stats, start_ns=start, end_ns=end)
-        return Table(as_of=as_of, columns=stats_columns(stats), rows=tuple(rows))
+        rows, total = first_rows(stats_rows(found, stats, start_ns=start, end_ns=end), stats, first)
+        return Table(as_of=as_of, columns=stats_columns(stats), rows=tuple(rows), total=total)
 
     def patterns(self, question: Question, budget: Budget, *, limit: int | None = None) -> PatternList:
         """The shapes of the records, most frequent first."""

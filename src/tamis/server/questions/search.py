@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tamis.errors import QueryError
 from tamis.query import ast
+from tamis.query.aggregate import stats_columns
 from tamis.query.parser import parse
 from tamis.query.resolve import narrow
+from tamis.query.table import FirstRows
 from tamis.query.times import parse_duration, parse_instant, print_instant
 from tamis.server.problems import ParameterError, ProblemError
 from tamis.server.questions import answers, stages
@@ -171,18 +173,27 @@ class Searcher:
             raise ProblemError(
                 400, "There is nothing to compute: add `| stats count() by service`, for example."
             )
-        made = self.store.stats(read.question, budget, stats=read.stages.stats)
+        first, limit = self._first_rows(read.stages.stats, read.stages)
+        made = self.store.stats(read.question, budget, stats=read.stages.stats, first=first)
         columns, rows = _shaped(made.columns, [list(row) for row in made.rows], read.stages)
         warnings = []
-        if len(rows) > self._rows_max:
+        wanted = made.total if limit is None else min(made.total, limit)
+        if wanted > self._rows_max:
             warnings.append(
-                f"the table has {len(rows):,} rows; the first {self._rows_max:,} are here (query.rows_max)"
+                f"the table has {wanted:,} rows; the first {self._rows_max:,} are here (query.rows_max)"
             )
-        answer = self._with(made, answers.TableAnswer, columns=columns, rows=rows[: self._rows_max])
+        answer = self._with(made, answers.TableAnswer, columns=columns, rows=rows)
         answer.warnings = [*answer.warnings, *warnings]
         is_found = bool(made.rows) if read.stages.stats.by else any(made.rows[0])
         unseen = unseen_in_table(read.stages.stats, made.rows)
         return self._advised(answer, read, budget, is_found=is_found, unseen=unseen)
+
+    def _first_rows(self, stats: ast.Stats, kept: stages.Stages) -> tuple[FirstRows, int | None]:
+        """Which rows of the table are to be shown, and the limit that the question has."""
+        for key in kept.sort.keys if kept.sort else ():
+            stages.column_index(stats_columns(stats), key.name)
+        limit = kept.limit.count if kept.limit else None
+        return FirstRows(kept.sort, self._rows_max if limit is None else min(limit, self._rows_max)), limit
 
     def patterns(self, asked: Asked, budget: Budget, *, limit: int | None = None) -> answers.PatternsAnswer:
         """What sentences there are."""
@@ -308,12 +319,8 @@ def _check_buckets(question: Question, text: str, interval_ns: int) -> None:
 def _shaped(
     columns: Sequence[str], rows: list[list[Any]], kept: stages.Stages
 ) -> tuple[list[str], list[list[Any]]]:
-    """A table after its stages, with printed times."""
+    """A table with printed times, of the columns that are wanted."""
     names = list(columns)
-    if kept.sort:
-        rows = stages.sort_rows(rows, names, kept.sort)
-    if kept.limit:
-        rows = rows[: kept.limit.count]
     for at in stages.time_columns(kept.stats) if kept.stats else ():
         for row in rows:
             if isinstance(row[at], int):

@@ -1,13 +1,12 @@
 """The stages behind a filter: which of them an endpoint takes, and what they do to rows and records."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tamis.query import ast
 from tamis.query.fields import CORE_TIMES, value_of
 from tamis.query.times import print_instant
-from tamis.query.values import order_key
 from tamis.record.model import StoredRecord
 from tamis.server.problems import ProblemError
 from tamis.server.questions.answers import record_id
@@ -85,21 +84,6 @@ def time_columns(stats: ast.Stats) -> list[int]:
     groups = [isinstance(one, ast.Bin) or one.field in CORE_TIMES for one in stats.by]
     values = [one.field in CORE_TIMES and one.function in _TIME_AGGREGATES for one in stats.aggregates]
     return [at for at, is_time in enumerate(groups + values) if is_time]
-
-
-def sort_rows(rows: list[list[Any]], columns: Sequence[str], sort: ast.Sort) -> list[list[Any]]:
-    """Rows by the values of columns; missing values last in both directions, equal rows as they stood."""
-    for key in reversed(sort.keys):
-        at = column_index(columns, key.name)
-        present = [row for row in rows if row[at] is not None]
-        missing = [row for row in rows if row[at] is None]
-        present.sort(key=_by_column(at), reverse=key.descending)
-        rows = present + missing
-    return rows
-
-
-def _by_column(at: int) -> Callable[[list[Any]], tuple[Any, ...]]:
-    return lambda row: order_key(row[at])
 
 
 def column_index(columns: Sequence[str], name: str) -> int:

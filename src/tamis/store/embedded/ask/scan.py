@@ -23,6 +23,7 @@ from tamis.store.embedded.format.columns import NAMES, to_records
 from tamis.store.embedded.format.part import Part, Snapshot
 from tamis.store.embedded.format.tally import Tally
 
+ROWS_AT_A_TIME = 10_000
 _HOURS_MAX = 64
 _WORD = re.compile("[a-z_]+")
 
@@ -213,10 +214,11 @@ class Source:
         return self.plan.engine.run(sql, values, tables, self.plan.budget)
 
     def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement's result; none when there is nothing to ask."""
+        """The rows of a statement's result, few of them held at a time; none when there is nothing to ask."""
         table = self.ask(statement)
-        if table is not None:
-            yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
+        for batch in () if table is None else table.to_batches(max_chunksize=ROWS_AT_A_TIME):
+            self.plan.budget.remaining_s()
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _compiler(plan: Plan, parts: Sequence[Decided], parameters: Parameters) -> Compiler:

@@ -1,14 +1,15 @@
 """Aggregates by groups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tamis.clock import NS_PER_S
-from tamis.query.ast import Aggregate, Bin, By, Stats
-from tamis.query.values import order_key
+from tamis.query.aggregate import Row, stats_columns
+from tamis.query.ast import Aggregate, Bin, Stats
+from tamis.query.table import FirstRows, first_rows
 from tamis.store.base import Budget, Question, Table
 from tamis.store.embedded.ask.aggregates import AggregateSql, aggregate_sql, seconds_of
 from tamis.store.embedded.ask.compile import Parameters
@@ -21,16 +22,20 @@ from tamis.store.embedded.ask.values import FieldSql, field_sql, read_columns
 from tamis.store.embedded.format.part import Part, Snapshot
 
 
-def stats(snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, stats: Stats) -> Table:
-    """The aggregates of each group, groups ascending."""
+def stats(
+    snapshot: Snapshot, question: Question, budget: Budget, engine: Engine, *, stats: Stats, first: FirstRows
+) -> Table:
+    """The aggregates of each group, the `first` of them."""
     plan = plan_of(snapshot, question, engine, budget, by_hour=any(isinstance(by, Bin) for by in stats.by))
-    rows = _counted(plan, stats) if _is_counting(stats) else _aggregated(plan, stats)
-    rows.sort(key=lambda row: [order_key(value) for value in row[: len(stats.by)]])
-    columns = (
-        *(by.field if isinstance(by, By) else "bin" for by in stats.by),
-        *(a.name for a in stats.aggregates),
+    rows: Iterable[Row] = _counted(plan, stats) if _is_counting(stats) else _aggregated(plan, stats)
+    found, total = first_rows(rows, stats, first)
+    return Table(
+        as_of=plan.as_of,
+        warnings=snapshot.warnings,
+        columns=stats_columns(stats),
+        rows=tuple(found),
+        total=total,
     )
-    return Table(as_of=plan.as_of, warnings=snapshot.warnings, columns=columns, rows=tuple(rows))
 
 
 def _is_counting(stats: Stats) -> bool:
@@ -100,16 +105,16 @@ def _decoded(key: int, decoders: list[list[Any]]) -> tuple[Any, ...]:
     return tuple(reversed(values))
 
 
-def _aggregated(plan: Plan, stats: Stats) -> list[tuple[Any, ...]]:
+def _aggregated(plan: Plan, stats: Stats) -> Iterator[Row]:
     needs_range = any(a.function == "rate" for a in stats.aggregates)
     reached = _reached(plan) if needs_range and _seconds(plan, stats, None) is None else None
     seconds = _seconds(plan, stats, reached)
-    rows = [
-        (*group, *values) for group, values, _, _ in _scan(plan, plan.parts, stats, None, seconds=seconds)
-    ]
-    if not rows and not stats.by:
-        rows = [tuple(_of_nothing(aggregate, seconds) for aggregate in stats.aggregates)]
-    return rows
+    is_empty = True
+    for group, values, _, _ in _scan(plan, plan.parts, stats, None, seconds=seconds):
+        is_empty = False
+        yield (*group, *values)
+    if is_empty and not stats.by:
+        yield tuple(_of_nothing(aggregate, seconds) for aggregate in stats.aggregates)
 
 
 def _of_nothing(aggregate: Aggregate, seconds: float | None) -> Any:
@@ -186,7 +191,7 @@ def _scan(
     hours: frozenset[int] | None,
     *,
     seconds: float | None = None,
-) -> list[tuple[tuple[Any, ...], list[Any], int, int]]:
+) -> Iterator[tuple[Row, list[Any], int, int]]:
     """For each group: its values, its aggregates, its first and last timestamp."""
     members = [decided.part for decided in parts]
     columns = _Columns(
@@ -203,12 +208,10 @@ def _scan(
     source = select(plan, parts, columns.project, hours=hours)
     selected = [*columns.keys, "min(ts)", "max(ts)", *(sql for item in wanted for sql in item.expressions)]
     grouping = f" GROUP BY {', '.join(columns.keys)}" if columns.keys else ""
-    found = []
     for row in source.rows(f"SELECT {', '.join(selected)} FROM {{rows}}{grouping}"):
         at = len(columns.keys)
         if row[at] is not None:
-            found.append((columns.group_of(row), _read(wanted, row[at + 2 :]), row[at], row[at + 1]))
-    return found
+            yield columns.group_of(row), _read(wanted, row[at + 2 :]), row[at], row[at + 1]
 
 
 def _aggregated_fields(stats: Stats) -> list[str]:

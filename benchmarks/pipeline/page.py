@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from benchmarks.pipeline.rounds import OURS, REFERENCE, ROUNDS, ROUNDS_FEW, STOCK
+from benchmarks.pipeline.rounds import OURS, REFERENCE, ROUNDS, ROUNDS_FEW, ROUNDS_RATIO, STOCK
 from benchmarks.pipeline.trial import EACH_THREAD, FRAMES, RECORDS, THREADS
 from benchmarks.report import Goal
 
@@ -22,15 +22,11 @@ def goals(found: Figures) -> Iterator[Goal]:
             f"processor time of the caller: {name}", f"{ends[name]['caller_us']:.2f} µs",
             f"{theirs['caller_us']:.2f} µs", ratio, f"≤ {most:.2f}", ratio <= most,
         )  # fmt: skip
-    for what, other, own in (
-        ("clean records", theirs, ours),
-        ("3 % of the records hold secrets", found["secrets"][REFERENCE], found["secrets"][OURS]),
-    ):
-        ratio = other["process_us"] / own["process_us"]
-        yield Goal(
-            f"records a processor second, to the file, all redaction on: {what}", f"{1e6 / own['process_us']:,.0f}/s",
-            f"{1e6 / other['process_us']:,.0f}/s", ratio, f"≥ {ENDS_MIN:.0f}", ratio >= ENDS_MIN,
-        )  # fmt: skip
+    ratio = theirs["process_us"] / ours["process_us"]
+    yield Goal(
+        "records a processor second, to the file, all redaction on", f"{1e6 / ours['process_us']:,.0f}/s",
+        f"{1e6 / theirs['process_us']:,.0f}/s", ratio, f"≥ {ENDS_MIN:.0f}", ratio >= ENDS_MIN,
+    )  # fmt: skip
     taken = caller[OURS]["exception_us"]
     yield Goal(f"`logger.exception`, {FRAMES} frames, on the caller", f"{taken:.1f} µs",
                f"{caller[REFERENCE]['exception_us']:.1f} µs", taken / caller[REFERENCE]["exception_us"],
@@ -72,6 +68,9 @@ def render(found: Figures, machine: str) -> str:
         "Process: all threads until every line is in the file. `no` in `to the file`: its exporter throws records away,"
         " and what stands behind it is not in its figure. python-json-logger and structlog write in the caller's"
         " thread, so their callers wait for the disk.",
+        "## Secrets",
+        "Where 3 % of the records hold something sensitive, which is masked on the way:",
+        _table("| who | caller µs | process µs | ratio |", _secrets(found["secrets"])),
         "## Bursts",
         _table("| who | caller µs | process µs | lost |", _bursts(found["burst"])),
         "## Durable",
@@ -108,6 +107,13 @@ def _everybody(found: Figures) -> Iterator[str]:
         )
 
 
+def _secrets(found: Figures) -> Iterator[str]:
+    usual = found[REFERENCE]["process_us"]
+    for name, one in found.items():
+        ratio = one["process_us"] / usual
+        yield f"| {name} | {one['caller_us']:.2f} | {one['process_us']:.2f} | {ratio:.2f} |"
+
+
 def _bursts(found: Figures) -> Iterator[str]:
     for name, one in found.items():
         yield f"| {name} | {one['caller_us']:.2f} | {one['process_us']:.2f} | {one['lost']:.0f} |"
@@ -136,8 +142,9 @@ _METHOD = f"""## How
 - Records: `benchmarks/pipeline/records.py`, what the shop of `tamis demo` logs in about its proportions, seeded;
   {RECORDS:,} a run after 500 to warm up, as fast as one thread can; a burst is ten times as many. Where 3 % hold
   secrets, these are the labelled ones of `benchmarks/redaction_cases.py`.
-- Each contender in a fresh process, all in turns: {ROUNDS} rounds for the caller and the file where there is a goal,
-  {ROUNDS_FEW} for the others; {ROUNDS_FEW} for single calls and exceptions where there is a goal, 1 for the rest.
+- Each contender in a fresh process, all in turns, every second time the other way round: {ROUNDS_RATIO} rounds for
+  the yardstick and tamis, {ROUNDS} for the others where there is a goal, {ROUNDS_FEW} for the rest; {ROUNDS_FEW} for
+  single calls and exceptions where there is a goal, 1 for the rest.
   Medians, and the ratio of the least values beside. Processor time: `time.thread_time` of the thread that logs,
   `time.process_time` of all threads.
 - With a foreign handler a LogRecord is made, and that handler runs too: its cost is not ours alone, so it is shown

@@ -32,7 +32,8 @@ class WireLimits:
     """A body that is one array over many lines, or of a protocol such as OTLP, is held whole: up to so many
     bytes."""
     expanded_bytes_max: int = 1 << 28
-    """What one request of a protocol may become, when each record has a copy of what stands around it."""
+    """What one request of a protocol may become, when each record has a copy of what stands around it; and what the
+    values of a body may take that have names of their own (`names_max`)."""
     record_lines_max: int = 5_000
     """Lines that a multi-line record (a stack trace) may have; the next line begins a new record."""
     record_bytes_max: int = 1 << 18

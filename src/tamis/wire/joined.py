@@ -1,6 +1,6 @@
 """The parts of a large body as one batch: Arrow arrays where they can be, each column joined once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -132,10 +132,16 @@ def _move_to_rest(part: dict[str, Column], rows: int, names: Sequence[str]) -> N
     """Keep these attributes of a part in its object of further names."""
     rest: list[dict[str, Value] | None] = [None] * rows
     for name in names:
-        for at, value in enumerate(listed_values(part.pop(name, []))):
-            if value is not None:
-                rest[at] = {**(rest[at] or {}), name: value}
-    for at, value in enumerate(listed_values(part.get(REST_FIELD, []))):
-        if value is not None:
-            rest[at] = (rest[at] or {}) | (value if isinstance(value, dict) else {REST_FIELD: value})
+        for at, value in _present(part.pop(name, [])):
+            rest[at] = {**(rest[at] or {}), name: value}
+    for at, value in _present(part.get(REST_FIELD, [])):
+        rest[at] = (rest[at] or {}) | (value if isinstance(value, dict) else {REST_FIELD: value})
     part[REST_FIELD] = rest
+
+
+def _present(column: Column) -> Iterator[tuple[int, Any]]:
+    """The values that there are, with their places."""
+    if isinstance(column, list):
+        return ((at, value) for at, value in enumerate(column) if value is not None)
+    places = pc.indices_nonzero(column.is_valid())
+    return zip(places.to_pylist(), column.take(places).to_pylist(), strict=True)

@@ -12,7 +12,7 @@ from tamis.record.model import INSTANT_MAX, Columns
 from tamis.record.severity import LEVEL_CHARS_MAX, canonical_level, level_of_otel, severity
 from tamis.wire.base import NOTE_FIELD, Decoded, DecodeOptions, Rejections, with_defaults
 from tamis.wire.joined import Parts
-from tamis.wire.rows import TIME_NOTE, Batch, group_rows, names_limit, safe_values
+from tamis.wire.rows import TIME_NOTE, Batch, check_rest, group_rows, names_limit, safe_values
 
 BLOCK_RECORDS, BLOCK_BYTES = 10_000, 1 << 22
 """So many records, or bytes of them, are held as Python objects at a time."""
@@ -191,6 +191,7 @@ class Collector:
             for name in signature:
                 batch.put_attribute(name, index, safe_values([row[name] for row in group]))
         self._rest_count += batch.rest_count
+        check_rest(self._rest_count, self.options)
         filled = {name: column for name, column in core.items() if any(one is not None for one in column)}
         return Columns(length, timestamp, with_defaults(dict(filled), length, self.options), batch.finished())
 

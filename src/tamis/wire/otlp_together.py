@@ -140,7 +140,7 @@ class _Fields:
 
 def _columns(fields: _Fields, scope: Scope, options: DecodeOptions, *, names_max: int) -> Columns:
     length = fields.length
-    attributes = _attributes(fields)
+    attributes = _attributes(fields, names_max)
     if (
         attributes.keys() & (scope.attributes.keys() | _RESERVED)
         or len(attributes) > DEFAULT_LIMITS.items_max
@@ -205,7 +205,8 @@ def _levels(fields: _Fields, attributes: dict[str, Column]) -> Any:
     return pa.array([level for level, _ in found], pa.string()).take(where)
 
 
-def _attributes(fields: _Fields) -> dict[str, Column]:
+def _attributes(fields: _Fields, names_max: int) -> dict[str, Column]:
+    """The attributes by name. Each costs a look at all rows: more names than there may be are told before."""
     if not fields.pairs:
         return {}
     rows, starts, ends = (np.concatenate(parts) for parts in zip(*fields.pairs, strict=True))
@@ -222,6 +223,8 @@ def _attributes(fields: _Fields) -> dict[str, Column]:
     if not ((inner + value_sizes == ends) & (value_sizes > 0)).all():
         raise OddError
     names = seen.texts(names_at, name_sizes).dictionary_encode()
+    if len(names.dictionary) > min(names_max + 1, DEFAULT_LIMITS.items_max):
+        raise OddError
     codes = names.indices.to_numpy()
     kinds = seen.bytes[inner]
     made: dict[str, Column] = {}

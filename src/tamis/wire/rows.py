@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+from tamis.errors import TooLargeError
 from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
 from tamis.record.model import Column, Columns
 from tamis.record.severity import LEVEL_CHARS_MAX, canonical_level, level_of_number, severity
@@ -21,6 +22,8 @@ CELLS_MAX = 1 << 25
 NAMES_MIN = 16
 NAMES_LIMIT = 2_000
 PLANS_MAX = 1_024
+REST_VALUE_BYTES = 256
+"""What a value under a further name takes, with its object and its name."""
 GROUPS_MAX = 8
 """Rows of more kinds than this are not grouped by their keys."""
 WIDE_KEYS = 64
@@ -38,6 +41,12 @@ _PLAIN_LEVELS = ({str}, {int}, {str, type(None)}, {int, type(None)})
 def names_limit(options: DecodeOptions, rows: int) -> int:
     """How many attribute names a batch of so many rows may have; further ones are kept in one object."""
     return max(NAMES_MIN, min(options.limits.names_max, CELLS_MAX // (rows + 1)))
+
+
+def check_rest(count: int, options: DecodeOptions) -> None:
+    """TooLargeError when so many values in `REST_FIELD` take more memory than a body may become."""
+    if count * REST_VALUE_BYTES > options.limits.expanded_bytes_max:
+        raise TooLargeError("ingest.expanded_bytes_max", options.limits.expanded_bytes_max)
 
 
 class RowReader:
@@ -82,6 +91,7 @@ class RowReader:
         core = with_defaults(batch.core, len(rows), self.options)
         timestamp = core.pop("timestamp", None)
         self.rest_count += batch.rest_count
+        check_rest(self.rest_count, self.options)
         return Columns(
             length=len(rows),
             timestamp=[None] * len(rows) if timestamp is None else timestamp,

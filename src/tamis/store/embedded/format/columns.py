@@ -10,7 +10,10 @@ after ``/`` (with ``~`` and ``/`` in names written ``~0`` and ``~1``, as in RFC 
 (lists, empty objects).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -29,6 +32,12 @@ NAME = pa.dictionary(pa.int32(), pa.string())
 REST = "attributes_rest"
 DEPTH_MAX = 8
 COLUMNS_MAX = 200
+CELLS_MAX, NESTED_MIN, NESTED_MAX = 1 << 25, 16, 400
+"""Names in objects get so many columns that they have so many cells together, within these bounds; others are in
+`REST`."""
+REST_ROWS = 10_000
+COUNTED_MAX = 50_000
+"""Names that are counted at a time, to find the frequent ones."""
 
 NAMES = ("level", "service", "host", "logger")
 """Core texts with few values: dictionary columns."""
@@ -74,8 +83,9 @@ def to_table(batch: Columns, *, received_ns: int) -> pa.Table:
     for name in IDS:
         if name in batch.core:
             columns[name] = _texts(batch.core[name])
+    room = Room.of(batch.length)
     for name, column in batch.attributes.items():
-        columns.update(attribute_columns(path_part(name), column))
+        _update(columns, attribute_columns(path_part(name), column, room))
     for name, column in columns.items():
         if len(column) != batch.length:
             raise WireError(f"column {name!r} has {len(column)} values for {batch.length} records")
@@ -123,25 +133,54 @@ def _names(column: Any) -> pa.Array:
 # What follows splits attributes by type.
 
 
-def attribute_columns(path: str, column: Any) -> dict[str, pa.Array]:
-    """One attribute's column, by type: ``{"status#i": …, "status#s": …}``. `path` is escaped already."""
+@dataclass(slots=True)
+class Room:
+    """How many more columns names in objects may have in a batch."""
+
+    left: int
+
+    @classmethod
+    def of(cls, rows: int) -> "Room":
+        """For a batch of so many rows."""
+        return cls(max(NESTED_MIN, min(NESTED_MAX, CELLS_MAX // (rows + 1))))
+
+
+def attribute_columns(path: str, column: Any, room: Room) -> dict[str, pa.Array]:
+    """One attribute's column, by type: ``{"status#i": …, "status#s": …}``. `path` is escaped already. Of objects with
+    very many names between them, those that few have are in a column `REST`."""
     if not isinstance(column, list):
         array = _flat(column)
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         if pa.types.is_struct(array.type):
-            return _fields(path, array)
+            return _fields(path, array, room)
         return {f"{path}#{_suffix(array.type)}": array}
-    return _split(path, column, depth=1)
+    return _split(path, column, room, depth=1)
 
 
-def _fields(path: str, objects: pa.StructArray) -> dict[str, pa.Array]:
+def _fields(path: str, objects: pa.StructArray, room: Room) -> dict[str, pa.Array]:
     """The columns of what stands in objects, whose nulls are absent."""
     result: dict[str, pa.Array] = {}
     for name, array in zip(objects.type.names, objects.flatten(), strict=True):
         if array.null_count < len(array):
-            result.update(attribute_columns(f"{path}/{path_part(name)}", array))
+            _update(result, attribute_columns(f"{path}/{path_part(name)}", array, room))
     return result
+
+
+def _update(columns: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add columns; of `REST`, both have a part."""
+    rest = more.pop(REST, None)
+    columns.update(more)
+    if rest is not None:
+        columns[REST] = _merged(columns[REST], rest) if REST in columns else rest
+
+
+def _merged(first: Any, second: Any) -> pa.Array:
+    """Objects as JSON, two columns of them put together; no row has a name twice."""
+    pairs = zip(first.to_pylist(), second.to_pylist(), strict=True)
+    return pa.array(
+        [a if b is None else b if a is None else f"{a[:-1]},{b[1:]}" for a, b in pairs], pa.string()
+    )
 
 
 def _suffix(kind: pa.DataType) -> str:
@@ -151,7 +190,7 @@ def _suffix(kind: pa.DataType) -> str:
     raise WireError(f"attribute columns cannot be {kind}")
 
 
-def _split(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Array]:
+def _split(path: str, values: list[Any], room: Room, *, depth: int) -> dict[str, pa.Array]:
     kinds = set(map(type, values))
     kinds.discard(type(None))
     uniform = _UNIFORM.get(kinds.pop()) if len(kinds) == 1 else None
@@ -160,13 +199,13 @@ def _split(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Array]:
             return {f"{path}#{uniform}": pa.array(values, ATTRIBUTE_TYPES[uniform])}
         except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):
             pass
-    return _split_mixed(path, values, depth=depth)
+    return _split_mixed(path, values, room, depth=depth)
 
 
 _UNIFORM: dict[type, str] = {int: "i", float: "f", str: "s", bool: "b"}
 
 
-def _split_mixed(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Array]:
+def _split_mixed(path: str, values: list[Any], room: Room, *, depth: int) -> dict[str, pa.Array]:
     """A column for each type: a pass over all values for each of the usual types, then one by one the rest."""
     result: dict[str, pa.Array] = {}
     rest: list[int] = []
@@ -179,7 +218,7 @@ def _split_mixed(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Ar
         else:
             result.update(column)
     if rest:
-        result.update(_split_rest(path, values, rest, depth=depth))
+        _update(result, _split_rest(path, values, rest, room, depth=depth))
     return result
 
 
@@ -194,7 +233,9 @@ def _of_type(path: str, values: list[Any], kind: type) -> dict[str, pa.Array] | 
     return {f"{path}#{_UNIFORM[kind]}": column}
 
 
-def _split_rest(path: str, values: list[Any], rows: Iterable[int], *, depth: int) -> dict[str, pa.Array]:
+def _split_rest(
+    path: str, values: list[Any], rows: Iterable[int], room: Room, *, depth: int
+) -> dict[str, pa.Array]:
     by_type: dict[str, list[Any]] = {}
     nested: list[Any] | None = None
     for row in rows:
@@ -212,13 +253,19 @@ def _split_rest(path: str, values: list[Any], rows: Iterable[int], *, depth: int
         f"{path}#{suffix}": pa.array(column, ATTRIBUTE_TYPES[suffix]) for suffix, column in by_type.items()
     }
     if nested is not None:
-        result.update(_split_nested(path, nested, depth=depth))
+        _update(result, _split_nested(path, nested, room, depth=depth))
     return result
 
 
-def _split_nested(path: str, values: list[Any], *, depth: int) -> dict[str, pa.Array]:
+def _split_nested(path: str, values: list[Any], room: Room, *, depth: int) -> dict[str, pa.Array]:
     result: dict[str, pa.Array] = {}
-    for name, (places, inner) in _by_name(values).items():
+    by_name = _by_name(values, names_max=room.left)
+    if by_name is None:
+        kept = _frequent(values, room.left)
+        by_name = _by_name(values, kept) or {}
+        result[REST] = _others(path, values, kept, depth=depth)
+    room.left -= len(by_name)
+    for name, (places, inner) in by_name.items():
         inside = f"{path}/{path_part(name)}"
         array = few_values(places, inner, len(values))
         if array is not None:
@@ -227,20 +274,62 @@ def _split_nested(path: str, values: list[Any], *, depth: int) -> dict[str, pa.A
         column: list[Any] = [None] * len(values)
         for row, value in zip(places, inner, strict=True):
             column[row] = value
-        result.update(_split(inside, column, depth=depth + 1))
+        _update(result, _split(inside, column, room, depth=depth + 1))
     return result
 
 
-def _by_name(values: list[Any]) -> dict[str, tuple[list[int], list[Any]]]:
-    """For each name inside some objects: the rows that have it, and what they have."""
+def _by_name(
+    values: list[Any], kept: Set[str] | None = None, *, names_max: int = 0
+) -> dict[str, tuple[list[int], list[Any]]] | None:
+    """For each name inside some objects: the rows that have it, and what they have. `kept`: for these names alone;
+    without it None says that there are more than `names_max`."""
     found: dict[str, tuple[list[int], list[Any]]] = {}
     for row, value in enumerate(values):
         for name, one in () if value is None else value.items():
-            if one is not None:
+            if one is not None and (kept is None or name in kept):
                 places, inner = found.setdefault(name, ([], []))
                 places.append(row)
                 inner.append(one)
+        if kept is None and len(found) > names_max:
+            return None
     return found
+
+
+def _frequent(values: list[Any], names_max: int) -> frozenset[str]:
+    """The names inside some objects that most of them have, as far as can be told from few counts at a time."""
+    counts: Counter[str] = Counter()
+    for start in range(0, len(values), REST_ROWS):
+        counts.update(chain.from_iterable(filter(None, values[start : start + REST_ROWS])))
+        if len(counts) > COUNTED_MAX:
+            counts = Counter(dict(counts.most_common(COUNTED_MAX // 10)))
+    return frozenset(name for name, _ in counts.most_common(names_max))
+
+
+def _others(path: str, values: list[Any], kept: Set[str], *, depth: int) -> pa.Array:
+    """What objects have under other names than the `kept`, as a column `REST`."""
+    chunks = []
+    for start in range(0, len(values), REST_ROWS):
+        texts: list[str | None] = []
+        for value in values[start : start + REST_ROWS]:
+            left: dict[str, Any] = {}
+            for name, one in () if value is None else value.items():
+                if name not in kept:
+                    _put_leaves(left, f"{path}/{path_part(name)}", one, depth=depth + 1)
+            texts.append(msgspec.json.encode(left).decode() if left else None)
+        chunks.append(pa.array(texts, pa.string()))
+    return pa.concat_arrays(chunks)
+
+
+def _put_leaves(found: dict[str, Any], path: str, value: Any, *, depth: int) -> None:
+    """What stands in a value, by the names of the columns that it would be in."""
+    if value is None:
+        return
+    if isinstance(value, dict) and value and depth < DEPTH_MAX:
+        for name, one in value.items():
+            _put_leaves(found, f"{path}/{path_part(name)}", one, depth=depth + 1)
+        return
+    suffix, stored = _typed(value)
+    found[f"{path}#{suffix}"] = stored
 
 
 def _typed(value: Value) -> tuple[str, Any]:
@@ -315,16 +404,15 @@ def bounded_columns(columns: dict[str, Any], rows: int) -> dict[str, Any]:
     names.sort(key=lambda name: (columns[name].null_count, name))
     moved = set(names[COLUMNS_MAX:])
     rest: dict[int, dict[str, Any]] = {}
-    if REST in columns:
-        rest = _rest_values(columns[REST])
     for name in names[COLUMNS_MAX:]:
         column = columns[name]
         filled = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).tolist()
         for row, value in zip(filled, column.drop_null().to_pylist(), strict=True):
             rest.setdefault(row, {})[name] = value
     texts = [msgspec.json.encode(rest[row]).decode() if row in rest else None for row in range(rows)]
-    kept = {name: column for name, column in columns.items() if name not in moved and name != REST}
-    return {**kept, REST: pa.array(texts, pa.string())}
+    kept = {name: column for name, column in columns.items() if name not in moved}
+    _update(kept, {REST: pa.array(texts, pa.string())})
+    return kept
 
 
 def _rest_values(column: Any) -> dict[int, dict[str, Any]]:

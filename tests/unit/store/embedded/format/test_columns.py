@@ -10,6 +10,7 @@ from tamis.record.model import INSTANT_MAX, INSTANT_MIN, Columns, Record
 from tamis.store.embedded.format.columns import (
     COLUMNS_MAX,
     REST,
+    Room,
     attribute_columns,
     attribute_path,
     concat,
@@ -18,6 +19,7 @@ from tamis.store.embedded.format.columns import (
     is_attribute,
     path_part,
     to_records,
+    table_bytes,
     to_table,
     with_seq,
 )
@@ -105,7 +107,7 @@ def test_paths_are_read_as_they_are_written() -> None:
 @pytest.mark.parametrize("name", ["\0", "a\0b", "~2", "~02", "~0\0", "~", "/", "a#s"])
 def test_any_name_has_a_column_of_its_own(name: str) -> None:
     """What SQL or Parquet would not take in a name is written otherwise, and read again as it was."""
-    columns = attribute_columns(path_part(name), ["x"])
+    columns = attribute_columns(path_part(name), ["x"], Room.of(1))
     assert all("\0" not in column for column in columns)
     assert [attribute_path(column) for column in columns] == [((name,), "s")]
 
@@ -116,3 +118,20 @@ def test_instants_that_no_engine_holds_are_the_receipt() -> None:
     table = to_table(Columns(5, stamps, {"message": ["a"] * 5}), received_ns=9)
     found = [item.record.timestamp for item in to_records(with_seq(table, 1))]
     assert found == [9, 9, 9, INSTANT_MAX, INSTANT_MIN]
+
+
+def test_objects_of_very_many_names_cost_no_column_each() -> None:
+    """The frequent names have columns, the others a text beside them; what comes out is what went in."""
+    values = [
+        {f"n{row}": row, "often": 1, "in": {f"x{row}": [1, "a"], "big": 2**70}}
+        if row % 3
+        else {f"n{row}": 1.5, "e": {}}
+        for row in range(5_000)
+    ]
+    batch = Columns(5_000, [1] * 5_000, {"message": ["m"] * 5_000}, {"rest": values, "other": values[::-1]})
+    table = to_table(batch, received_ns=1)
+    assert table.num_columns < COLUMNS_MAX + 10
+    assert table_bytes(table) < 20_000_000
+    assert {"rest/often#i", "rest/in/big#n"} <= set(table.column_names)
+    found = [one.record.attributes for one in to_records(with_seq(table, 0))]
+    assert found == [{"rest": one, "other": two} for one, two in zip(values, values[::-1], strict=True)]

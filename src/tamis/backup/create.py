@@ -25,6 +25,7 @@ from tamis.version import __version__
 
 WAIT_S: Final = 600.0
 TIMEOUT_S: Final = 6 * 3_600.0
+PAUSE_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,9 +228,12 @@ class _Pace:
                 "the next one goes on with what it wrote"
             )
         if self.options.bytes_per_s:
-            ahead = self.read / self.options.bytes_per_s - passed
-            if ahead > 0:
-                self.clock.sleep(min(ahead, 60.0))
+            self._wait(self.read / self.options.bytes_per_s)
+
+    def _wait(self, until_s: float) -> None:
+        while (left := until_s - (self.clock.monotonic_s() - self.began_s)) > 0:
+            self.options.going_on()
+            self.clock.sleep(min(left, PAUSE_S))
 
 
 class _Reader:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tamis.errors import JournalClosedError
+from tamis.errors import DiskError, JournalClosedError, NoSpaceError
 from tamis.store.embedded.format.frames import FrameHeader, encode_frame
 from tamis.store.embedded.write.journals import Journals
 
@@ -30,6 +30,7 @@ class Pending:
     receipt: bytes = b""
     first_seq: int = 0
     done: bool = False
+    refused: NoSpaceError | None = None
 
     def header(self) -> FrameHeader:
         """What the journal says of it."""
@@ -90,6 +91,8 @@ class Committer:
             self._next_seq += pending.count
             self.waiting.append(pending)
             while not pending.done:
+                if pending.refused is not None:
+                    raise pending.refused
                 self.require_open()
                 if self._leading:
                     self._changed.wait()
@@ -140,7 +143,9 @@ class Committer:
         self._leading = True
         self._changed.release()
         try:
-            self._write(group)
+            refused = self._write(group)
+            if refused is not None:
+                self._refuse(group, refused)
         except BaseException as error:  # whatever it was: those who wait must not wait for ever
             self._fail(error)
             if not isinstance(error, Exception):
@@ -150,16 +155,43 @@ class Committer:
             self._leading = False
             self._changed.notify_all()
 
-    def _write(self, group: Sequence[Pending]) -> None:
-        for pending in group:
-            payload = encode_frame(pending.header(), pending.records)
-            self._journals.append(payload)
+    def _write(self, group: Sequence[Pending]) -> NoSpaceError | None:
+        """Write, make safe, show. What it returns is why nothing of the group was written: the disk is full, and
+        whoever comes once there is room is taken."""
+        refused = self._append(group)
+        if refused is not None:
+            return refused
         if self._sync_each:
             self._journals.sync()
         self._visible(group)
         self.groups += 1
         for pending in group:
             pending.done = True
+        return None
+
+    def _append(self, group: Sequence[Pending]) -> NoSpaceError | None:
+        """Write all of a group, or nothing of it. A failure that cannot be taken back is raised."""
+        start = None
+        try:
+            start = self._journals.ready()
+            for pending in group:
+                self._journals.append(encode_frame(pending.header(), pending.records))
+        except DiskError as error:
+            full = error if isinstance(error, NoSpaceError) else error.__cause__
+            if not isinstance(full, NoSpaceError) or not (start is None or self._journals.roll_back(start)):
+                raise
+            return full
+        return None
+
+    def _refuse(self, group: Sequence[Pending], refused: NoSpaceError) -> None:
+        """Nothing of a group was written: its sequences are given again, to those who wait."""
+        with self._changed:
+            for pending in group:
+                pending.refused = refused
+            self._next_seq = group[0].first_seq
+            for pending in self.waiting:
+                pending.first_seq = self._next_seq
+                self._next_seq += pending.count
 
     def _fail(self, error: BaseException) -> None:
         self._closed_because = self._closed_because or str(error) or type(error).__name__

@@ -43,7 +43,7 @@ class Journals:
         self._lock = threading.Lock()
         self._files = list(files)
         self._current: Journal | None = None
-        self._dirty = self._failed = False
+        self._dirty = self._failed = self._is_named = False
 
     @property
     def bytes(self) -> int:
@@ -56,20 +56,43 @@ class Journals:
         """How many files there are."""
         return len(self._files) + (self._current is not None)
 
-    def append(self, payload: Buffers) -> None:
-        """Write one batch; safe after `sync`."""
+    def ready(self) -> int:
+        """Have a file for the next batches: another when the current one is full. Return where they will begin."""
         if self._current is not None and self._current.size >= self._bytes_max:
             self.end()
         if self._current is None:
-            self._begin()
+            number, self._next_number = self._next_number, self._next_number + 1
+            self._current = Journal.create_journal(self._disk, self._layout.journal(number))
+            self._is_named = False
+        if not self._is_named:
+            self._name(self._next_number - 1)
+            self._is_named = True
+        return self._current.size
+
+    def append(self, payload: Buffers) -> None:
+        """Write one batch, after `ready`; safe after `sync`."""
         assert self._current is not None
         self._dirty = True
         self._current.append(KIND_BATCH, payload)
 
-    def _begin(self) -> None:
-        self._current = Journal.create_journal(self._disk, self._layout.journal(self._next_number))
-        self._next_number += 1
-        self._name(self._next_number - 1)
+    def roll_back(self, size: int) -> bool:
+        """A write met a full disk: take back what follows this size of the current file, and end the file. False when
+        that cannot be made safe; then nothing may be written any more."""
+        current, number = self._current, self._next_number - 1
+        if current is None:
+            return True
+        try:
+            current.close()
+            with contextlib.closing(self._disk.open_append(current.path)) as file:
+                file.truncate(size)
+                file.sync()
+        except DiskError:
+            return False
+        with self._lock:
+            self._files.append(JournalFile(number, size))
+            self._current = None
+        self._dirty = False
+        return True
 
     def sync(self) -> None:
         """Make everything appended so far safe."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from tamis.resilience.machine import BreakerState
 from tamis.telemetry.exposition import head_lines, histogram_lines, labels
 from tamis.telemetry.histogram import Histogram
 from tamis.telemetry.metrics import Metric
@@ -39,6 +40,10 @@ LOG_METRICS: tuple[Metric, ...] = (
     Metric("tamis_log_sink_bytes_total", "counter", "Bytes handed to a sink, about.", ("sink",)),
     Metric("tamis_log_sink_errors_total", "counter", "Batches that a sink did not take.", ("sink",)),
     Metric("tamis_log_sink_retries_total", "counter", "Batches sent again.", ("sink",)),
+    Metric(
+        "tamis_log_sink_breaker_state", "gauge", "1 for the state a sink's breaker is in.", ("sink", "state")
+    ),
+    Metric("tamis_log_sink_breaker_opened_total", "counter", "Times that it opened.", ("sink",)),
     Metric("tamis_log_delivery_seconds", "histogram", "From a record's instant to its delivery.", ("sink",)),
 )
 """What an application's pipeline counts; docs/reference/metrics.md holds the same rows."""
@@ -80,6 +85,19 @@ def _rows(counts: "LogCounts") -> Iterator[tuple[str, _Rows]]:
     yield "tamis_log_sink_bytes_total", [((sink.name,), sink.bytes) for sink in sinks]
     yield "tamis_log_sink_errors_total", [((sink.name,), sink.errors) for sink in sinks]
     yield "tamis_log_sink_retries_total", [((sink.name,), sink.retries) for sink in sinks]
+    breakers = {sink.name: sink.breaker for sink in sinks if sink.breaker is not None}
+    yield (
+        "tamis_log_sink_breaker_state",
+        [
+            ((name, state.value), int(state is one.state))
+            for name, one in breakers.items()
+            for state in one.seconds
+        ],
+    )
+    yield (
+        "tamis_log_sink_breaker_opened_total",
+        [((name,), one.entered[BreakerState.OPEN]) for name, one in breakers.items()],
+    )
 
 
 def _states(sink: "SinkCounts") -> _Rows:

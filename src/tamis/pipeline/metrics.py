@@ -9,6 +9,7 @@ from operator import itemgetter
 from tamis.pipeline.captured import LOGGER, Captured
 from tamis.pipeline.chain import Passed
 from tamis.record.model import Record
+from tamis.resilience.breaker import BreakerMetrics, CircuitBreaker
 from tamis.telemetry.histogram import Histogram
 
 LOGGERS_MAX = 1_000
@@ -51,6 +52,8 @@ class SinkCounts:
     errors: int
     retries: int
     latency: Latency
+    breaker: BreakerMetrics | None = None
+    """The circuit breaker that decides when the sink is tried; None before its delivery began."""
 
     @property
     def accounted(self) -> int:
@@ -189,6 +192,7 @@ class LogMetrics:
 
     def snapshot(self) -> LogCounts:
         """Everything as it is now, in one moment."""
+        breakers = self._breakers()
         with self._lock:
             waiting, totals = len(self._queue), self._totals
             others = Counter(self._dropped)
@@ -207,7 +211,10 @@ class LogMetrics:
                 restarts=self._restarts,
                 unwritten=self._unwritten,
                 loggers=dict(self._loggers),
-                sinks={name: self._of_sink(meter, waiting) for name, meter in self._sinks.items()},
+                sinks={
+                    name: self._of_sink(meter, waiting, breakers.get(name))
+                    for name, meter in self._sinks.items()
+                },
             )
 
     def prometheus(self) -> str:
@@ -216,7 +223,7 @@ class LogMetrics:
 
         with self._lock:
             histograms = {name: meter.latency for name, meter in self._sinks.items()}
-            return print_counts(self.snapshot(), histograms)
+        return print_counts(self.snapshot(), histograms)
 
     @property
     def restarts(self) -> int:
@@ -232,7 +239,13 @@ class LogMetrics:
         copy = _Totals(totals.taken, totals.made, totals.passed, totals.refused)
         return copy, Counter(self._dropped)
 
-    def _of_sink(self, meter: "SinkMeter", waiting: int) -> SinkCounts:
+    def _breakers(self) -> dict[str, BreakerMetrics]:
+        """Asked without the lock: a look may be what changes a breaker's state, and listeners hear of that."""
+        with self._lock:
+            guards = [(name, meter.breaker) for name, meter in self._sinks.items()]
+        return {name: breaker.metrics() for name, breaker in guards if breaker is not None}
+
+    def _of_sink(self, meter: "SinkMeter", waiting: int, breaker: BreakerMetrics | None) -> SinkCounts:
         if meter.after is not None:
             waiting = 0
         totals, dropped = _less(meter.after or self._shared(), meter.before)
@@ -254,6 +267,7 @@ class LogMetrics:
             errors=meter.errors,
             retries=meter.retries,
             latency=latency_of(meter.latency),
+            breaker=breaker,
         )
 
     @staticmethod
@@ -292,6 +306,8 @@ class SinkMeter:
         self.before: _Shared = (_Totals(), Counter())
         self.after: _Shared | None = None
         self.attached = 0
+        self.breaker: CircuitBreaker | None = None
+        """The one of the newest delivery to the sink."""
         self._lock = lock
         self.offered = self.queued = self.spooled = self.adopted = 0
         self.delivered = self.dead_lettered = 0

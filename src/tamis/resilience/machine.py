@@ -194,7 +194,7 @@ class BreakerMachine:
             return
         self._rejections += 1
         if self._rejections >= self.limits.rejections_to_hard_open:
-            self._enter(BreakerState.HARD_OPEN, now_s, f"{self._rejections} rejections")
+            self._enter(BreakerState.HARD_OPEN, now_s, _counted(self._rejections, "rejection"))
 
     def reset(self, now_s: float) -> None:
         """By hand: closed, with nothing against it."""
@@ -238,7 +238,9 @@ class BreakerMachine:
         self.counts.successes += 1
         self._successes += 1
         if self._successes >= self.limits.successes_to_close:
-            self._enter(BreakerState.CLOSED, now_s, f"{self._successes} successes while half open")
+            self._enter(
+                BreakerState.CLOSED, now_s, _counted(self._successes, "success", "es") + " while half open"
+            )
 
     def _fail(self, now_s: float) -> None:
         self.counts.failures += 1
@@ -247,7 +249,7 @@ class BreakerMachine:
             return
         self._failures += 1
         if self._failures >= self.limits.failures_to_open:
-            self._enter(BreakerState.OPEN, now_s, f"{self._failures} failures")
+            self._enter(BreakerState.OPEN, now_s, _counted(self._failures, "failure"))
 
     def _enter(self, state: BreakerState, at_s: float, reason: str) -> None:
         self.changes.append(Change(self.state, state, at_s, reason))
@@ -270,3 +272,7 @@ class BreakerMachine:
         if state is BreakerState.HARD_OPEN and self.limits.hard_open_s is not None:
             return self.limits.hard_open_s
         return math.inf
+
+
+def _counted(count: int, what: str, plural: str = "s") -> str:
+    return f"{count} {what}{plural if count > 1 else ''}"

@@ -1,16 +1,22 @@
 """The small parts of the pipeline: ranges, latencies, diagnostics, the text for Prometheus."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tamis.pipeline.limits import DeliveryLimits
 from tamis.pipeline.spool.ranges import Ranges, runs_of
+from tamis.resilience.limits import BreakerLimits
+from tamis.resilience.machine import BreakerState
 from tamis.telemetry.diagnostics import Diagnostics
 from tamis.telemetry.histogram import Histogram
+from tamis.telemetry.status import BOARD
+from tamis.telemetry.status_model import StatusEvent
 from tests.support.hand_clock import HandClock
-from tests.support.sinks import Gathering, Pipe, captured
+from tests.support.sinks import Gathering, Pipe, captured, until
 
 RUN = st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda run: (run[0], run[0] + run[1]))
 
@@ -102,3 +108,29 @@ def test_counts_as_prometheus_text() -> None:
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
     pipe.dispatcher.close(1)
+
+
+def test_a_sinks_breaker_is_told_of_everywhere(tmp_path: Path) -> None:
+    """Its state, calls and changes stand in the counts, in Prometheus' text, in health and on the status board."""
+    sink = Gathering("guarded")
+    sink.away = True
+    pipe = Pipe(sink, folder=tmp_path, limits=DeliveryLimits(breaker=BreakerLimits(failures_to_open=1)))
+    told: list[object] = []
+    end = BOARD.listen(told.append)
+    pipe.put(captured())
+    until(lambda: pipe.dispatcher.health().sinks[0].state == "open")
+    breaker = pipe.metrics.snapshot().sinks["guarded"].breaker
+    assert breaker is not None
+    assert (breaker.state, breaker.counts.failures, breaker.last_failure) == (
+        BreakerState.OPEN,
+        1,
+        "SinkUnavailableError",
+    )
+    text = pipe.metrics.prometheus()
+    assert 'tamis_log_sink_breaker_state{sink="guarded",state="open"} 1\n' in text
+    assert 'tamis_log_sink_breaker_state{sink="guarded",state="closed"} 0\n' in text
+    assert 'tamis_log_sink_breaker_opened_total{sink="guarded"} 1\n' in text
+    assert not pipe.dispatcher.health().is_well
+    end()
+    assert [one.text for one in told if isinstance(one, StatusEvent)] == ["guarded is open: 1 failure"]
+    pipe.dispatcher.close(0.1)

@@ -74,7 +74,7 @@ class Sender:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.sink, self.meter, self.limits = sink, meter, limits
-        self.breaker = CircuitBreaker(sink.name, limits.breaker, clock=clock)
+        self.breaker = meter.breaker = CircuitBreaker(sink.name, limits.breaker, clock=clock)
         self.timeout_s = limits.timeout_s
         """How long an attempt may take."""
         self.not_before_s = 0.0

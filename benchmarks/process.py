@@ -135,7 +135,8 @@ class Reader:
 
     def raw(self, path: str, **parameters: object) -> bytes:
         """The answer's bytes: what is timed."""
-        self._connection.request("GET", f"{path}?{urlencode(parameters)}", headers=HEADERS)
+        headers = {**HEADERS, "Accept": "application/json"}
+        self._connection.request("GET", f"{path}?{urlencode(parameters)}", headers=headers)
         answer = self._connection.getresponse()
         body = answer.read()
         if answer.status != 200:

@@ -259,9 +259,10 @@ def _split_rest(
 
 def _split_nested(path: str, values: list[Any], room: Room, *, depth: int) -> dict[str, pa.Array]:
     result: dict[str, pa.Array] = {}
-    by_name = _by_name(values, names_max=room.left)
+    names_max = room.left // 2  # what is left is for objects in these, and for other fields
+    by_name = _by_name(values, names_max=names_max)
     if by_name is None:
-        kept = _frequent(values, room.left)
+        kept = _frequent(values, names_max)
         by_name = _by_name(values, kept) or {}
         result[REST] = _others(path, values, kept, depth=depth)
     room.left -= len(by_name)

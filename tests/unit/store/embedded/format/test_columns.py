@@ -18,8 +18,8 @@ from tamis.store.embedded.format.columns import (
     encode_batch,
     is_attribute,
     path_part,
-    to_records,
     table_bytes,
+    to_records,
     to_table,
     with_seq,
 )

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import cast
 
 from tamis.embed.logger import BoundLogger, Logger
 from tamis.embed.missed import take_missed
@@ -62,7 +63,7 @@ def _adopt(logger: object) -> None:
     if type(logger) is logging.Logger:
         is_patched = not PATCHABLE.isdisjoint(vars(logger))
         logger.__class__ = Logger
-        settle(logger, is_patched=is_patched)
+        settle(cast("Logger", logger), is_patched=is_patched)
     elif OURS.isdisjoint(vars(logger)) and (lent := lend(type(logger))) is not None:
         logger.__class__ = lent
 

@@ -94,12 +94,12 @@ class Asker:
             running.cancel()
 
     async def _watched(self, request: Request, running: "asyncio.Future[T]") -> T:
-        gone = asyncio.ensure_future(gone(request))
-        waited_for: set[asyncio.Future[Any]] = {running, gone}
+        leaving = asyncio.ensure_future(gone(request))
+        waited_for: set[asyncio.Future[Any]] = {running, leaving}
         try:
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            gone.cancel()
+            leaving.cancel()
         if running.done():
             return running.result()
         raise QueryCancelledError("the caller did not wait for the answer")

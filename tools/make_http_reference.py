@@ -153,7 +153,7 @@ def _others(app: FastAPI, described: Mapping[str, Any]) -> Iterator[str]:
     yield "| route | what it is |"
     yield "|---|---|"
     for route in app.routes:
-        path, methods = getattr(route, "path", ""), sorted(getattr(route, "methods", None) or ())
+        path, methods = getattr(route, "path_format", ""), sorted(getattr(route, "methods", None) or ())
         if path not in described:
             doc = " ".join((getattr(route, "endpoint", route).__doc__ or "").split()).replace("|", "\\|")
             yield f"| `{path}`<br>{', '.join(methods)} | {doc} |"

@@ -1,12 +1,16 @@
-"""Write docs/reference/manifest.md, and the JSON Schema that ships, from the structs that read manifests."""
+"""Write docs/reference/manifest.md and the JSON Schema that ships, from the structs that read manifests; and the
+manifest of what ships.
+"""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tamis.integrity.publish import publish
 from tamis.integrity.schema import PLACE as SCHEMA
 from tamis.integrity.schema import manifest_schema, schema_text
+from tamis.server.assets import EDITION, SHIPPED
 
 PLACE = Path(__file__).resolve().parents[1] / "docs/reference/manifest.md"
 HEAD = """\
@@ -102,3 +106,4 @@ def _default(facts: dict[str, Any]) -> str:
 if __name__ == "__main__":
     PLACE.write_text(reference(), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
+    publish(SHIPPED, EDITION)

@@ -119,7 +119,7 @@ def test_every_setting_is_documented() -> None:
 def test_every_route_command_and_metric_is_documented() -> None:
     """What the server answers, what the command line knows and what is counted stand in the reference."""
     pages = {tool.PLACE.stem: tool.PLACE.read_text(encoding="utf-8") for tool in REFERENCES}
-    paths = {str(getattr(route, "path", "")) for route in make_http_reference.api().routes}
+    paths = {str(getattr(route, "path_format", "")) for route in make_http_reference.api().routes}
     assert undocumented(sorted(paths), pages["http"]) == []
     assert undocumented((f"tamis {command}" for command in COMMANDS), pages["commands"]) == []
     assert undocumented((metric.name for metric in METRICS), pages["metrics"]) == []

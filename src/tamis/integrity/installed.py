@@ -67,6 +67,8 @@ def newest_of(
 
     def one(mirror: Mirror) -> Manifest:
         name = f"{mirror.source.name}: {FILE_NAME}"
+        if not (mirror.source.is_local or trust.keys or trust.keyless_from_afar):
+            raise ManifestError(f"{name} is not signed by a key that is trusted here: none is named")
         manifest = mirror.manifest()
         require_trusted(manifest, trust, source=name)
         require_current(manifest, now, source=name)

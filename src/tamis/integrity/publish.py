@@ -49,6 +49,8 @@ class Edition:
     release: str = ""
     change: str = ""
     valid_s: float | None = None
+    only: str = ""
+    """With it, only files whose paths begin so are listed."""
     about: Callable[[str], About] = field(default=lambda path: About())
 
 
@@ -79,7 +81,9 @@ def make_manifest(
     """The manifest of a folder as it is now, unsigned; `before` itself, when it says the same."""
     known = {} if before is None else before.by_path()
     files = tuple(
-        _entry(disk, folder, path, edition, known=known, now_ns=now_ns) for path in list_files(folder)
+        _entry(disk, folder, path, edition, known=known, now_ns=now_ns)
+        for path in list_files(folder)
+        if path.startswith(edition.only)
     )
     expires = None if edition.valid_s is None else print_instant(now_ns + int(edition.valid_s * NS_PER_S))
     if before is not None and (before.files, before.name) == (files, edition.name) and expires is None:

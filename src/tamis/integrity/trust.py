@@ -19,6 +19,8 @@ class Trust:
     name: str = ""
     """The name that a manifest must have; empty: any."""
     keys: tuple[bytes, ...] = ()
+    keyless_from_afar: bool = True
+    """Whether, where no key is named, manifests are taken from other machines all the same."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from tamis.server.questions.ask import Asker
 from tamis.server.questions.lanes import Lane, Slots, Turns
 from tamis.server.questions.repeats import RepeatedAnswers, Repeats
 from tamis.server.questions.tail import Tails
+from tamis.server.routes.assets import add_asset_routes
 from tamis.server.routes.backups import add_backup_routes
 from tamis.server.routes.bulk import bulk_routes
 from tamis.server.routes.elastic import elastic_routes
@@ -43,7 +44,7 @@ from tamis.server.routes.journal import journal_routes
 from tamis.server.routes.loki import loki_routes
 from tamis.server.routes.losses import add_losses_route
 from tamis.server.routes.otlp import otlp_routes
-from tamis.server.routes.pages import load_assets, page_routes
+from tamis.server.routes.pages import page_routes
 from tamis.server.routes.profile import add_profile_route
 from tamis.server.routes.rejections import add_rejections_route
 from tamis.server.routes.repair import add_repair_routes
@@ -158,7 +159,6 @@ def create_app(
         exception_handlers=dict.fromkeys((ProblemError, TamisError, HTTPException), told_error),
     )
     app.state.service = service
-    app.state.assets = load_assets()
     _add_routes(app)
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _wrong_method)
@@ -178,6 +178,7 @@ def _add_routes(app: FastAPI) -> None:
         add_rejections_route,
         add_saved_routes,
         add_rule_routes,
+        add_asset_routes,
         add_profile_route,
         add_backup_routes,
         add_repair_routes,
@@ -212,8 +213,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if opened is not None:
         opened.alerts.start()
         opened.backups.start()
+        service.assets.start()
     yield
     service.stopping.set()
+    await asyncio.to_thread(service.assets.close)
     if opened is not None:
         await asyncio.to_thread(opened.alerts.stop)
         await asyncio.to_thread(opened.backups.stop)

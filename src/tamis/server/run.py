@@ -113,6 +113,7 @@ class _Starting:
             self._say(LATE_GIVEN)
         await self._listen()
         self._announce(new_token)
+        self._service.assets.start()
         opened = self._service.ready()
         opened.alerts.start()
         opened.backups.start()
@@ -151,6 +152,7 @@ def _end(service: Service, folder: Path) -> None:
         opened.backups.stop()
         opened.bulks.close()
         opened.store.close()
+    service.assets.close()
     service.accounts.close()
     if service.tracing is not None:
         service.tracing.close()

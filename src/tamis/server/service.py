@@ -15,6 +15,7 @@ from tamis.metadata.database import Database
 from tamis.metadata.rules import RuleBook
 from tamis.server.alerts.desk import AlertDesk
 from tamis.server.alerts.options import alert_options
+from tamis.server.assets import AssetKeeper
 from tamis.server.breaker_metrics import BreakerLines
 from tamis.server.executors import ExecutorGauges
 from tamis.server.front.auth import Authenticator
@@ -78,6 +79,7 @@ class Service:
     tallies: Tallies = field(init=False)
     repairs: RepairDesk = field(default_factory=RepairDesk)
     status: StatusFeed = field(init=False)
+    assets: AssetKeeper = field(init=False)
     breakers: BreakerLines = field(init=False)
     executors: ExecutorGauges = field(init=False)
     profiling: Profiling = field(init=False)
@@ -88,6 +90,9 @@ class Service:
         self.profiling = Profiling(metrics=self.metrics, stopping=self.stopping, clock=self.clock)
         self.breakers = BreakerLines(self.metrics)
         self.status = StatusFeed(self.settings, metrics=self.metrics, clock=self.clock)
+        self.assets = AssetKeeper(
+            self.settings, self.folder, metrics=self.metrics, clock=self.clock, board=self.status.board
+        )
 
     def ready(self) -> Opened:
         """The open store with what works on it; a 503 problem while there is none."""

@@ -1,6 +1,7 @@
 """Settings: one table, one order of precedence (argument, environment, TOML file, default)."""
 
 from tamis.settings.alerts import AlertSettings, AlertsSettings
+from tamis.settings.assets import AssetsSettings
 from tamis.settings.backup import BackupSettings
 from tamis.settings.breaker import BreakerSettings
 from tamis.settings.cache import CacheSettings
@@ -27,6 +28,7 @@ __all__ = [
     "TABLE",
     "AlertSettings",
     "AlertsSettings",
+    "AssetsSettings",
     "AuditSettings",
     "BackupSettings",
     "BreakerSettings",

@@ -98,9 +98,9 @@ def seconds(default: str, doc: str, *, least: float = 0, most: float | None = No
     return cast(float, special(kinds.parse_seconds(default), spec))
 
 
-def names(doc: str, *default: str) -> tuple[str, ...]:
+def names(doc: str, *default: str, check: Check | None = None) -> tuple[str, ...]:
     """A list of texts."""
-    return cast("tuple[str, ...]", special(default, Spec(kinds.LIST, doc)))
+    return cast("tuple[str, ...]", special(default, Spec(kinds.LIST, doc, check=check)))
 
 
 def folder(default: str, doc: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from tamis.errors import ConfigError
 from tamis.settings.alerts import AlertSettings, AlertsSettings
+from tamis.settings.assets import AssetsSettings
 from tamis.settings.backup import BackupSettings
 from tamis.settings.breaker import BreakerSettings
 from tamis.settings.cache import CacheSettings
@@ -75,6 +76,7 @@ class Settings:
     tail: TailSettings = field(default_factory=TailSettings)
     keys: KeysSettings = field(default_factory=KeysSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    assets: AssetsSettings = field(default_factory=AssetsSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -145,6 +147,7 @@ def load_settings(
         tail=TailSettings(**_of_part("tail", parsed)),
         keys=KeysSettings(**_of_part("keys", parsed)),
         audit=AuditSettings(**_of_part("audit", parsed)),
+        assets=AssetsSettings(**_of_part("assets", parsed)),
         backup=BackupSettings(**_of_part("backup", parsed)),
         client=ClientSettings(**_of_part("client", parsed)),
         log=LogSettings(**_of_part("log", parsed)),

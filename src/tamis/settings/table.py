@@ -5,6 +5,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import cast
 
 from tamis.settings.alerts import AlertSettings, AlertsSettings
+from tamis.settings.assets import AssetsSettings
 from tamis.settings.backup import BackupSettings
 from tamis.settings.breaker import BreakerSettings
 from tamis.settings.cache import CacheSettings
@@ -40,6 +41,7 @@ PARTS: Mapping[str, type] = {
     "tail": TailSettings,
     "keys": KeysSettings,
     "audit": AuditSettings,
+    "assets": AssetsSettings,
     "backup": BackupSettings,
     "client": ClientSettings,
     "log": LogSettings,

@@ -64,7 +64,8 @@ async def test_openapi_describes_every_route_of_the_api(app: FastAPI, caller: ht
     paths: dict[str, set[str]] = {}
     for route in app.routes:
         verbs = {method.lower() for method in getattr(route, "methods", ())}
-        paths.setdefault(str(getattr(route, "path", "")), set()).update(verbs)
+        path = getattr(route, "path_format", getattr(route, "path", ""))
+        paths.setdefault(str(path), set()).update(verbs)
     ours = {
         path
         for path in paths

@@ -1,9 +1,5 @@
 """What a browser sees: the page, the API's description, signing in and out."""
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.resources import files
 from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
@@ -19,38 +15,14 @@ from tamis.server.questions.params import read_body
 from tamis.server.service import service_of
 
 FORM_BYTES_MAX = 1 << 16
-MEDIA_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One file of the pages, in memory."""
-
-    data: bytes
-    media_type: str
-    etag: str
-
-
-def load_assets() -> Mapping[str, Asset]:
-    """Every file under `server/web`, by name."""
-    assets = {}
-    for file in (files("tamis.server") / "web").iterdir():
-        suffix = "." + file.name.rpartition(".")[2]
-        if suffix in MEDIA_TYPES:
-            data = file.read_bytes()
-            etag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
-            assets[file.name] = Asset(data, MEDIA_TYPES[suffix], etag)
-    return assets
 
 
 def _send(request: Request, name: str) -> Response:
-    asset: Asset | None = request.app.state.assets.get(name)
+    assets = service_of(request).assets
+    asset = assets.pages.get(name)
     if asset is None:
+        if reason := assets.why_missing(name):
+            raise ProblemError(503, f"A part of the pages is not whole: {reason}. The API works without it.")
         raise ProblemError(404, f"There is nothing at {request.url.path}.")
     headers = {"ETag": asset.etag, "Cache-Control": "no-cache"}
     if asset.etag in request.headers.get("if-none-match", ""):

@@ -12,7 +12,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run own-logs serve test test-full system-parts check bench docs fmt lock clean
+.PHONY: help run own-logs serve test test-full system-parts check bench validate docs fmt lock clean
 
 help:  ## print these lines
 	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,6 +45,10 @@ check: .venv/ready  ## lint, types, layers, dependencies and the project's own r
 
 bench: .venv/ready-bench  ## measure, into benchmarks/README.md, under 10 minutes; PART=pipeline, server, keeping: their pages
 	$(BIN)/python -m benchmarks $(if $(PART),--only $(PART))
+
+validate: .venv/ready-bench  ## all of that in one report, beside the accepted one; over an hour. RESULTS=folder takes what is there
+	$(BIN)/python -m tools.validate --workers $(WORKERS) $(if $(RESULTS),--results $(RESULTS)) \
+		$(if $(ACCEPT),--accept) $(if $(BECAUSE),--because "$(BECAUSE)")
 
 docs: .venv/ready  ## write the reference from the tables, build the site into site/
 	for tool in tools/make_*_reference.py; do $(BIN)/python $$tool; done

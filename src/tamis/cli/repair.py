@@ -10,7 +10,8 @@ from tamis.cli.failure import CommandError, Exit, UsageError
 from tamis.cli.options import Flag
 from tamis.cli.terminal import print_json, say, visible
 from tamis.clock import SYSTEM_CLOCK
-from tamis.settings import load_settings
+from tamis.errors import DamageError, DiskError
+from tamis.settings import Settings, load_settings
 
 API = "/api/v1/repair"
 POLL_S = 0.2
@@ -86,7 +87,7 @@ def _by_itself(folder: Path, mirrors: tuple[str, ...], *, accept_loss: bool) -> 
     from tamis.store.open import store_options
 
     settings = load_settings()
-    sources = _sources((*mirrors, *settings.store.mirrors))
+    sources = _sources(folder, (*mirrors, *settings.store.mirrors), settings)
     try:
         made = repair_folder(folder, sources, options=store_options(settings), accept_losses=accept_loss)
     finally:
@@ -96,11 +97,23 @@ def _by_itself(folder: Path, mirrors: tuple[str, ...], *, accept_loss: bool) -> 
     return found
 
 
-def _sources(places: tuple[str, ...]) -> "list[Source]":
+def _sources(folder: Path, places: tuple[str, ...], settings: Settings) -> "list[Source]":
+    from tamis.backup.source import sources_from
     from tamis.disk.real import RealDisk
-    from tamis.integrity.sources.opened import open_source
 
-    return [open_source(place, RealDisk()) for place in places]
+    return sources_from(places, settings, RealDisk(), store_id=_store_id(folder))
+
+
+def _store_id(folder: Path) -> str | None:
+    """Whose folder it is; None when its manifest does not say any more."""
+    from tamis.disk.real import RealDisk
+    from tamis.store.embedded.format.layout import Layout
+    from tamis.store.embedded.format.manifest_file import read_manifest
+
+    try:
+        return read_manifest(RealDisk(), Layout(folder.resolve())).manifest.store_id
+    except (DamageError, DiskError):
+        return None
 
 
 def _print(folder: Path, made: dict[str, Any]) -> None:

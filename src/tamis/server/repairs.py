@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from tamis.backup.source import sources_from
 from tamis.disk.real import RealDisk
 from tamis.errors import TamisError
-from tamis.integrity.sources.opened import open_source
 from tamis.server.problems import ProblemError
+from tamis.settings import Settings
 from tamis.store.base import Store
 from tamis.store.embedded.face import EmbeddedStore
 
@@ -29,11 +30,13 @@ class RepairDesk:
         self._lock = threading.Lock()
         self.state = RepairState()
 
-    def start(self, store: Store, places: Sequence[str], *, accept_losses: bool) -> None:
+    def start(
+        self, store: Store, places: Sequence[str], *, settings: Settings, accept_losses: bool
+    ) -> None:
         """Begin one. A 409 problem while another runs, a 501 problem for a store that has no files."""
         if not isinstance(store, EmbeddedStore):
             raise ProblemError(501, "This store has no files that could be repaired.")
-        sources = [open_source(place, RealDisk()) for place in places]
+        sources = sources_from(places, settings, RealDisk(), store_id=store.store_id)
         with self._lock:
             if self.state.state == "running":
                 raise ProblemError(409, "A repair is under way; GET /api/v1/repair tells how it stands.")

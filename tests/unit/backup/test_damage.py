@@ -15,13 +15,15 @@ from tamis.backup.restore import restore_folder
 from tamis.backup.retention import Keep
 from tamis.backup.sealing import HEAD_BYTES, Kind, Secrets, open_object, seal_object, unpack_bytes
 from tamis.backup.snapshot import FileEntry, Snapshot, decode_files, encode_files
-from tamis.backup.source import RepositorySource
+from tamis.backup.source import RepositorySource, sources_from
 from tamis.backup.target import require_name
 from tamis.backup.verify import Report, verify
 from tamis.disk.rotated import zstd_module
 from tamis.errors import AbsentError, BackupError, DamageError, FormatError
+from tamis.settings import load_settings
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest_file import encode_manifest, read_manifest
+from tamis.store.embedded.repair.folder import repair_folder
 from tests.support.backups import QUICK, BackupPlace
 from tests.support.embedded import batch, messages, open_quiet
 
@@ -256,7 +258,7 @@ def test_names_that_are_none_never_reach_the_disk(place: BackupPlace) -> None:
 
 def test_a_segment_is_mended_from_a_backup(place: BackupPlace) -> None:
     """The source gives the bytes of the newest good copy, any part of it, and says what it does not have."""
-    source = RepositorySource(place.open())
+    source = RepositorySource(place.open, "here")
     segment = next(place.data.rglob("*.parquet"))
     path, whole = str(segment.relative_to(place.data)), segment.read_bytes()
     assert source.size(path) == len(whole)
@@ -269,7 +271,26 @@ def test_a_segment_is_mended_from_a_backup(place: BackupPlace) -> None:
         source.read("segments/2026-01-01/00000001.parquet", start=0, length=1)
     flip(only(place, "packs"), 5_000)
     with pytest.raises(AbsentError, match="damaged"):
-        RepositorySource(place.open()).read(path, start=0, length=len(whole))
+        RepositorySource(place.open, "here").read(path, start=0, length=len(whole))
+
+
+def test_repair_takes_from_backups_what_is_damaged(place: BackupPlace) -> None:
+    """A folder's segments and its journal come back whole, with nothing said but where the repository is."""
+    with closing(open_quiet(place.data, disk=QUICK)) as store:
+        store.append(batch("later"))
+        store.seal_now()
+        place.back_up(store)
+        expected = messages(store)
+    for segment in place.data.rglob("*.parquet"):
+        flip(segment, 1_000)
+    settings = load_settings({"backup.repository": str(place.folder)}, environ={})
+    (source,) = sources_from((), settings, QUICK)
+    assert source.name == f"backups in {place.folder}"
+    made = repair_folder(place.data, [RepositorySource(place.open, "here")])
+    assert not made.problems, made
+    with closing(open_quiet(place.data, disk=QUICK)) as store:
+        assert messages(store) == expected
+        assert store.health().state == "ready"
 
 
 def test_a_lock_that_cannot_be_read_keeps_nobody_out(place: BackupPlace) -> None:

@@ -42,7 +42,11 @@ async def start_repair(request: Request) -> Response:
     places = (*given.places, *service.settings.store.mirrors)
     try:
         await asyncio.to_thread(
-            service.repairs.start, service.ready().store, places, accept_losses=given.accept_loss
+            service.repairs.start,
+            service.ready().store,
+            places,
+            settings=service.settings,
+            accept_losses=given.accept_loss,
         )
     except ConfigError as error:
         raise ParameterError("from", error.value, error.reason) from error

@@ -1,4 +1,4 @@
-"""When Tamis stops calling what fails: sinks, channels of alerts, mirrors (SPEC R4)."""
+"""When Tamis stops calling what fails: sinks, and the channels of a server's alerts (SPEC R4)."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from tamis.settings.fields import seconds, whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerSettings:
-    """The circuit breakers round what Tamis calls. `CircuitBreaker` for your own use has limits of its own."""
+    """The circuit breakers round sinks and channels of alerts. `CircuitBreaker` for your own use has limits of its own."""
 
     failures_to_open: int = whole(
         4,

@@ -11,6 +11,7 @@ from tamis.cli.options import Flag
 from tamis.cli.terminal import print_json, say, visible
 from tamis.clock import SYSTEM_CLOCK
 from tamis.errors import DamageError, DiskError
+from tamis.metadata.database import FILE_NAME
 from tamis.settings import Settings, load_settings
 
 API = "/api/v1/repair"
@@ -18,6 +19,7 @@ POLL_S = 0.2
 
 if TYPE_CHECKING:
     from tamis.integrity.sources.base import Source
+    from tamis.metadata.mend import MendedDatabase
 
 
 def repair(
@@ -89,12 +91,28 @@ def _by_itself(folder: Path, mirrors: tuple[str, ...], *, accept_loss: bool) -> 
     settings = load_settings()
     sources = _sources(folder, (*mirrors, *settings.store.mirrors), settings)
     try:
+        metadata = _mend_metadata(folder, sources)
         made = repair_folder(folder, sources, options=store_options(settings), accept_losses=accept_loss)
     finally:
         for source in sources:
             source.close()
     found: dict[str, Any] = msgspec.to_builtins(made)
+    if metadata is not None:
+        one = {"path": FILE_NAME, "records": None}
+        if metadata.is_all:
+            found["mended"] = ({**one, "how": metadata.how}, *found["mended"])
+        else:
+            found["missing"] = ({**one, "problem": f"{FILE_NAME}: {metadata.how}"}, *found["missing"])
     return found
+
+
+def _mend_metadata(folder: Path, sources: "list[Source]") -> "MendedDatabase | None":
+    from tamis.disk.lock import lock_folder
+    from tamis.disk.real import RealDisk
+    from tamis.metadata.mend import mend_database
+
+    with lock_folder(folder.resolve(), "tamis repair"):
+        return mend_database(RealDisk(), folder, sources)
 
 
 def _sources(folder: Path, places: tuple[str, ...], settings: Settings) -> "list[Source]":

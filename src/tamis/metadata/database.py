@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tamis.errors import FormatError
+from tamis.disk.failure import disk_errors
+from tamis.errors import DamageError, FormatError
 
 FILE_NAME = "meta.db"
+_ADVICE = (
+    "tokens, sessions, alert rules and saved searches are in it, records are not; `tamis repair` brings back what can "
+    "be read, or takes it from another copy of the folder"
+)
 
 _MIGRATIONS = (
     """
@@ -80,23 +85,50 @@ class Database:
 
 
 def open_database(folder: Path | None) -> Database:
-    """The metadata of a data folder, made when it is not there (mode 0600); None keeps it in memory."""
+    """The metadata of a data folder, made when it is not there (mode 0600); None keeps it in memory.
+
+    Raises DamageError when it is no database any more, or one with damaged pages; DiskError when it cannot be opened.
+    """
     path = ":memory:"
     if folder is not None:
         file = folder / FILE_NAME
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        with disk_errors("open", file):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
         path = str(file)
     connection = sqlite3.connect(path, timeout=10, check_same_thread=False, isolation_level="IMMEDIATE")
-    connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute("PRAGMA synchronous = FULL")
-    _migrate(connection, path)
+    try:
+        require_whole(connection, path)
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return Database(connection)
+
+
+def require_whole(connection: sqlite3.Connection, path: str) -> None:
+    """Raise DamageError unless every page of a file is as SQLite would have written it."""
+    try:
+        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(1)")]
+    except sqlite3.OperationalError:
+        raise  # somebody else has it, or it cannot be written: that is no damage
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    if found != ["ok"]:
+        raise DamageError(path, f"{found[0]}; {_ADVICE}")
+
+
+def make_database(path: Path) -> sqlite3.Connection:
+    """A new, empty file of today's version."""
+    connection = sqlite3.connect(path)
+    _migrate(connection, str(path))
+    return connection
 
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(_MIGRATIONS):
-        connection.close()
         raise FormatError(
             f"{path} has version {version}, this release reads up to {len(_MIGRATIONS)}; use a newer Tamis"
         )

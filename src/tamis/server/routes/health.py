@@ -76,6 +76,9 @@ def _set_health(metrics: Metrics, health: StoreHealth) -> None:
     metrics.set("tamis_store_records", health.records)
     metrics.set("tamis_store_bytes", health.bytes_on_disk)
     metrics.set("tamis_store_damaged_segments", health.facts.get("lost_segments", 0))
+    metrics.set("tamis_store_lost_records", health.facts.get("lost_records", 0))
+    metrics.set("tamis_store_scrub_rounds", health.facts.get("scrub_rounds", 0))
+    metrics.set("tamis_store_scrubbed_bytes", health.facts.get("scrubbed_bytes", 0))
     for state in STATES:
         metrics.set("tamis_store_state", int(state == health.state), state)
 

@@ -42,6 +42,7 @@ def _facts(parts: StoreParts) -> dict[str, Any]:
         "sealed_through": manifest.sealed_through,
         "deletions": len(manifest.tombstones),
         "lost_segments": sum(loss.segment is not None for loss in manifest.losses),
+        "lost_records": sum(loss.records or 0 for loss in manifest.losses),
         "scrub_rounds": parts.upkeep.scrubber.rounds,
         "scrubbed_bytes": parts.upkeep.scrubber.bytes,
         "batch_ids": len(parts.batches),

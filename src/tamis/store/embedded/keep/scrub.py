@@ -8,6 +8,9 @@ from pathlib import Path
 from tamis.errors import DamageError, DiskError
 from tamis.store.embedded.format.manifest import SegmentEntry
 from tamis.store.embedded.keep.workshop import Workshop
+from tamis.telemetry import status
+from tamis.telemetry.status_model import WorkState
+from tamis.telemetry.status_work import Work
 
 Damaged = Callable[[DamageError], object]
 """What is done about a file that is not what was written: it is counted anew, or set aside with a warning."""
@@ -30,6 +33,7 @@ class Scrubber:
         self._round: Generator[int, None, None] | None = None
         self._begun: float | None = None
         self._stepped = shop.clock.monotonic_s()
+        self._work: Work | None = None
         self.rounds = self.bytes = 0
 
     def due(self) -> bool:
@@ -47,20 +51,44 @@ class Scrubber:
         allowed = min(now - self._stepped, _STEP_S) * self._shop.options.scrub_bytes_per_s
         self._stepped = now
         if self._round is None:
-            self._begun, self._round = now, self._read_all()
+            self._begun, self._round, self._work = now, self._read_all(), self._told()
         while allowed > 0 and self._round is not None:
             read = next(self._round, None)
             if read is None:
-                self._round = None
-                self.rounds += 1
+                self._end_round(WorkState.DONE)
             else:
                 allowed -= read
-                self.bytes += read
+                self._count(read)
 
     def all(self) -> None:
         """A whole round at once."""
-        self.bytes += sum(self._read_all())
+        with self._told() as self._work:
+            for read in self._read_all():
+                self._count(read)
+        self._work = None
         self.rounds += 1
+
+    def stop(self) -> None:
+        """No more is read: the round that is under way is given up."""
+        if self._round is not None:
+            self._end_round(WorkState.STOPPED)
+
+    def _told(self) -> Work:
+        """The work as others see it."""
+        entries = self._shop.catalog.manifest.segments
+        return status.doing("scrub", total=sum(one.bytes + one.tally_bytes for one in entries), unit="bytes")
+
+    def _count(self, read: int) -> None:
+        self.bytes += read
+        if self._work is not None:
+            self._work.advance(read)
+
+    def _end_round(self, state: WorkState) -> None:
+        self._round = None
+        self.rounds += state is WorkState.DONE
+        if self._work is not None:
+            self._work.end(state)
+            self._work = None
 
     def _read_all(self) -> Generator[int, None, None]:
         """The bytes of each piece that was read."""

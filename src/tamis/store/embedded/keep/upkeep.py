@@ -76,6 +76,8 @@ class Upkeep:
         """No longer; waits for what runs."""
         for lane in self._lanes:
             lane.stop()
+        with self._scrubbing:
+            self.scrubber.stop()
 
     def batch_taken(self) -> None:
         """A batch came: wake the sealer when it has something to do."""

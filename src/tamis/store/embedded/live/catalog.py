@@ -19,7 +19,7 @@ from tamis.store.embedded.format.manifest_file import write_manifest
 from tamis.store.embedded.format.part import Part, Snapshot, Tombstone
 from tamis.store.embedded.format.segment import Segment, open_segment
 from tamis.store.embedded.live.hot import Hot
-from tamis.store.embedded.live.losses import loss_of_segment, warnings_for
+from tamis.store.embedded.live.losses import loss_of_segment, tell_losses, warnings_for
 from tamis.store.embedded.live.snapshot import Holds
 
 Change = Callable[[Manifest], Manifest]
@@ -51,6 +51,7 @@ class Catalog:
         self._view = self._view_of(manifest, {})
         self._changes = 0
         self._holds = Holds(self._remove_files)
+        tell_losses(manifest.store_id, manifest.losses)
 
     @property
     def manifest(self) -> Manifest:
@@ -82,6 +83,8 @@ class Catalog:
                 self._view, self._changes = view, self._changes + 1
                 also()
                 self._holds.retire([segment for segment in gone if segment.name not in aside])
+            if manifest.losses != old.manifest.losses:
+                tell_losses(manifest.store_id, manifest.losses)
             return manifest
 
     def _view_of(self, manifest: Manifest, opened: Mapping[str, Segment]) -> _View:
@@ -180,9 +183,11 @@ class Catalog:
                 view = self._view_of(change(self.manifest), self._view.segments)
                 with self.lock:
                     self._view, self._changes = view, self._changes + 1
+                tell_losses(view.manifest.store_id, view.manifest.losses)
 
     def close(self) -> None:
         """Let go of all segments."""
+        tell_losses(self.manifest.store_id, ())
         with self.lock:
             for segment in self._view.segments.values():
                 segment.close()

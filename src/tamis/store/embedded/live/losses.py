@@ -7,6 +7,7 @@ from tamis.clock import NS_PER_S
 from tamis.store.base import LOST, Question
 from tamis.store.embedded.format.layout import SEGMENT_SUFFIX
 from tamis.store.embedded.format.manifest import Loss, SegmentEntry
+from tamis.telemetry import status
 
 
 def loss_of_segment(entry: SegmentEntry, reason: str, *, found: int) -> Loss:
@@ -47,6 +48,21 @@ def _instant(stamp_ns: int) -> str:
 def warnings_for(losses: Sequence[Loss], question: Question | None) -> tuple[str, ...]:
     """The losses that an answer to the question might have held."""
     return tuple(describe(loss) for loss in losses if question is None or _concerns(loss, question))
+
+
+def tell_losses(store_id: str, losses: Sequence[Loss]) -> None:
+    """Keep the status board in step with what is lost: answers that would hold it warn, all others are as always."""
+    name = f"records of store {store_id}"
+    if not losses:
+        status.mend(name)
+        return
+    known = sum(loss.records or 0 for loss in losses)
+    more = " and an unknown number more" if any(loss.records is None for loss in losses) else ""
+    status.degrade(
+        name,
+        f"{known:,} records{more} {LOST} ({len(losses):,} files); answers that would hold them say so, everything "
+        "else is answered and taken in; `tamis repair` mends",
+    )
 
 
 def _concerns(loss: Loss, question: Question) -> bool:

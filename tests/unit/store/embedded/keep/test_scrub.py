@@ -4,6 +4,7 @@ import pytest
 
 from tamis.query.ast import All
 from tamis.store.base import Budget, Question
+from tamis.telemetry import status
 from tests.support.embedded import DAY_S, HandClock, batch, messages, open_quiet
 
 NUMBERS = ("00000001", "00000002")
@@ -110,3 +111,28 @@ def test_a_pace_of_nothing_reads_nothing(tmp_path):
     store = open_quiet(tmp_path / "other", scrub_bytes_per_s=0)
     assert not store.parts.upkeep.scrubber.due()
     store.close()
+
+
+def test_a_round_is_shown_while_it_lasts_and_what_it_found_until_it_is_mended(store, clock, tmp_path):
+    """Who looks at the status board sees how far the scrub is; what is lost stands there with what still works."""
+    scrubber = store.parts.upkeep.scrubber
+    clock.pass_s(1)
+    scrubber.step()
+    (work,) = [one for one in status.look().works if one.name == "scrub" and one.state == "running"]
+    assert work.total == sum(path.stat().st_size for path in tmp_path.glob("segments/*/*"))
+    assert 0 < work.done < work.total
+    while scrubber.due():
+        clock.pass_s(1)
+        scrubber.step()
+    assert [one.state for one in status.look().works if one.id == work.id] == ["done"]
+    name = f"records of store {store.store_id}"
+    spoil(tmp_path, "00000001.parquet")
+    good = (tmp_path / "segments/2026-11-21/00000001.parquet").read_bytes()
+    store.scrub_now()
+    (degraded,) = [one for one in status.look().degraded if one.name == name]
+    assert "40 records" in degraded.text
+    assert store.health().facts["lost_records"] == 40
+    spoil(tmp_path, "00000001.parquet")
+    assert good != (tmp_path / "segments/2026-11-21/00000001.parquet").read_bytes()
+    assert store.repair().is_whole
+    assert name not in [one.name for one in status.look().degraded]

@@ -3,6 +3,8 @@
 python examples/fallback.py
 """
 
+import sys
+
 from tamis import RuntimeManager
 from tamis.resilience.limits import BreakerLimits
 
@@ -28,6 +30,10 @@ class Local:
         return float(one == other)
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def main() -> None:
     remote = Remote()
     limits = BreakerLimits(failures_to_open=3, open_s=60.0, half_open_call_s=5.0)
@@ -38,16 +44,16 @@ def main() -> None:
     def ask() -> float:
         return engines.run(lambda engine: engine.similarity("disk is full", "disk is almost full"))
 
-    print(f"remote: {ask():.2f}")
+    say(f"remote: {ask():.2f}")
     remote.is_away = True
     answers = [ask() for _ in range(5)]  # three are tried there first, two go straight to the other engine
-    print(f"local: {answers[-1]:.2f}, fallback mode: {engines.is_in_fallback_mode()}")
+    say(f"local: {answers[-1]:.2f}, fallback mode: {engines.is_in_fallback_mode()}")
 
     remote.is_away = False
     engines.reset()  # or wait: after 60 s two calls are tried there, and when both work, all others follow
-    print(f"remote: {ask():.2f}")
+    say(f"remote: {ask():.2f}")
     for role, counts in engines.get_metrics()["engines"].items():
-        print(f"{role}: {counts['calls']} calls, {counts['failures']} failures")
+        say(f"{role}: {counts['calls']} calls, {counts['failures']} failures")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from tamis.settings.fields import seconds, whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerSettings:
-    """The circuit breakers round sinks and channels of alerts. `CircuitBreaker` for your own use has limits of its own."""
+    """Circuit breakers round sinks and channels of alerts. `CircuitBreaker` for your own use has limits of its own."""
 
     failures_to_open: int = whole(
         4,

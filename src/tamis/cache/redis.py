@@ -145,7 +145,9 @@ class RedisShelf:
 
     def check(self) -> None:
         """Raise what is wrong: nobody there, wrong password, no more memory, read-only."""
-        self._call("position")
+        self.sizes()
+        self.lease(b"", "check", seconds=1)
+        self.release(b"", "check")
 
     def interrupt(self) -> None:
         """Cut all connections: what waits on them ends."""

@@ -1,5 +1,6 @@
 """Servers to back up and repositories to back them up into, in folders of a test."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,10 +69,17 @@ class BackupPlace:
         target = self.target or FolderTarget(self.disk, self.folder)
         return open_repository(target, self.lock, clock=self.clock, create=create)
 
-    def back_up(self, store: EmbeddedStore | None = None, options: CreateOptions | None = None) -> Created:
+    def back_up(
+        self,
+        store: EmbeddedStore | None = None,
+        options: CreateOptions | None = None,
+        *,
+        going_on: Callable[[], object] = lambda: None,
+    ) -> Created:
         """Of a running store, else of the folder at rest."""
         options = options or CreateOptions(wait_s=0)
         repository = self.open()
+        repository.going_on = going_on
         if store is None:
             with moment_of_folder(self.disk, self.data) as moment:
                 return create(repository, moment, self.places, self.disk, options)

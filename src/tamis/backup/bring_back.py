@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +129,6 @@ def restore_into(
     disk: Disk,
     *,
     clock: Clock,
-    going_on: Callable[[], object] = lambda: None,
 ) -> tuple[str, Rejoined]:
     """Bring records of a backup back into a store that is open, beside what it has; the snapshot's name, and what
     became of them. What stands around the store (users, keys, audit) stays as it is."""
@@ -139,7 +138,7 @@ def restore_into(
     span = asked.span or Span()
     wanted = Wanted(start_ns=span.start_ns, end_ns=span.end_ns, until_ns=asked.at_ns, renew=asked.renew)
     with _copy(repository, name, data, asked.span, disk=disk, clock=clock) as origin:
-        return name, rejoin(store, origin, wanted, log=RestoredLog(disk, data), going_on=going_on)
+        return name, rejoin(store, origin, wanted, log=RestoredLog(disk, data), going_on=repository.going_on)
 
 
 def _own(snapshots: Mapping[str, Snapshot], store: EmbeddedStore) -> str | None:
@@ -159,6 +158,11 @@ def _copy(
             yield origin
     finally:
         _remove(folder)
+
+
+def forget_copy(data: Path) -> None:
+    """Remove what a restore that was killed left in a data folder."""
+    _remove(data / _COPY)
 
 
 def _remove(folder: Path) -> None:

@@ -36,8 +36,6 @@ class CreateOptions:
     wait_s: float = WAIT_S
     timeout_s: float = TIMEOUT_S
     bytes_per_s: int = 0
-    going_on: Callable[[], object] = lambda: None
-    """Called now and then; may raise to call it off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +64,21 @@ def create(
     options = options or CreateOptions()
     clock = repository.clock
     with (
-        hold(repository.target, "shared", purpose="backup", clock=clock, wait_s=options.wait_s) as lock,
+        hold(
+            repository.target,
+            "shared",
+            purpose="backup",
+            clock=clock,
+            wait_s=options.wait_s,
+            going_on=repository.going_on,
+        ) as lock,
         status.doing("backup", unit="bytes") as work,
     ):
         writer = Writer(repository, repository.load_index())
         before = _newest(repository, moment.store_id)
-        reader = _Reader(writer, _known(repository, before, writer.index), _Pace(clock, options), work)
+        reader = _Reader(
+            writer, _known(repository, before, writer.index), _Pace(clock, options, repository.going_on), work
+        )
         items = [*moment.items, *other_items(disk, places, sealed=repository.config.sealed)]
         work.update(total=sum(item.size or 0 for item in items))
         files = [entry for item in items for entry in reader.take(item)]
@@ -211,6 +218,7 @@ class _Pace:
 
     clock: Clock
     options: CreateOptions
+    going_on: Callable[[], object]
     began_s: float = 0.0
     read: int = 0
 
@@ -220,7 +228,7 @@ class _Pace:
     def count(self, size: int) -> None:
         """So much more was read: wait when that was too quick; BackupError when it takes too long."""
         self.read += size
-        self.options.going_on()
+        self.going_on()
         passed = self.clock.monotonic_s() - self.began_s
         if passed > self.options.timeout_s:
             raise BackupError(
@@ -232,7 +240,7 @@ class _Pace:
 
     def _wait(self, until_s: float) -> None:
         while (left := until_s - (self.clock.monotonic_s() - self.began_s)) > 0:
-            self.options.going_on()
+            self.going_on()
             self.clock.sleep(min(left, PAUSE_S))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tamis.backup.bring_back import Asked, restore_into
+from tamis.backup.bring_back import Asked, forget_copy, restore_into
 from tamis.backup.contents import places_of
 from tamis.backup.create import Created, CreateOptions, create
 from tamis.backup.jobs import Job, JobBook, JobView
@@ -72,6 +72,8 @@ class BackupDesk:
     def start(self) -> None:
         """Begin to keep the schedule."""
         if self.is_possible:
+            assert self._data is not None
+            forget_copy(self._data)
             self._remember_seen()
             self._thread.start()
 
@@ -243,7 +245,9 @@ class BackupDesk:
     def _repository(self, *, make: bool = False) -> Repository:
         """`make`: one that was never seen there may be made. A folder that is empty although one was seen in it is a
         disk that is not there."""
-        return repository_from(self._settings.backup, self._disk, create=make, clock=self._clock)
+        opened = repository_from(self._settings.backup, self._disk, create=make, clock=self._clock)
+        opened.going_on = self._going_on
+        return opened
 
     def _create(self, why: str) -> dict[str, Any]:
         store, data, backup = self._store, self._data, self._settings.backup
@@ -256,7 +260,6 @@ class BackupDesk:
             wait_s=backup.wait_s,
             timeout_s=backup.timeout_s,
             bytes_per_s=backup.bytes_per_s,
-            going_on=self._going_on,
         )
         with moment_of_store(store, self._disk) as moment:
             made = create(repository, moment, places_of(self._settings, data), self._disk, options)
@@ -313,7 +316,6 @@ class BackupDesk:
             self._data,
             self._disk,
             clock=self._clock,
-            going_on=self._going_on,
         )
         return {"snapshot": name, **msgspec.to_builtins(done)}
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -63,7 +63,8 @@ class FolderTarget:
         path = self._path(name)
         if not self._disk.exists(path):
             raise AbsentObjectError(self.name, name)
-        self._disk.open_append(path).close()  # drops what memory holds of it
+        with suppress(DiskError):  # it may be mounted to be read only: then memory is believed
+            self._disk.open_append(path).close()  # drops what memory holds of it
         return self.get(name)
 
     def list(self, prefix: str) -> Iterator[Listed]:

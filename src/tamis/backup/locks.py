@@ -10,8 +10,8 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -90,12 +90,21 @@ class Lock:
 
 
 @contextmanager
-def hold(target: Target, mode: Mode, *, purpose: str, clock: Clock, wait_s: float) -> Iterator[Lock]:
+def hold(
+    target: Target,
+    mode: Mode,
+    *,
+    purpose: str,
+    clock: Clock,
+    wait_s: float,
+    going_on: Callable[[], object] = lambda: None,
+) -> Iterator[Lock]:
     """Hold a lock while the context lasts; RepositoryBusyError when others do not let go within `wait_s`.
 
-    Each writes its own lock, then looks for others': of two at once at least one sees the other.
+    Each writes its own lock, then looks for others': of two at once at least one sees the other. `going_on` is called
+    while waiting, and may raise.
     """
-    lock = _take(target, mode, purpose=purpose, clock=clock, wait_s=wait_s)
+    lock = _take(target, mode, purpose=purpose, clock=clock, wait_s=wait_s, going_on=going_on)
     try:
         lock.keep()
         yield lock
@@ -103,10 +112,33 @@ def hold(target: Target, mode: Mode, *, purpose: str, clock: Clock, wait_s: floa
         lock.release()
 
 
-def _take(target: Target, mode: Mode, *, purpose: str, clock: Clock, wait_s: float) -> Lock:
+@contextmanager
+def hold_to_read(
+    target: Target, *, purpose: str, clock: Clock, wait_s: float, going_on: Callable[[], object]
+) -> Iterator[None]:
+    """A shared lock for who only reads; none where nothing can be written (a disk that is mounted to be read only)."""
+    with ExitStack() as held:
+        with suppress(_ReadOnlyError):
+            held.enter_context(
+                hold(target, "shared", purpose=purpose, clock=clock, wait_s=wait_s, going_on=going_on)
+            )
+        yield
+
+
+class _ReadOnlyError(DiskError):
+    """The lock itself could not be written."""
+
+
+def _take(
+    target: Target, mode: Mode, *, purpose: str, clock: Clock, wait_s: float, going_on: Callable[[], object]
+) -> Lock:
     deadline, pause = clock.monotonic_s() + wait_s, _FIRST_S
     while True:
-        lock = Lock(target, _own_note(mode, purpose, clock), clock)
+        going_on()
+        try:
+            lock = Lock(target, _own_note(mode, purpose, clock), clock)
+        except DiskError as error:
+            raise _ReadOnlyError(str(error)) from error
         try:
             other = in_the_way(target, mode, lock.name, now_ns=clock.now_ns())
         except BaseException:

@@ -54,7 +54,14 @@ def prune(
     knows then what is needed; `drop_damaged` forgets damaged snapshots as well.
     """
     with (
-        hold(repository.target, "alone", purpose="prune", clock=repository.clock, wait_s=wait_s) as lock,
+        hold(
+            repository.target,
+            "alone",
+            purpose="prune",
+            clock=repository.clock,
+            wait_s=wait_s,
+            going_on=repository.going_on,
+        ) as lock,
         status.doing("backup prune"),
     ):
         plan, index = _plan(repository, keep, stores=stores, drop_damaged=drop_damaged)

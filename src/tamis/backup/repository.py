@@ -67,6 +67,8 @@ class Repository:
 
     def __init__(self, target: Target, config: Config, secrets: Secrets, *, clock: Clock) -> None:
         self.target, self.config, self.secrets, self.clock = target, config, secrets, clock
+        self.going_on: Callable[[], object] = _go_on
+        """Called now and then by whatever takes long; may raise to call it off."""
 
     @property
     def name(self) -> str:
@@ -196,6 +198,10 @@ class Repository:
                     yield open_chunk(self.secrets, head, one.stored, sealed)
                 except DamageError as error:
                     raise DamageError(place, error.reason) from error
+
+
+def _go_on() -> None:
+    """Nobody calls it off."""
 
 
 def _runs(names: Iterable[bytes], index: Index) -> Iterator[list[Place]]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from tamis.backup.locks import hold
+from tamis.backup.locks import hold_to_read
 from tamis.backup.repository import Index, Repository
 from tamis.backup.snapshot import FileEntry
 from tamis.disk.base import Disk
@@ -91,7 +91,13 @@ def restore_folder(
     is left out and named, the rest comes back. The store's manifest is written last: until then no server opens the
     folder. `span` leaves out segments without a record in it.
     """
-    with hold(repository.target, "shared", purpose="restore", clock=repository.clock, wait_s=wait_s):
+    with hold_to_read(
+        repository.target,
+        purpose="restore",
+        clock=repository.clock,
+        wait_s=wait_s,
+        going_on=repository.going_on,
+    ):
         snapshot = repository.snapshot(name)
         index = repository.load_index()
         files = [
@@ -108,6 +114,7 @@ def restore_folder(
         require_space(disk, folder, needed, RESERVE_BYTES)
         with status.doing("restore", total=sum(one.size for one in wanted), unit="bytes") as work:
             for one in wanted:
+                repository.going_on()
                 if one.path != MANIFEST:
                     job.bring_back(one)
                 work.advance(one.size, one.path)

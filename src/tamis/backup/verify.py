@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tamis.backup.locks import hold
+from tamis.backup.locks import hold_to_read
 from tamis.backup.pack import open_all, pack_object
 from tamis.backup.repository import Index, Repository
 from tamis.backup.snapshot import FileEntry, Snapshot
@@ -73,7 +73,13 @@ def verify(
     read until then.
     """
     with (
-        hold(repository.target, "shared", purpose="verify", clock=repository.clock, wait_s=wait_s),
+        hold_to_read(
+            repository.target,
+            purpose="verify",
+            clock=repository.clock,
+            wait_s=wait_s,
+            going_on=repository.going_on,
+        ),
         status.doing("backup verify", unit="packs") as work,
     ):
         problems: dict[str, str] = {}

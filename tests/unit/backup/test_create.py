@@ -238,7 +238,7 @@ def test_a_backup_that_takes_too_long_is_given_up(data: BackupPlace) -> None:
         clock.pass_s(100)
 
     with pytest.raises(BackupError, match=r"backup\.timeout_s"):
-        data.back_up(options=CreateOptions(timeout_s=10, going_on=slow))
+        data.back_up(options=CreateOptions(timeout_s=10), going_on=slow)
     assert not data.open().snapshots()
     assert not data.open().target.get("config.json").startswith(b"locks")
     data.back_up()

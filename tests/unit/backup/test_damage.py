@@ -1,5 +1,6 @@
 """A repository that was damaged, or made by somebody hostile: named, gone around, refused."""
 
+import errno
 import hashlib
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tamis.backup.folder import FolderTarget
 from tamis.backup.locks import hold
 from tamis.backup.pack import LIST_BYTES_MAX, PackBuilder, Stored, list_at_end, open_chunk
 from tamis.backup.prune import prune
@@ -19,13 +21,14 @@ from tamis.backup.source import RepositorySource, sources_from
 from tamis.backup.target import require_name
 from tamis.backup.verify import Report, verify
 from tamis.disk.rotated import zstd_module
-from tamis.errors import AbsentError, BackupError, DamageError, FormatError
+from tamis.errors import AbsentError, BackupError, DamageError, DiskError, FormatError
 from tamis.settings import load_settings
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest_file import encode_manifest, read_manifest
 from tamis.store.embedded.repair.folder import repair_folder
 from tests.support.backups import QUICK, BackupPlace
 from tests.support.embedded import batch, messages, open_quiet
+from tests.support.fragile_disk import FragileDisk
 
 MESSAGES = [
     f"order {number} was placed by {hashlib.sha256(b'%d' % number).hexdigest()}" for number in range(4_000)
@@ -291,6 +294,21 @@ def test_repair_takes_from_backups_what_is_damaged(place: BackupPlace) -> None:
     with closing(open_quiet(place.data, disk=QUICK)) as store:
         assert messages(store) == expected
         assert store.health().state == "ready"
+
+
+def test_a_repository_that_can_only_be_read_is_verified_and_restored(
+    place: BackupPlace, tmp_path: Path
+) -> None:
+    """As one on a disk that is mounted so: nothing is written into it, no lock either."""
+    disk = FragileDisk(place.folder)
+    reading = BackupPlace(place.home, place.folder, target=FolderTarget(disk, place.folder))
+    disk.refuse("create", errno.EROFS)
+    assert verify(reading.open(), wait_s=0).is_whole
+    disk.refuse("create", errno.EROFS)
+    assert not restore_folder(reading.open(), newest(place), tmp_path / "back", QUICK).lost
+    disk.refuse("create", errno.EROFS)
+    with pytest.raises(DiskError):
+        reading.back_up()
 
 
 def test_a_lock_that_cannot_be_read_keeps_nobody_out(place: BackupPlace) -> None:

@@ -158,11 +158,9 @@ def test_a_backup_that_slept_through_a_prune_is_taken_back(place: BackupPlace) -
             for lock in list(repository.target.list("locks")):
                 repository.target.delete(lock.name)
 
-        from tamis.backup.create import CreateOptions
-
         before = set(place.open().snapshots())
         with pytest.raises(BackupError, match="while it slept"):
-            place.back_up(store, CreateOptions(wait_s=0, going_on=sleep))
+            place.back_up(store, going_on=sleep)
     assert set(place.open().snapshots()) == before
     assert verify(place.open(), wait_s=0).is_whole
     assert replace(Keep(last=1), daily=2).daily == 2

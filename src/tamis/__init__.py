@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tamis.embed.performance import log_performance
     from tamis.embed.structlog import StructlogProcessor
     from tamis.embed.wsgi import WsgiMiddleware
+    from tamis.integrity.storage import StorageManager
     from tamis.pipeline.metrics import LogMetrics
     from tamis.record.context import context
     from tamis.resilience.breaker import CircuitBreaker
@@ -51,6 +52,7 @@ _PLACES = {
     "MultiLevelCache": "tamis.cache.multilevel",
     "PerformanceProfiler": "tamis.telemetry.profiler",
     "RuntimeManager": "tamis.resilience.runtime",
+    "StorageManager": "tamis.integrity.storage",
     "StructlogProcessor": "tamis.embed.structlog",
     "TaskExecutor": "tamis.resilience.executor.threads",
     "WsgiMiddleware": "tamis.embed.wsgi",
@@ -84,6 +86,7 @@ __all__ = [
     "MultiLevelCache",
     "PerformanceProfiler",
     "RuntimeManager",
+    "StorageManager",
     "StructlogProcessor",
     "TaskExecutor",
     "WsgiMiddleware",

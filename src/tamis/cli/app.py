@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify:verify", "Check that a data folder is whole."),
     "repair": ("repair:repair", "Make a data folder whole again."),
     "backup": ("backup:backup", "Make, check and bring back backups."),
+    "assets": ("assets:assets", "Show, check, mend, pull and pack Tamis' own files."),
     "upgrade": ("upgrade:upgrade", "Rewrite a data folder in the newest format."),
     "spool": ("spool:spool", "Show, send and drop what applications could not deliver."),
     "keys": ("keys:keys", "Show, rotate and check keys."),

@@ -5,7 +5,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import DiskError, IntegrityError
@@ -85,6 +87,29 @@ def asset_manager(
         clock=clock,
         board=board,
     )
+
+
+def assets_object(manifest: Manifest | None, report: StorageReport) -> dict[str, Any]:
+    """Files and what a look found, as JSON has them."""
+    wrong = {finding.path: finding.problem for finding in report.findings}
+    files = [
+        {
+            "path": entry.path,
+            "version": entry.version,
+            "size": entry.size,
+            "sha256": entry.sha256,
+            "required": entry.required,
+            "problem": wrong.get(entry.path),
+        }
+        for entry in (manifest.files if manifest is not None else ())
+    ]
+    return {
+        "state": report.state.value,
+        "version": report.version,
+        "files": files,
+        "degraded": msgspec.to_builtins(report.modes),
+        "warnings": list(report.notes),
+    }
 
 
 class AssetKeeper:

@@ -1,16 +1,14 @@
 """Tamis' own files, for another Tamis that has lost some of them."""
 
 import asyncio
-from typing import Any
 
-import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from tamis.errors import UnmendedError
 from tamis.integrity.manifest import FILE_NAME, print_manifest
-from tamis.server.assets import AssetKeeper
+from tamis.server.assets import AssetKeeper, assets_object
 from tamis.server.openapi import problem_answers
 from tamis.server.problems import ProblemError
 from tamis.server.questions.answers import encode_json
@@ -25,7 +23,7 @@ async def assets(request: Request) -> Response:
     not.
     """
     keeper = _keeper(request)
-    return Response(encode_json(assets_object(keeper)), media_type="application/json")
+    return Response(encode_json(assets_object(keeper.manifest, keeper.report)), media_type="application/json")
 
 
 async def asset_file(request: Request) -> Response:
@@ -45,30 +43,6 @@ async def asset_file(request: Request) -> Response:
     except UnmendedError as error:
         raise ProblemError(503, f"{error}.") from None
     return FileResponse(place, media_type=BINARY)
-
-
-def assets_object(keeper: AssetKeeper) -> dict[str, Any]:
-    """The keeper's last look as JSON has it."""
-    report, manifest = keeper.report, keeper.manifest
-    wrong = {finding.path: finding.problem for finding in report.findings}
-    files = [
-        {
-            "path": entry.path,
-            "version": entry.version,
-            "size": entry.size,
-            "sha256": entry.sha256,
-            "required": entry.required,
-            "problem": wrong.get(entry.path),
-        }
-        for entry in (manifest.files if manifest is not None else ())
-    ]
-    return {
-        "state": report.state.value,
-        "version": report.version,
-        "files": files,
-        "degraded": msgspec.to_builtins(report.modes),
-        "warnings": list(report.notes),
-    }
 
 
 def ranged(data: bytes, asked: str | None) -> Response:

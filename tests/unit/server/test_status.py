@@ -161,7 +161,9 @@ async def test_there_are_so_many_readers_at_a_time() -> None:
                 refused = await client.get(PATH)
                 assert refused.status_code == 429
                 assert "tail.status_viewers_max" in refused.json()["detail"]
-                assert "tamis_status_viewers 1.0" in (await client.get("/metrics")).text
+                counted = (await client.get("/metrics")).text
+                assert "tamis_status_viewers 1.0" in counted
+                assert 'tamis_limits_met_total{limit="tail.status_viewers_max"} 1.0' in counted
             async with asyncio.timeout(WAIT_S):
                 while "tamis_status_viewers 0.0" not in (await client.get("/metrics")).text:
                     await asyncio.sleep(0.01)

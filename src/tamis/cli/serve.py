@@ -29,9 +29,10 @@ def serve(
     }
     settings = load_settings(arguments, toml_path=config)
     warn(settings.warnings)
-    from tamis.server.lean import keep_lean
+    from tamis.server.lean import Slimmer, keep_lean
 
     keep_lean()  # before anything imports pyarrow
     from tamis.server.run import run
 
-    run(settings)
+    with Slimmer():
+        run(settings)

@@ -42,7 +42,9 @@ def first_rows(rows: Iterable[Row], stats: Stats, wanted: FirstRows) -> tuple[li
 
 def _order(stats: Stats, sort: Sort | None) -> Callable[[Row], list[Any]]:
     columns, groups = stats_columns(stats), len(stats.by)
-    keys = [(columns.index(key.name), key) for key in (sort.keys if sort else ())]
+    if sort is None:
+        return lambda row: [order_key(value) for value in row[:groups]]
+    keys = [(columns.index(key.name), key) for key in sort.keys]
     return lambda row: [
         *(_place(row[at], key) for at, key in keys),
         *(order_key(value) for value in row[:groups]),

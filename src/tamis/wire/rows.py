@@ -22,7 +22,7 @@ CELLS_MAX = 1 << 25
 NAMES_MIN = 16
 NAMES_LIMIT = 2_000
 PLANS_MAX = 1_024
-REST_VALUE_BYTES = 256
+REST_VALUE_BYTES = 512
 """What a value under a further name takes, with its object and its name."""
 GROUPS_MAX = 8
 """Rows of more kinds than this are not grouped by their keys."""

@@ -1,7 +1,9 @@
 """Aggregates by groups."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -171,17 +173,20 @@ class _Columns:
             for name in ([f"bin{place}"] if isinstance(group, Bin) else group.columns)
         ]
 
-    def group_of(self, row: Sequence[Any]) -> tuple[Any, ...]:
-        """The group's values from the columns of `keys`."""
-        values, at = [], 0
+    def readers(self) -> list[Callable[[Row], Any]]:
+        """What takes each value of a group out of a row that begins with the columns of `keys`."""
+        found: list[Callable[[Row], Any]] = []
+        at = 0
         for group in self.groups:
-            if isinstance(group, Bin):
-                values.append(row[at])
-                at += 1
-            else:
-                values.append(read_columns(group.kinds, row[at : at + len(group.kinds)]))
-                at += len(group.kinds)
-        return tuple(values)
+            width = 1 if isinstance(group, Bin) else len(group.kinds)
+            plain = isinstance(group, Bin) or group.kinds == ("s",)
+            found.append(itemgetter(at) if plain else partial(_value, group.kinds, slice(at, at + width)))
+            at += width
+        return found
+
+
+def _value(kinds: Sequence[str], where: slice, row: Row) -> Any:
+    return read_columns(kinds, row[where])
 
 
 def _scan(
@@ -208,19 +213,21 @@ def _scan(
     source = select(plan, parts, columns.project, hours=hours)
     selected = [*columns.keys, "min(ts)", "max(ts)", *(sql for item in wanted for sql in item.expressions)]
     grouping = f" GROUP BY {', '.join(columns.keys)}" if columns.keys else ""
+    at, readers = len(columns.keys), columns.readers()
+    aggregates = list(_aggregate_readers(wanted, at + 2))
     for row in source.rows(f"SELECT {', '.join(selected)} FROM {{rows}}{grouping}"):
-        at = len(columns.keys)
         if row[at] is not None:
-            yield columns.group_of(row), _read(wanted, row[at + 2 :]), row[at], row[at + 1]
+            group = tuple([read(row) for read in readers])
+            yield group, [read(row[where]) for read, where in aggregates], row[at], row[at + 1]
 
 
 def _aggregated_fields(stats: Stats) -> list[str]:
     return list(dict.fromkeys(a.field for a in stats.aggregates if a.field is not None))
 
 
-def _read(wanted: Sequence[AggregateSql], row: Sequence[Any]) -> list[Any]:
-    values, at = [], 0
+def _aggregate_readers(
+    wanted: Sequence[AggregateSql], at: int
+) -> Iterator[tuple[Callable[[Sequence[Any]], Any], slice]]:
+    """How each aggregate is read, and from where in a row."""
     for item in wanted:
-        values.append(item.read(row[at : at + len(item.expressions)]))
-        at += len(item.expressions)
-    return values
+        yield item.read, slice(at, at := at + len(item.expressions))

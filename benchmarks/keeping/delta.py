@@ -42,7 +42,8 @@ def measure(work: Path) -> list[Goal]:
     share = sent / FILE_BYTES
     return [
         Goal(f"update after {CHANGED:.0%} of a file changed in {PLACES} places",
-             f"{sent / 1e6:.1f} MB in {seconds:.1f} s", f"{FILE_BYTES / 1e6:,.0f} MB", share, f"≤ {SHARE_MAX:.0%} travels", share <= SHARE_MAX)
+             f"{sent / 1e6:.1f} MB in {seconds:.1f} s", f"{FILE_BYTES / 1e6:,.0f} MB", share,
+             f"≤ {SHARE_MAX:.0%} travels", share <= SHARE_MAX)
     ]  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 import re
 
-_TEXT_ENTRY = re.compile(rb"(?:[A-Z_][A-Z0-9_]{0,63}=[^\n]*+\n)++\n")
+from tamis.wire.journal_export import FIELDS_MAX
+
+_TEXT_ENTRY = re.compile(rb"(?:[A-Z_][A-Z0-9_]{0,63}=[^\n]*+\n){1,%d}+\n" % FIELDS_MAX)
 _NAME = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}")
 _CURSOR = re.compile(rb"(?:\A|\n)__CURSOR=([^\n]*)\n")
 _SIZE_BYTES = 8
@@ -28,6 +30,7 @@ class Entries:
         self._held = bytearray()
         self._at = 0
         """Where the next field begins; the entry itself begins at 0."""
+        self._fields = 0
         self._to_skip = 0
         """Bytes of a value that are let go when they come."""
         self._wrong: str | None = None
@@ -86,8 +89,11 @@ class Entries:
             self._end_entry(end, found)
         else:
             self._at = end
+            self._fields += 1
             if end > self._bytes_max:
                 self._wrong = self._wrong or self._too_long()
+            if self._fields > FIELDS_MAX:
+                self._wrong = self._wrong or f"more than {FIELDS_MAX:,} fields"
             self._let_go()
         return True
 
@@ -98,7 +104,7 @@ class Entries:
         elif self._at:
             found.append(bytes(self._held[:end]))
         del self._held[:end]
-        self._at = 0
+        self._at = self._fields = 0
 
     def _field_end(self) -> int | None:
         """Where the field that begins at `_at` ends; None when that is not there yet."""
@@ -135,7 +141,7 @@ class Entries:
             return False
         self._lost = False
         del self._held[: end + 1]
-        self._at = 0
+        self._at = self._fields = 0
         return True
 
     def _let_go(self) -> None:

@@ -18,6 +18,7 @@ from tamis.wire.times import time_printer
 
 BLOCK_BYTES = 1 << 22
 """Lines are decoded in blocks of about this size: rows stay in the processor's cache, and few in memory."""
+BLOCK_LINES = 50_000
 INT_DIGITS_MAX = 4_000
 """An integer with more digits is kept as text."""
 REASON_CHARS_MAX = 160
@@ -83,7 +84,7 @@ class LineReader:
         self._rows.expect(data.count(b"\n") + 1)
         parts = []
         places: list[int] = []
-        for lines, numbers in filled_lines(data, self.line):
+        for lines, numbers in _few_at_a_time(filled_lines(data, self.line)):
             self.count(len(lines))
             rejected = self._rejections.count
             columns, found = decode_block(lines, numbers, self._rows, rejections=self._rejections)
@@ -136,6 +137,15 @@ def filled_lines(data: bytes, first: int) -> Iterator[tuple[list[bytes], Sequenc
         elif lines:
             yield lines, numbers
         first += text.count(b"\n")
+
+
+def _few_at_a_time(
+    blocks: Iterable[tuple[list[bytes], Sequence[int]]],
+) -> Iterator[tuple[list[bytes], Sequence[int]]]:
+    """Blocks of which none has more than BLOCK_LINES: what becomes of a line takes memory, however short it is."""
+    for lines, numbers in blocks:
+        for start in range(0, len(lines), BLOCK_LINES):
+            yield lines[start : start + BLOCK_LINES], numbers[start : start + BLOCK_LINES]
 
 
 def _texts(data: bytes) -> Iterator[bytes]:

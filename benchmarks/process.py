@@ -135,11 +135,17 @@ class Reader:
 
     def raw(self, path: str, **parameters: object) -> bytes:
         """The answer's bytes: what is timed."""
-        headers = {**HEADERS, "Accept": "application/json"}
-        self._connection.request("GET", f"{path}?{urlencode(parameters)}", headers=headers)
+        return self._asked("GET", f"{path}?{urlencode(parameters)}")
+
+    def post(self, path: str) -> None:
+        """Have something done."""
+        self._asked("POST", path)
+
+    def _asked(self, method: str, path: str) -> bytes:
+        self._connection.request(method, path, headers={**HEADERS, "Accept": "application/json"})
         answer = self._connection.getresponse()
         body = answer.read()
-        if answer.status != 200:
+        if answer.status not in (200, 202):
             raise RuntimeError(f"{path}: {answer.status} {body[:500].decode(errors='replace')}")
         return body
 

@@ -12,7 +12,7 @@ from tamis.cache.flights import Flight, Flights
 from tamis.cache.following import Follower
 from tamis.cache.limits import CacheLimits, MemoryLimits, is_duration
 from tamis.cache.lower import LowerLevels
-from tamis.cache.memory import MemoryLevel
+from tamis.cache.memory import ENTRY_BYTES, NO_TAGS, MemoryLevel
 from tamis.cache.sizes import size_of
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.resilience.limits import BreakerLimits
@@ -53,6 +53,8 @@ class MultiLevelCache:
             self._memory, self._lower, self.limits, refresher, follower=self._follower, clock=clock
         )
         self._flights = self._computing.flights
+        self._entries, self._counts = self._memory.quick_entries(is_wanted=not self._has_lower)
+        self._now_s, self._kept_s, self._under_way = self._memory.now_s, self._memory.ttl_s, self._flights.any
         self._follower.start()
         _ALIVE.add(self)
 
@@ -69,10 +71,23 @@ class MultiLevelCache:
             return default
         return entry[0]
 
-    def set(self, key: str, value: Any, *, ttl_s: float | None = None, tags: Iterable[str] = ()) -> bool:
+    def set(self, key: str, value: Any, *, ttl_s: float | None = None, tags: Iterable[str] = NO_TAGS) -> bool:
         """Keep it, for each level's own time where none is given; False when it is too large for the memory."""
-        if ttl_s is None and value is not None and not (self._has_lower or tags or self._flights.any):
-            return self._memory.write(key, value, ttl_s=self._memory.ttl_s)
+        if ttl_s is None and tags is NO_TAGS and not self._under_way:
+            # A text in the place of another of its size, in memory alone: no lock, each step is one that the machine
+            # does whole. Where another thread changes the same key in between, bytes are inexact until counted again.
+            if type(value) is str and (before := self._entries.get(key)) is not None:
+                size = len(value) + len(key) + ENTRY_BYTES
+                if before[2] == size and before[3] is NO_TAGS and value.isascii():
+                    self._entries[key] = (value, self._now_s() + self._kept_s, size, NO_TAGS, self._kept_s)
+                    try:  # noqa: SIM105 -- suppress() would double the time of it
+                        self._entries.move_to_end(key)
+                    except KeyError:
+                        pass
+                    self._counts.writes += 1
+                    return True
+            if value is not None and not self._has_lower:
+                return self._memory.write(key, value, ttl_s=self._kept_s)
         wanted = _wanted(key, _nothing, ttl_s, tags)
         memory_s = self._computing.memory_ttl_s(value, ttl_s)
         self._flights.spoil(lambda flight: flight.key == key)
@@ -243,6 +258,7 @@ class MultiLevelCache:
     def _after_fork(self) -> None:
         self._memory.after_fork()
         self._flights = self._computing.flights = Flights()
+        self._under_way = self._flights.any
         self._follower.after_fork()
 
 

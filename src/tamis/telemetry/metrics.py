@@ -180,6 +180,21 @@ METRICS: tuple[Metric, ...] = (
         ("breaker", "state"),
     ),
     Metric("tamis_breaker_seconds_total", "counter", "Time that it was in a state.", ("breaker", "state")),
+    Metric(
+        "tamis_cache_reads_total",
+        "counter",
+        "Reads of a cache's level; result is hit or miss.",
+        ("cache", "level", "result"),
+    ),
+    Metric(
+        "tamis_cache_gone_total",
+        "counter",
+        "Entries not kept; reason is expired, evicted (made room), removed, refused or unreadable.",
+        ("cache", "level", "reason"),
+    ),
+    Metric("tamis_cache_errors_total", "counter", "Times that a level failed.", ("cache", "level")),
+    Metric("tamis_cache_entries", "gauge", "Entries of a cache's level.", ("cache", "level")),
+    Metric("tamis_cache_bytes", "gauge", "Bytes of them, about.", ("cache", "level")),
     Metric("tamis_store_records", "gauge", "Records in the store."),
     Metric("tamis_store_bytes", "gauge", "Bytes of the store on disk."),
     Metric(

@@ -13,12 +13,14 @@ import pytest
 from tamis.cache.base import Found
 from tamis.cache.disk import DiskLevel, DiskLimits
 from tamis.cache.limits import CacheLimits
+from tamis.cache.meter import CacheMeter
 from tamis.cache.multilevel import MultiLevelCache
 from tamis.cache.open import open_cache
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import ConfigError
 from tamis.resilience.limits import BreakerLimits
 from tamis.settings.cache import CacheSettings
+from tamis.telemetry.metrics import Metrics
 from tests.support.hand_clock import HandClock
 
 SOON_S = 60.0
@@ -370,3 +372,24 @@ def test_the_numbers_are_those_of_the_specification() -> None:
     found = CacheSettings()
     assert (found.entries_max, found.ttl_s, found.redis_ttl_s) == (1_000, 300, 3_600)
     assert (found.disk_bytes_max, found.disk_ttl_s, found.compress_bytes) == (500_000_000, 86_400, 1_024)
+
+
+def test_a_meter_tells_of_each_level(tmp_path: Path) -> None:
+    """Counters grow by what happened since the last look, gauges say what is there; a level that is away has errors."""
+    metrics, level = Metrics(), DiskLevel(tmp_path, PATIENT)
+    cache = MultiLevelCache(levels=[level])
+    meter = CacheMeter("test", cache, metrics)
+    cache.set("a", 1)
+    cache.get("a")
+    cache.get("b")
+    meter.refresh()
+    meter.refresh()
+    for where, hits in (("memory", 1), ("disk", 0)):
+        assert metrics.value("tamis_cache_reads_total", "test", where, "hit") == hits
+        assert metrics.value("tamis_cache_reads_total", "test", where, "miss") == 1
+        assert metrics.value("tamis_cache_entries", "test", where) == 1
+    cache.delete("a")
+    meter.refresh()
+    assert metrics.value("tamis_cache_gone_total", "test", "disk", "removed") == 1
+    assert metrics.value("tamis_cache_bytes", "test", "disk") == 0
+    cache.close()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tamis.cache.limits import CacheLimits, MemoryLimits
+from tamis.cache.meter import CacheMeter
 from tamis.cache.multilevel import MultiLevelCache
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tamis.store.base import Store
@@ -78,6 +79,12 @@ class Repeats:
             size=lambda body: body.size if body.size <= answer_max else bytes_max + 1,
             clock=clock,
         )
+
+        self._meter = CacheMeter("answers", self._cache, metrics)
+
+    def measure(self) -> None:
+        """Bring the metrics of what is kept up to date."""
+        self._meter.refresh()
 
     def knows(self, scope: Scope) -> Asking | None:
         """What a request asks, if one with the same words was read before."""

@@ -66,6 +66,7 @@ async def metrics(request: Request) -> Response:
     service = service_of(request)
     service.executors.set()
     service.breakers.refresh()
+    service.repeats.measure()
     if service.opened is not None:
         _set_health(service.metrics, service.opened.store.health())
         service.opened.ingester.gaps.losses()

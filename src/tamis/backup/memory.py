@@ -60,8 +60,10 @@ def seen_of(
     *,
     verified: tuple[int, bool] | None = None,
 ) -> Seen:
-    """What is to be remembered when this is the newest snapshot."""
-    at_ns, whole = verified or ((before.verified_ns, before.verified_whole) if before else (0, True))
+    """What is to be remembered when this is the newest snapshot. The first counts as read back: each pack was."""
+    at_ns, whole = verified or (
+        (before.verified_ns, before.verified_whole) if before else (snapshot.created_ns, True)
+    )
     return Seen(
         place=repository.name,
         store_id=snapshot.store_id,

@@ -1,7 +1,7 @@
 """Looking whether a repository is whole. Changes nothing but its own lock."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -64,13 +64,11 @@ def verify(
     *,
     full: bool = True,
     wait_s: float = 600.0,
-    cancelled: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Look at snapshots (all, when none is named) and everything they need; `full` reads every byte, opens every
     chunk and compares it with its name. Otherwise only lists and sizes are looked at.
 
-    Backups may be made meanwhile; nobody prunes. `cancelled` is asked between packs; then the report is of what was
-    read until then.
+    Backups may be made meanwhile; nobody prunes.
     """
     with (
         hold_to_read(
@@ -87,8 +85,7 @@ def verify(
         look = _Look(repository.load_index(), _wanted(snapshots, names))
         _tell_snapshots(look, problems, names)
         for pack in _packs_needed(look) if full else ():
-            if cancelled():
-                break
+            repository.going_on()
             work.advance(1, pack)
             _read_pack(repository, look, pack)
         for name, snapshot in look.snapshots.items():

@@ -80,10 +80,10 @@ def _create_here(
     from tamis.backup.contents import places_of
     from tamis.backup.create import CreateOptions
     from tamis.backup.create import create as make
-    from tamis.backup.desk import shown
     from tamis.backup.memory import read_memory, remember, require_not_older, seen_of
     from tamis.backup.moment import moment_of_folder
     from tamis.backup.resolved import repository_from
+    from tamis.backup.work import shown
     from tamis.disk.real import RealDisk
 
     if not data.is_dir():
@@ -125,7 +125,7 @@ def list_snapshots(*, repository: Repo = None, config: Path | None = None, json:
     json
         As JSON.
     """
-    from tamis.backup.desk import shown
+    from tamis.backup.work import shown
 
     problems: dict[str, str] = {}
     found = _opened(repository, config).snapshots(problems)

@@ -37,6 +37,10 @@ class Which:
     renew: Flag = False
     """Records that retention would take away at once count as received now."""
 
+    def body(self) -> dict[str, Any]:
+        """As the server takes it."""
+        return {"at": self.at, "store": self.store, "renew": bool(self.renew)}
+
 
 def restore(
     snapshot: str = "",
@@ -70,28 +74,26 @@ def restore(
     """
     ask = _span(which.day, when)
     settings = load_settings(toml_path=config)
+    _require_one(to, where)
     if to is not None:
-        if where.data is not None or where.url is not None:
-            raise UsageError("--to names a new folder, --data and --url one that is there; give one of them")
         return _show(_to_folder(settings, repository, to, _asked(snapshot, ask, which)), json=bool(json))
-    if where.data is None and where.url is None:
-        raise UsageError("say where to: --to for a new folder, --data or --url for what has records already")
     client = server_of(where)
     if client is not None:
         if repository is not None:
             raise UsageError("a server runs, and restores from its own repository; leave --repository out")
-        body = {
-            "snapshot": snapshot,
-            "start": ask.start,
-            "end": ask.end,
-            "at": which.at,
-            "store": which.store,
-            "renew": bool(which.renew),
-        }
+        body = {"snapshot": snapshot, "start": ask.start, "end": ask.end, **which.body()}
         return _show(ask_server(client, "/restore", body), json=bool(json))
     assert where.data is not None
     done = _into_folder(settings, repository, where.data, _asked(snapshot, ask, which))
     return _show(done, json=bool(json))
+
+
+def _require_one(to: Path | None, where: Where) -> None:
+    is_there = where.data is not None or where.url is not None
+    if to is not None and is_there:
+        raise UsageError("--to names a new folder, --data and --url one that is there; give one of them")
+    if to is None and not is_there:
+        raise UsageError("say where to: --to for a new folder, --data or --url for what has records already")
 
 
 def _span(day: str | None, when: When) -> Ask:

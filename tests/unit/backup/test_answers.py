@@ -27,7 +27,7 @@ def records() -> list[Record]:
 
 @pytest.mark.parametrize(
     "queries",
-    [pytest.param(QUERIES[::5], id="some"), pytest.param(QUERIES, id="all", marks=pytest.mark.full)],
+    [pytest.param(QUERIES[::12], id="some"), pytest.param(QUERIES, id="all", marks=pytest.mark.full)],
 )
 def test_a_restored_store_answers_as_the_original_did(tmp_path: Path, queries: list[str]) -> None:
     """The queries of the language's cases, now and as of earlier, over segments, journal and deletions."""
@@ -45,7 +45,7 @@ def test_a_restored_store_answers_as_the_original_did(tmp_path: Path, queries: l
         assert again.append(Columns.of(records()[:1]), batch_id="first").duplicate
 
 
-@pytest.mark.parametrize("text", ["*", "error OR timeout", "NOT a", "user:*"])
+@pytest.mark.parametrize("text", ["*", "NOT a"])
 def test_every_kind_of_question_has_the_same_answer(tmp_path: Path, text: str) -> None:
     """Pages, counts, histograms, facets, fields, patterns, tables and contexts, as of two moments."""
     place = BackupPlace(tmp_path / "home", tmp_path / "repository")

@@ -73,7 +73,7 @@ class Machine:
 
     def __init__(self, home: Path, **backup: object) -> None:
         self.data, self.metrics = home / "data", Metrics()
-        self.clock = HandClock()
+        self.clock: Any = HandClock()
         self.store: EmbeddedStore = open_quiet(self.data, disk=QUICK, clock=self.clock)
         self.settings: Settings = load_settings(
             {
@@ -190,8 +190,8 @@ def test_a_stop_calls_off_what_runs(tmp_path: Path) -> None:
     """The server does not wait for a backup that takes hours."""
     with closing(Machine(tmp_path, bytes_per_s=1, interval_s=0)) as machine:
         machine.store.append(batch(*(f"record {n}" for n in range(100))))
+        machine.clock = SYSTEM_CLOCK
         real = machine.new_desk()
-        real._clock = SYSTEM_CLOCK
         machine.desk = real
         real.start()
         real.ask_backup("by hand")

@@ -6,16 +6,19 @@ import json
 import re
 import signal
 import socket
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
 import psutil
+import pyarrow as pa
 import pytest
 
 from tamis.server.front.gate import SECURITY_HEADERS
+from tamis.wire.protobuf import bytes_field
 from tests.support.commands import TOKEN, Server, running_server, start_server, wait_for
 
 WAIT_S = 60
@@ -136,6 +139,121 @@ def test_bombs_cost_neither_memory_nor_time(server: Server) -> None:
         assert (refused.status_code, refused.json()["limit"] in RATIOS) == (413, True), name
     assert sum(met(server, limit) for limit in RATIOS) == met_before + len(made)
     assert process.memory_info().rss < before + (128 << 20)
+
+
+NARROW = {
+    "TAMIS_SERVER_BODY_BYTES_MAX": "16MiB",
+    "TAMIS_INGEST_LINES_MAX": "300000",
+    "TAMIS_INGEST_DOCUMENT_BYTES_MAX": "16MiB",
+    "TAMIS_INGEST_EXPANDED_BYTES_MAX": "64MiB",
+}
+BODY_MEMORY = (64 + 4 * 16 + 192) << 20
+"""What one body may cost by these limits (docs/reference/limits.md): what it becomes, itself four times, and what
+decoding and storing a block of it take."""
+PROTOBUF, JSON = {"Content-Type": "application/x-protobuf"}, {"Content-Type": "application/json"}
+JOURNAL = {"Content-Type": "application/vnd.fdo.journal"}
+
+
+def times(unit: bytes, size: int = 6_000_000) -> bytes:
+    return unit * (size // len(unit))
+
+
+def field(*numbers: int, inner: bytes) -> bytes:
+    """Messages in messages, the first number outside."""
+    for number in reversed(numbers):
+        inner = bytes_field(number, inner)
+    return inner
+
+
+def snappy(data: bytes) -> bytes:
+    return bytes(pa.compress(data, codec="snappy", asbytes=True))
+
+
+def named(form: str, count: int, between: str = "") -> bytes:
+    return between.join(form.replace("#", str(number)) for number in range(count)).encode()
+
+
+HOSTILE: dict[str, tuple[str, dict[str, str], Callable[[], bytes]]] = {
+    "records": ("/v1/logs", PROTOBUF, lambda: field(1, 2, inner=times(b"\x12\0"))),
+    "scopes": ("/v1/logs", PROTOBUF, lambda: field(1, inner=times(b"\x12\0"))),
+    "resources": ("/v1/logs", PROTOBUF, lambda: times(b"\x0a\0")),
+    "attributes": (
+        "/v1/logs",
+        PROTOBUF,
+        lambda: field(1, 2, inner=field(2, inner=times(b"\x32\0", 1_000_000)) * 6),
+    ),
+    "items": ("/v1/logs", PROTOBUF, lambda: field(1, 2, 2, 5, 5, inner=times(b"\x0a\0", 1_000_000))),
+    "names": (
+        "/v1/logs",
+        PROTOBUF,
+        lambda: field(
+            1,
+            2,
+            inner=b"".join(
+                field(2, 6, inner=field(1, inner=b"n%d" % number) + b"\x12\x02\x10\x01")
+                for number in range(200_000)
+            ),
+        ),
+    ),
+    "JSON records": (
+        "/v1/logs",
+        JSON,
+        lambda: b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[%b{}]}]}]}' % times(b"{},"),
+    ),
+    "JSON lists": (
+        "/v1/logs",
+        JSON,
+        lambda: b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":[%b[]]}]}]}]}' % times(b"[],"),
+    ),
+    "JSON depth": ("/v1/logs", JSON, lambda: b'{"a":%b' % times(b"[")),
+    "entries": (
+        "/loki/api/v1/push",
+        PROTOBUF,
+        lambda: snappy(field(1, inner=field(1, inner=b"{}") + times(b"\x12\0"))),
+    ),
+    "streams": ("/loki/api/v1/push", PROTOBUF, lambda: snappy(times(field(1, 1, inner=b"{}")))),
+    "JSON streams": ("/loki/api/v1/push", JSON, lambda: b'{"streams":[%b{}]}' % times(b"{},")),
+    "array": ("/api/v1/ingest", {}, lambda: b"[%b{}]" % times(b"{},")),
+    "lines of names": ("/api/v1/ingest", {}, lambda: named('{"n#":1}\n', 290_000)),
+    "objects of names": ("/api/v1/ingest", {}, lambda: named('{"a":{"n#":1}}\n', 200_000)),
+    "lines of lists": ("/api/v1/ingest", {}, lambda: (b'{"a":[%b[]]}\n' % times(b"[],", 1_000_000)) * 6),
+    "ids": ("/_bulk", {}, lambda: named('{"create":{"_id":"#"}}\n{}\n', 290_000)),
+    "refusals": ("/_bulk", {}, lambda: named('{"create":{}}\n{"a#\n', 290_000)),
+    "messages": ("/gelf", {}, lambda: times(b"{}\n")),
+    "fields": ("/upload", JOURNAL, lambda: (times(b"A=\n", 1_000_000) + b"\n") * 6),
+}
+
+
+def peak_bytes(server: Server, *, anew: bool = False) -> int:
+    """The most memory that the server ever had, or has had since this was asked anew."""
+    process = Path("/proc") / str(server.process.pid)
+    if anew:
+        (process / "clear_refs").write_text("5")
+    found = re.search(r"^VmHWM:\s+(\d+) kB", (process / "status").read_text(), re.M)
+    assert found is not None
+    return int(found[1]) << 10
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One with limits on bodies that are a quarter of the usual ones."""
+    with running_server(tmp_path_factory.mktemp("narrow"), **NARROW) as made:
+        yield made
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process ever had")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_body_costs_no_more_memory_than_bodies_may(narrow: Server, name: str) -> None:
+    """Within the limits of size, made of millions of the smallest parts there are: it is taken or refused, and the
+    server is not larger by more than the limits say."""
+    path, headers, made = HOSTILE[name]
+    body = made()
+    before = peak_bytes(narrow, anew=True)
+    answer = httpx2.post(narrow.url + path, content=body, headers={**HEADERS, **headers}, timeout=100)
+    assert answer.status_code in (200, 202, 204, 400, 413), answer.text
+    cost = peak_bytes(narrow) - before
+    assert cost < BODY_MEMORY
+    assert get(narrow, "/readyz").status_code == 200
 
 
 def test_a_body_over_its_limit_is_counted(server: Server) -> None:

@@ -99,7 +99,8 @@ class IngestSettings:
     )
     lines_max: int = whole(
         2_000_000,
-        "Lines of one body, or values of an array, blank lines not counted; a body with more is refused (413).",
+        "Lines of one body, or values of an array, blank lines not counted; of protocols records, and just so "
+        "resources, scopes and streams. A body with more is refused (413).",
         least=1,
     )
     open_bytes_max: int = size(
@@ -109,7 +110,10 @@ class IngestSettings:
         "64MiB", "A body that can only be read whole (an array, OTLP, Loki), once decompressed.", least=1
     )
     expanded_bytes_max: int = size(
-        "256MiB", "What such a body may become when each record has a copy of what stands around it.", least=1
+        "256MiB",
+        "What a body may become when each record has a copy of what stands around it, and in values under names over "
+        "`names_max`.",
+        least=1,
     )
     names_max: int = whole(
         2_000,

@@ -27,7 +27,7 @@ class WireLimits:
     """Distinct attribute names in one body; further ones are kept in one object attribute (`REST_FIELD`)."""
     lines_max: int = 2_000_000
     """Lines of JSON in one body, blank ones not counted; a body with more is refused whole. Of an array, its
-    elements, and the objects and lists inside them."""
+    elements, and the objects and lists inside them; of protocols records, and just so resources, scopes and streams."""
     array_bytes_max: int = 1 << 26
     """A body that is one array over many lines, or of a protocol such as OTLP, is held whole: up to so many
     bytes."""

@@ -57,10 +57,10 @@ class Connection(sqlite3.Connection):
 
     def one(self, query: str, given: tuple[Any, ...] = ()) -> Any:
         """The first row, which is always there in a file that is whole."""
-        row = self.execute(query, given).fetchone()
-        if row is None:
+        rows = self.execute(query, given).fetchall()
+        if not rows:
             raise sqlite3.DatabaseError(f"nothing found by {query}")
-        return row
+        return rows[0]
 
 
 class CacheFile:

@@ -248,7 +248,7 @@ def _drop(db: Connection, keys: list[bytes]) -> None:
 
 def _touch(db: Connection, name: bytes) -> int:
     """Tell others that they must forget it; the number of the change."""
-    seq = int(db.execute("UPDATE state SET seq = seq + 1 RETURNING seq").fetchall()[0][0])
+    seq = int(db.one("UPDATE state SET seq = seq + 1 RETURNING seq")[0])
     db.execute("INSERT OR REPLACE INTO changes VALUES (?, ?)", (name, seq))
     if seq % 1_000 == 0:
         query = "SELECT seq FROM changes ORDER BY seq DESC LIMIT 1 OFFSET ?"

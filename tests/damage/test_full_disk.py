@@ -120,3 +120,20 @@ def test_a_seal_that_meets_a_full_disk_is_done_later(tmp_path):
     assert store.seal_now() == 1
     kill(store)
     require_taken(tmp_path / "data", ["first", "second", "third"])
+
+
+def test_a_full_disk_is_told_until_there_is_room(tmp_path):
+    """Health says so, also when nobody sends any more; questions are answered meanwhile."""
+    disk = FragileDisk(tmp_path)
+    store = open_quiet(tmp_path / "data", disk=disk, disk_reserve_bytes=1_000)
+    store.append(batch("first"))
+    disk.calls.free = 500
+    with pytest.raises(NoSpaceError):
+        store.append(batch("second"))
+    assert store.health().state == "degraded"
+    assert any("nothing is taken in" in problem for problem in store.health().problems)
+    assert messages(store) == ["first"]
+    disk.calls.free = None
+    assert store.health().state == "ready"
+    store.append(batch("second"))
+    store.close()

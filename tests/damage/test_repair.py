@@ -32,7 +32,7 @@ from tests.support.damages import (
     zero,
     zero_all,
 )
-from tests.support.embedded import HandClock, batch, doubled, messages, open_quiet, quiet
+from tests.support.embedded import DAY_S, HandClock, batch, doubled, messages, open_quiet, quiet
 from tests.support.fragile_disk import FragileDisk, Mode, PowerCut
 
 FIRST = [f"first {number}" for number in range(40)]
@@ -481,3 +481,39 @@ def test_the_whole_repair_is_covered(tmp_path, good):
     """The number of places to cut is known."""
     done = killed_repair(tmp_path, good, None, "keep")
     assert OPERATIONS - 10 < done <= OPERATIONS, done
+
+
+def test_what_was_deleted_while_it_was_lost_does_not_come_back(folder, good):
+    """Neither in a segment that comes back, nor in batches of a journal that do: the deletion waits for them."""
+    (path,) = (folder / "journal").iterdir()
+    damage(path, flip)
+    damage(folder / DAY / "00000001.parquet", delete)
+    store = open_quiet(folder)
+    lost_hot = {text for words in HOT for text in words} - set(messages(store))
+    assert lost_hot
+    store.delete(Question(Phrase("message", "first")), Budget())
+    store.delete(Question(Phrase("message", "hot")), Budget())
+    store.erase_now()
+    store.close()
+    assert repaired(folder, good).is_whole
+    store = open_quiet(folder)
+    assert messages(store) == sorted(SECOND)
+    store.erase_now()
+    assert messages(store) == sorted(SECOND)
+    assert store.parts.shop.catalog.manifest.tombstones == ()
+    store.close()
+
+
+def test_a_loss_whose_time_is_over_is_missed_by_nobody(folder):
+    """Its records would have expired: nothing warns any more, and what is left of its files goes."""
+    damage(folder / DAY / "00000001.parquet", flip)
+    clock = HandClock()
+    store = open_quiet(folder, clock=clock, retention_s=DAY_S)
+    store.scrub_now()
+    assert store.health().state == "degraded"
+    clock.pass_s(2 * DAY_S)
+    store.expire_now()
+    assert store.health().state == "ready"
+    assert ASKED["count"](store, EVERYTHING).warnings == ()
+    assert not list((folder / DAY).glob("00000001*"))
+    store.close()

@@ -410,7 +410,7 @@ def test_errors_name_what_and_where(place: Place) -> None:
     report = place.manager(nothing(place), place.folder.parent / "none.tar").initialize_and_verify()
     problem = report.findings[0].problem
     assert BIG in problem
-    assert "it has none of the bytes wanted" in problem
+    assert "there is no such file" in problem
     assert "none.tar" in problem
 
 

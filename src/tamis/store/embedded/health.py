@@ -15,7 +15,12 @@ def health_of(parts: StoreParts) -> StoreHealth:
     closed = parts.committer.closed_because
     lost = tuple(describe(loss) for loss in manifest.losses)
     stopped = (f"the store takes nothing more: {closed}",) if closed is not None else ()
-    failing = (*parts.upkeep.problems, *(job.problem for job in parts.mending.jobs if job.problem))
+    full = parts.admission.full
+    failing = (
+        *([full] if full else ()),
+        *parts.upkeep.problems,
+        *(job.problem for job in parts.mending.jobs if job.problem),
+    )
     state: State = "closed" if closed is not None else "degraded" if lost or failing else "ready"
     on_disk = sum(entry.bytes + entry.tally_bytes for entry in manifest.segments)
     return StoreHealth(

@@ -27,7 +27,7 @@ class Deleter:
         after a power cut."""
         with self._one, self._catalog.snapshot(question) as snapshot:
             counted = count(snapshot, question, budget, self._engine)
-            if counted.count:
+            if counted.count or counted.warnings:  # what is lost now may be brought back by a repair
                 self._hide(question, snapshot)
             return Hidden(as_of=counted.as_of, warnings=counted.warnings, hidden=counted.count)
 

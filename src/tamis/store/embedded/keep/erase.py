@@ -7,7 +7,7 @@ import msgspec
 from tamis.clock import NS_PER_S
 from tamis.errors import DamageError
 from tamis.store.embedded.format.layout import day_of_segment
-from tamis.store.embedded.format.manifest import BatchEntry, Manifest, SegmentEntry, TombstoneEntry
+from tamis.store.embedded.format.manifest import BatchEntry, Loss, Manifest, SegmentEntry, TombstoneEntry
 from tamis.store.embedded.format.segment_files import read_rows, remembered
 from tamis.store.embedded.keep.workshop import Workshop
 from tamis.store.embedded.live.catalog import may_hide
@@ -96,5 +96,13 @@ class Eraser:
 def _still_hides(tombstone: TombstoneEntry, manifest: Manifest) -> bool:
     if tombstone.upto_seq > manifest.sealed_through:
         return True
-    aside = (loss.segment for loss in manifest.losses if loss.segment is not None)
-    return any(may_hide(tombstone, entry) for entry in (*manifest.segments, *aside))
+    if any(may_hide(tombstone, entry) for entry in manifest.segments):
+        return True
+    return any(_may_come_back(loss, tombstone) for loss in manifest.losses)
+
+
+def _may_come_back(loss: Loss, tombstone: TombstoneEntry) -> bool:
+    """Whether a repair may bring back records that were deleted while they were lost."""
+    if loss.segment is not None:
+        return may_hide(tombstone, loss.segment)
+    return loss.min_seq is None or loss.min_seq <= tombstone.upto_seq

@@ -1,9 +1,11 @@
 """Expiry: segments whose time is over leave."""
 
+import msgspec
+
 from tamis.store.embedded.format.layout import day_of, is_day
 from tamis.store.embedded.format.manifest import Manifest
 from tamis.store.embedded.format.segment_files import remembered
-from tamis.store.embedded.keep.retention import expired, without
+from tamis.store.embedded.keep.retention import expired, expired_losses, without
 from tamis.store.embedded.keep.workshop import Workshop
 from tamis.store.embedded.live.catalog import Catalog
 from tamis.store.embedded.write.journals import Journals
@@ -16,8 +18,34 @@ class Expirer:
         self._shop, self._journals = shop, journals
         self.dropped_records = 0
 
+    def due(self) -> bool:
+        """Whether something is over."""
+        shop, now_ns = self._shop, self._shop.clock.now_ns()
+        manifest, journal_bytes = shop.catalog.manifest, self._journals.bytes
+        return bool(
+            expired(manifest, shop.options, now_ns=now_ns, journal_bytes=journal_bytes)
+            or expired_losses(manifest, shop.options, now_ns=now_ns)
+        )
+
+    def _forget_losses(self) -> None:
+        """Lost segments whose time is over: nothing warns of them any more, and what is left of them goes."""
+        shop = self._shop
+        lost = expired_losses(shop.catalog.manifest, shop.options, now_ns=shop.clock.now_ns())
+        if not lost:
+            return
+
+        def change(manifest: Manifest) -> Manifest:
+            kept = tuple(loss for loss in manifest.losses if loss not in lost)
+            return msgspec.structs.replace(manifest, losses=kept)
+
+        shop.catalog.publish(change)
+        for loss in lost:
+            if loss.segment is not None:
+                shop.discard([loss.segment])
+
     def expire(self) -> int:
         """Drop what is over; return how many segments."""
+        self._forget_losses()
         shop = self._shop
         catalog: Catalog = shop.catalog
         gone = expired(

@@ -10,7 +10,7 @@ from tamis.clock import NS_PER_S
 from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.ask.mask import matching_mask
 from tamis.store.embedded.format.layout import day_of
-from tamis.store.embedded.format.manifest import BatchEntry, Manifest, SegmentEntry
+from tamis.store.embedded.format.manifest import BatchEntry, Loss, Manifest, SegmentEntry
 from tamis.store.embedded.options import RetentionRule, StoreOptions
 
 DAY_NS = 86_400 * NS_PER_S
@@ -63,6 +63,16 @@ def expired(
         total -= entry.bytes + entry.tally_bytes
         gone.append(entry)
     return gone
+
+
+def expired_losses(manifest: Manifest, options: StoreOptions, *, now_ns: int) -> list[Loss]:
+    """The lost segments whose time would be over by now: nobody misses them any more."""
+    keeps = {rule.name: rule.keep_s for rule in options.rules}
+    return [
+        loss
+        for loss in manifest.losses
+        if loss.segment is not None and _is_over(loss.segment, keeps, options.retention_s, now_ns=now_ns)
+    ]
 
 
 def _is_over(entry: SegmentEntry, keeps: dict[str, float], otherwise: float | None, *, now_ns: int) -> bool:

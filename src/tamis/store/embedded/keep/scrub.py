@@ -108,7 +108,8 @@ class Scrubber:
             if found != digest:
                 problem = "is not what was written (its SHA-256 differs)"
         except DiskError as error:
-            problem = f"cannot be read: {error}"
+            there = self._shop.disk.exists(path)
+            problem = f"cannot be read: {error}" if there else "is missing"
         if problem is not None and self._is_live(entry):
             self._damaged(DamageError(str(path), f"{path.name} {problem}"))
 

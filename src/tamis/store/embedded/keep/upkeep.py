@@ -12,7 +12,6 @@ from tamis.store.embedded.keep.erase import Eraser
 from tamis.store.embedded.keep.expire import Expirer
 from tamis.store.embedded.keep.keeper import Job, Lane
 from tamis.store.embedded.keep.merge import Merger, groups_to_merge, is_small
-from tamis.store.embedded.keep.retention import expired
 from tamis.store.embedded.keep.scrub import Damaged, Scrubber
 from tamis.store.embedded.keep.seal import Sealer
 from tamis.store.embedded.keep.workshop import Workshop
@@ -44,7 +43,7 @@ class Upkeep:
         if shop.options.durability == "memory":
             sealing.insert(0, Job("syncing the journal", self._sync_due, self._sync))
         house = [
-            Job("expiry", self._expire_due, self.expire, Priority.CRITICAL),
+            Job("expiry", self._expirer.due, self.expire, Priority.CRITICAL),
             Job("erasing", self.erase_due, self._erase, Priority.HIGH),
             Job("merging", self._merge_due, self.merge, Priority.NORMAL),
             Job("shrinking", self._shrink_due, self.shrink, Priority.LOW),
@@ -165,13 +164,6 @@ class Upkeep:
     def _sync(self) -> None:
         self._synced = self._shop.clock.monotonic_s()
         self._committer.sync()
-
-    def _expire_due(self) -> bool:
-        shop = self._shop
-        now_ns = shop.clock.now_ns()
-        return bool(
-            expired(shop.catalog.manifest, shop.options, now_ns=now_ns, journal_bytes=self._journals.bytes)
-        )
 
     def _shrink_due(self) -> bool:
         return any(True for _ in self._merger.groups_to_shrink())

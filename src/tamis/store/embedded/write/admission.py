@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tamis.disk.base import Disk
 from tamis.disk.space import require_space
-from tamis.errors import OverloadedError
+from tamis.errors import NoSpaceError, OverloadedError
 from tamis.record.model import Columns
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.options import StoreOptions
@@ -27,6 +27,15 @@ class Admission:
         self._lock = threading.Lock()
         self.in_flight_bytes = 0
         self.refused = 0
+        self._full: NoSpaceError | None = None
+
+    @property
+    def full(self) -> str | None:
+        """Why nothing is taken in, when the disk was full for the last batch and still is."""
+        full = self._full
+        if full is not None and self._disk.free_bytes(self._layout.folder) >= full.needed:
+            full = self._full = None
+        return None if full is None else f"nothing is taken in, questions are answered: {full}"
 
     @contextmanager
     def room_for(self, batch: Columns) -> Iterator[None]:
@@ -46,6 +55,10 @@ class Admission:
         try:
             require_space(self._disk, self._layout.folder, size, self._options.disk_reserve_bytes)
             yield
+            self._full = None
+        except NoSpaceError as error:
+            self._full = error
+            raise
         finally:
             with self._lock:
                 self.in_flight_bytes -= size

@@ -1,9 +1,12 @@
 """The cache is a dictionary with time, whatever is done in whatever order."""
 
+from tempfile import TemporaryDirectory
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tamis.cache.disk import DiskLevel, DiskLimits
 from tamis.cache.limits import CacheLimits, MemoryLimits
 from tamis.cache.memory import ENTRY_BYTES, MemoryLevel
 from tamis.cache.multilevel import MultiLevelCache
@@ -13,6 +16,7 @@ KEYS = st.sampled_from(["a", "a:1", "a:2", "b", "b:1", "ü"])
 ASCII_KEYS = st.sampled_from(["a", "bb", "ccc", "dddd", "eeeee", "ffffff"])
 VALUES = st.none() | st.integers() | st.text() | st.lists(st.integers())
 TTLS = st.none() | st.integers(1, 40)
+WHO = st.integers(0, 1)
 TAGS = st.lists(st.sampled_from("xyz"), unique=True)
 
 
@@ -87,6 +91,100 @@ class CacheAgainstDictionary(RuleBasedStateMachine):
             assert self.cache.get(key, "default") == ("default" if value is None else value)
 
 
+class ProcessesAgainstDictionary(RuleBasedStateMachine):
+    """Two caches over one folder, as two processes have them: one dictionary, once each has caught up."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.clock, self.folder = HandClock(), TemporaryDirectory()
+        self.kept: dict[str, tuple[object, list[str]]] = {}
+        limits = CacheLimits(refresh_share=0, follow_interval_s=3_600, negative_ttl_s=3_600)
+        disk = DiskLimits(timeout_s=60)
+        self.caches = [
+            MultiLevelCache(
+                levels=[DiskLevel(self.folder.name, disk, clock=self.clock)], limits=limits, clock=self.clock
+            )
+            for _ in range(2)
+        ]
+
+    def teardown(self) -> None:
+        if hasattr(self, "caches"):
+            for cache in self.caches:
+                cache.close()
+            self.folder.cleanup()
+
+    def catch_up(self) -> None:
+        for cache in self.caches:
+            cache.catch_up()
+
+    @rule(who=WHO, key=KEYS, value=VALUES, tags=TAGS)
+    def set(self, who: int, key: str, value: object, tags: list[str]) -> None:
+        self.caches[who].set(key, value, tags=tags)
+        self.kept[key] = (value, tags)
+        self.catch_up()
+
+    @rule(
+        who=WHO,
+        key=KEYS,
+        value=VALUES,
+        tags=TAGS,
+        change=st.sampled_from(["", "key", "prefix", "tag", "clear"]),
+    )
+    def compute(self, who: int, key: str, value: object, tags: list[str], change: str) -> None:
+        """While one computes the other one changes something."""
+        other = self.caches[1 - who]
+
+        def work() -> object:
+            if change == "key":
+                other.set(key, "newer")
+            elif change == "prefix":
+                other.invalidate_prefix(key[:1])
+            elif change == "tag":
+                other.invalidate_tag("x")
+            elif change == "clear":
+                other.clear()
+            return value
+
+        is_kept = key in self.kept
+        wanted = self.kept[key][0] if is_kept else value
+        assert self.caches[who].get_or_compute(key, work, tags=tags) == wanted
+        self.catch_up()
+        if is_kept:
+            return
+        if change == "clear":
+            self.kept = {}
+        elif change == "prefix":
+            self.kept = {name: entry for name, entry in self.kept.items() if name[:1] != key[:1]}
+        elif change == "tag":
+            self.kept = {name: entry for name, entry in self.kept.items() if "x" not in entry[1]}
+        elif change == "key":
+            self.kept[key] = ("newer", [])
+        if not change or (change == "tag" and "x" not in tags):
+            self.kept[key] = (value, tags)
+
+    @rule(who=WHO, key=KEYS)
+    def delete(self, who: int, key: str) -> None:
+        assert self.caches[who].delete(key) == (self.kept.pop(key, None) is not None)
+        self.catch_up()
+
+    @rule(who=WHO, tag=st.sampled_from("xyz"))
+    def invalidate_tag(self, who: int, tag: str) -> None:
+        gone = [key for key, entry in self.kept.items() if tag in entry[1]]
+        assert self.caches[who].invalidate_tag(tag) == len(gone)
+        for key in gone:
+            del self.kept[key]
+        self.catch_up()
+
+    @invariant()
+    def both_have_what_the_dictionary_has(self) -> None:
+        if not hasattr(self, "caches"):
+            return
+        for cache in self.caches:
+            for key in ("a", "a:1", "b", "ü"):
+                value = self.kept[key][0] if key in self.kept else None
+                assert cache.get(key, "default") == ("default" if value is None else value)
+
+
 class LeastRecentlyUsed(RuleBasedStateMachine):
     """With little room and no end of time: exactly the most recently used are there, as many as have room."""
 
@@ -134,5 +232,7 @@ class LeastRecentlyUsed(RuleBasedStateMachine):
 
 TestCacheAgainstDictionary = CacheAgainstDictionary.TestCase
 TestCacheAgainstDictionary.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestProcessesAgainstDictionary = ProcessesAgainstDictionary.TestCase
+TestProcessesAgainstDictionary.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
 TestLeastRecentlyUsed = LeastRecentlyUsed.TestCase
 TestLeastRecentlyUsed.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -218,7 +218,7 @@ def test_one_of_many_processes_computes(server: RedisServer, tmp_path: Path, has
     assert (tmp_path / "computed").read_text() == "x" * 3
 
 
-@pytest.mark.parametrize("has_redis", [True, False])
+@pytest.mark.parametrize("has_redis", [pytest.param(True, marks=pytest.mark.full), False])
 def test_a_killed_process_leaves_no_one_waiting_and_nothing_broken(
     server: RedisServer, tmp_path: Path, has_redis: bool
 ) -> None:

@@ -30,6 +30,9 @@ def _parts(report: Report, accepted: Report | None, found: Sequence[Worse]) -> I
         for one in report.checks
     ]
     yield _table("## Checks", "| check | | s |", checks)
+    yield from (
+        f"What {one.name} said last:\n\n```text\n{one.told}\n```" for one in report.checks if one.told
+    )
     yield _tests(report, accepted)
     yield _figures(report, accepted)
     yield _shape(report, accepted)

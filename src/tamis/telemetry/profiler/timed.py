@@ -82,36 +82,16 @@ def _call(watch: Watch, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _call_with_memory(watch: Watch, function: Callable[..., Any]) -> Callable[..., Any]:
     def timed(*args: Any, **kwargs: Any) -> Any:
-        measure = Measure(watch)
-        measure.begin()
-        try:
-            result = function(*args, **kwargs)
-            measure.outcome = OK
-            return result
-        except Exception:
-            measure.outcome = FAILED
-            raise
-        finally:
-            measure.pause()
-            measure.end()
+        with Measure(watch):
+            return function(*args, **kwargs)
 
     return timed
 
 
 def _coroutine(watch: Watch, function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
     async def timed(*args: Any, **kwargs: Any) -> Any:
-        measure = Measure(watch)
-        measure.begin()
-        try:
-            result = await function(*args, **kwargs)
-            measure.outcome = OK
-            return result
-        except Exception:
-            measure.outcome = FAILED
-            raise
-        finally:
-            measure.pause()
-            measure.end()
+        with Measure(watch):
+            return await function(*args, **kwargs)
 
     return timed
 

@@ -30,7 +30,10 @@ class Watch:
 
 
 class Measure:
-    """One call, in one or several turns: a generator works only in its turns. Its time is that of all turns."""
+    """One call, in one or several turns: a generator works only in its turns. Its time is that of all turns.
+
+    As a context manager it is one turn.
+    """
 
     __slots__ = ("_begun_s", "_meter", "_opened", "_place", "_spent_s", "_token", "_watch", "outcome")
 
@@ -74,6 +77,17 @@ class Measure:
         ended_s = ledger.now_s()
         ledger.note(self._place, ended_s - self._spent_s, ended_s, self.outcome)
 
+    def __enter__(self) -> "Measure":
+        self.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.outcome = outcome_of(kind)
+        self.pause()
+        self.end()
+
 
 class Block:
     """`with` or `async with`: the block's time, under its name. One block may be entered once at a time."""
@@ -89,18 +103,15 @@ class Block:
             raise RuntimeError(
                 f"the block {self._watch.book.name!r} runs already; call profile_block for each `with`"
             )
-        self._measure = Measure(self._watch)
-        self._measure.begin()
+        self._measure = Measure(self._watch).__enter__()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         measure, self._measure = self._measure, None
         assert measure is not None
-        measure.outcome = outcome_of(kind)
-        measure.pause()
-        measure.end()
+        measure.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> "Block":
         return self.__enter__()

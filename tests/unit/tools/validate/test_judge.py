@@ -144,3 +144,5 @@ def test_the_page_says_what_is_worse_and_where_to_go_back_to() -> None:
     assert "nothing is worse than it may be" in render(GOOD, None, [])
     assert "look at what is not committed" in way_back(one, GOOD)
     assert "nothing was accepted yet" in way_back(one, None)
+    failing = replace(GOOD, checks=(Check("mypy", False, 1.0, "a.py:3: wrong\nFound 1 error"),))
+    assert "```text\na.py:3: wrong\nFound 1 error\n```" in render(failing, None, [])

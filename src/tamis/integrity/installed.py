@@ -36,15 +36,15 @@ def load_installed(
     found = Installed()
     own: Manifest | None = None
     path = folder / FILE_NAME
-    if path.is_symlink() or disk.exists(path):
-        try:
+    try:
+        if path.is_symlink() or disk.exists(path):
             own = _read(disk, path)
             require_trusted(own, trust, source=str(path))
             require_no_step_back(own, known, source=str(path))
-        except (IntegrityError, DiskError) as error:
-            own, found.problem = None, str(error)
-    elif shipped is None or known.version:
-        found.problem = f"{path} is missing"
+        elif shipped is None or known.version:
+            found.problem = f"{path} is missing"
+    except (IntegrityError, DiskError) as error:
+        own, found.problem = None, str(error)
     base: Manifest | None = None
     if shipped is not None:
         try:

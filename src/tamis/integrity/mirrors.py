@@ -1,6 +1,6 @@
 """Mirrors: sources asked in order until one gives bytes that are right."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -70,32 +70,31 @@ class Mirror:
         data = self.read_whole(FILE_NAME, MANIFEST_BYTES_MAX)
         return parse_manifest(data, f"{self.source.name}: {FILE_NAME}")
 
-    def chunks(self, path: str, run: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
-        """Those chunks of a file that it has, each compared with its digest. `run` lies without a gap in the file as it
-        should be; in another version of it they may be in other places: the mirror's own manifest says where.
+    def fetch(self, path: str, run: Sequence[Chunk], into: dict[Chunk, bytes]) -> None:
+        """Add those chunks of a file that it has, each compared with its digest. `run` lies without a gap in the file
+        as it should be; in another version of it they may be in other places: the mirror's own manifest says where.
         """
-        missing: Iterable[Chunk] = run
+        before, absent = len(into), None
         if self._misses.get(path, 0) < MISSES_MAX:
-            found = dict(self._in_place(path, run))
-            self._misses[path] = 0 if found else self._misses.get(path, 0) + 1
-            yield from found.items()
-            missing = (chunk for chunk in run if chunk not in found)
-        for chunk in missing:
-            place = self._index().get(chunk.sha256)
+            try:
+                into.update(self._in_place(path, run))
+                self._misses[path] = 0 if len(into) > before else self._misses.get(path, 0) + 1
+            except AbsentError as error:
+                absent, self._misses[path] = error, MISSES_MAX
+        for chunk in run:
+            place = None if chunk in into else self._index().get(chunk.sha256)
             if place is not None:
                 data = self.read(place[0], start=place[1], length=chunk.length)
                 if sha256_of(data) != chunk.sha256:
                     raise SourceError(self.source.name, path, "gave other bytes than its own manifest says")
-                yield chunk, data
+                into[chunk] = data
+        if len(into) == before and absent is not None:
+            raise absent
 
     def _in_place(self, path: str, run: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
         """Those that are where they should be."""
         start = run[0].offset
-        try:
-            data = memoryview(self.read(path, start=start, length=run[-1].end - start))
-        except AbsentError:
-            self._misses[path] = MISSES_MAX
-            return
+        data = memoryview(self.read(path, start=start, length=run[-1].end - start))
         for chunk in run:
             piece = bytes(data[chunk.offset - start : chunk.end - start])
             if sha256_of(piece) == chunk.sha256:

@@ -106,8 +106,8 @@ class Stage:
         got: dict[Chunk, bytes] = {}
 
         def take(mirror: Mirror) -> None:
-            for group in _groups(run, got):
-                got.update(mirror.chunks(path, group))
+            for group in list(_groups(run, got)):
+                mirror.fetch(path, group, got)
             if len(got) < len(run):
                 lacks = "lacks some of the bytes wanted" if got else "has none of the bytes wanted"
                 raise AbsentError(mirror.source.name, path, f"it {lacks}")

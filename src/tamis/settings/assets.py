@@ -13,6 +13,15 @@ def check_keys(value: object) -> None:
             raise ValueError("must be public keys of 64 hex digits, as `tamis assets pack --sign` shows them")
 
 
+def check_mirrors(value: object) -> None:
+    """Paths and URLs of the kinds that are known."""
+    known = ("http", "https", "tamis+http", "tamis+https", "file")
+    for place in value if isinstance(value, tuple) else ():
+        scheme, is_url, _ = place.partition("://")
+        if is_url and scheme not in known:
+            raise ValueError(f"must be paths, or URLs that begin with one of {', '.join(known)}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetsSettings:
     """Files that Tamis needs beside its program (its pages; later its models), kept as their manifest says."""
@@ -22,7 +31,8 @@ class AssetsSettings:
     )
     mirrors: tuple[str, ...] = names(
         "Where missing files are had from, asked in this order, those on this machine first: folders, tar archives, "
-        "https://host/folder, tamis+https://TOKEN@host:4817. Asked only when something is missing."
+        "https://host/folder, tamis+https://TOKEN@host:4817. Asked only when something is missing.",
+        check=check_mirrors,
     )
     keys: tuple[str, ...] = names(
         "Public keys of which one must have signed a newer manifest; without any, none comes from other machines.",

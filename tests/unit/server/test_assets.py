@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from tamis.store.memory import MemoryStore
 from tamis.telemetry.metrics import Metrics
 from tamis.telemetry.status import StatusBoard
 from tests.support.mirror_places import FileServer
+from tests.unit.server.conftest import TOKEN as SERVER_TOKEN
+from tests.unit.server.conftest import listening
 
 TOKEN = "t" * 32
 
@@ -127,3 +131,48 @@ def test_keys_and_mirrors_that_cannot_be_are_refused() -> None:
     """At the start, with the name of the setting."""
     with pytest.raises(Exception, match=r"assets\.keys"):
         settings(keys=("abc",))
+    with pytest.raises(Exception, match=r"assets\.mirrors"):
+        settings(mirrors=("ftp://mirror.example/x",))
+
+
+def test_a_running_server_mends_its_pages_by_itself(shipped: Path) -> None:
+    """Nobody has to ask; and its board says that it did."""
+    mirror = shutil.copytree(shipped, shipped.parent / "mirror")
+    (shipped / "web/app.js").unlink()
+    kept = keeper(shipped.parent / "data", mirrors=(str(mirror),), reserve_bytes=0)
+    assert "app.js" not in kept.pages
+    kept.start()
+    kept.start()
+    deadline = time.monotonic() + 60
+    while "app.js" not in kept.pages:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    kept.close()
+    kept.close()
+    assert kept.report.is_whole
+    assert not [thread for thread in threading.enumerate() if thread.name == "tamis-assets"]
+
+
+def test_over_real_sockets_with_its_token(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tamis+http:// as a mirror: mended with the token, refused at once without."""
+    broken = shutil.copytree(shipped, shipped.parent / "broken")
+    (broken / "web/app.js").unlink()
+    with listening(MemoryStore()) as port:
+        monkeypatch.setattr(module, "SHIPPED", broken)
+        for token, mended in (("wrong" * 8, ()), (SERVER_TOKEN, ("web/app.js",))):
+            url = f"tamis+http://{token}@127.0.0.1:{port}"
+            manager = module.asset_manager(settings(mirrors=(url,), reserve_bytes=0), shipped.parent / "data")
+            report = manager.initialize_and_verify()
+            assert report.mended == mended, report
+            if not mended:
+                assert "401; name a token" in report.findings[0].problem
+            manager.close()
+
+
+def test_a_file_that_went_after_the_look_is_told_of(shipped: Path) -> None:
+    """503, no failure of the server."""
+    server = client()
+    (shipped / "web/app.js").unlink()
+    answer = server.get("/api/v1/assets/files/web/app.js")
+    assert answer.status_code == 503
+    assert "web/app.js" in answer.text

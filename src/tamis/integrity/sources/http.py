@@ -20,7 +20,8 @@ TAMIS_FILES: Final = "/api/v1/assets/files"
 REDIRECTS_MAX: Final = 5
 _READ_BYTES = 1 << 18
 _REST_BYTES_MAX = 1 << 16
-_GONE = frozenset({404, 410, 416})
+_PASSING = frozenset({408, 425, 429})
+"""Refusals that may be none a little later."""
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
@@ -149,8 +150,9 @@ class HttpSource:
         """The answer, when bytes of the file follow; else its connection is let go of, and the error raised."""
         status, headers = answer.response.status, headers_of(answer.response)
         try:
-            if status in _GONE:
-                raise AbsentError(self.name, answer.path, f"answered with status {status}")
+            if 400 <= status < 500 and status not in _PASSING:
+                advice = "; name a token that it knows" if status in (401, 403) else ""
+                raise AbsentError(self.name, answer.path, f"answered with status {status}{advice}")
             if status not in (200, 206):
                 raise SourceError(self.name, answer.path, f"answered with status {status}")
             if headers.get("content-encoding", "identity") != "identity":

@@ -40,9 +40,12 @@ async def asset_file(request: Request) -> Response:
         raise ProblemError(404, f"No asset is called {path[:200]!r}; {PATH} lists them.")
     try:
         place = keeper.manager.place(path)
+        facts = await asyncio.to_thread(place.stat)
     except UnmendedError as error:
         raise ProblemError(503, f"{error}.") from None
-    return FileResponse(place, media_type=BINARY)
+    except OSError as error:
+        raise ProblemError(503, f"{path} cannot be read here any more ({error.strerror}).") from None
+    return FileResponse(place, media_type=BINARY, stat_result=facts)
 
 
 def ranged(data: bytes, asked: str | None) -> Response:

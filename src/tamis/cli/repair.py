@@ -1,5 +1,6 @@
 """``tamis repair``: a data folder made whole from what is there and from other copies of it."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ API = "/api/v1/repair"
 POLL_S = 0.2
 
 if TYPE_CHECKING:
+    from tamis.http_client import HttpClient
     from tamis.integrity.sources.base import Source
     from tamis.metadata.mend import MendedDatabase
 
@@ -68,7 +70,14 @@ def _by_server(folder: Path, mirrors: tuple[str, ...], *, accept_loss: bool) -> 
     if client is None:
         return None
     body = {"from": [_absolute(place) for place in mirrors], "accept_loss": accept_loss}
-    client.request("POST", API, body=msgspec.json.encode(body), headers={"Content-Type": "application/json"})
+    with closing(client):
+        headers = {"Content-Type": "application/json"}
+        client.request("POST", API, body=msgspec.json.encode(body), headers=headers)
+        return _outcome(client)
+
+
+def _outcome(client: "HttpClient") -> dict[str, Any]:
+    """What a repair did that a server is at, once it is done."""
     while True:
         answer: dict[str, Any] = client.request("GET", API).json()
         if answer["state"] == "failed":

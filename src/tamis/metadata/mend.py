@@ -93,9 +93,9 @@ def _copy_table(source: sqlite3.Connection, target: sqlite3.Connection, name: st
     """`name` is one of our own tables. A row that cannot be read ends the table."""
     copied = 0
     try:
-        for row in source.execute(f'SELECT * FROM "{name}"'):  # noqa: S608
+        for row in source.execute(f'SELECT * FROM "{name}"'):  # noqa: S608  (our own table)
             places = ", ".join("?" * len(row))
-            target.execute(f'INSERT OR IGNORE INTO "{name}" VALUES ({places})', row)  # noqa: S608
+            target.execute(f'INSERT OR IGNORE INTO "{name}" VALUES ({places})', row)  # noqa: S608  (our own table)
             copied += 1
     except sqlite3.DatabaseError as error:
         return copied, "no such table" in str(error)

@@ -178,10 +178,10 @@ class _Columns:
         found: list[Callable[[Row], Any]] = []
         at = 0
         for group in self.groups:
-            width = 1 if isinstance(group, Bin) else len(group.kinds)
-            plain = isinstance(group, Bin) or group.kinds == ("s",)
-            found.append(itemgetter(at) if plain else partial(_value, group.kinds, slice(at, at + width)))
-            at += width
+            kinds = ("s",) if isinstance(group, Bin) else group.kinds
+            plain = kinds == ("s",)
+            found.append(itemgetter(at) if plain else partial(_value, kinds, slice(at, at + len(kinds))))
+            at += len(kinds)
         return found
 
 

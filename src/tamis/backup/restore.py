@@ -14,6 +14,7 @@ from tamis.backup.locks import hold_to_read
 from tamis.backup.repository import Index, Repository
 from tamis.backup.snapshot import FileEntry
 from tamis.disk.base import Disk
+from tamis.disk.real import sweep_temporary
 from tamis.disk.space import require_space
 from tamis.errors import BackupError, DamageError, FormatError
 from tamis.integrity.digest import pieces_of
@@ -147,7 +148,7 @@ def _only(manifest: Manifest, paths: frozenset[str]) -> Manifest:
 def _begin(repository: Repository, name: str, folder: Path, disk: Disk) -> None:
     """The folder is empty, or holds what an interrupted restore of the same snapshot left."""
     mark = _Mark(name, repository.config.id)
-    if disk.exists(folder) and disk.names(folder):
+    if disk.exists(folder) and not _is_empty(folder, disk):
         if not disk.exists(folder / MARK):
             raise BackupError(f"{folder} is not empty; name a new folder, or restore into its server")
         try:
@@ -161,6 +162,13 @@ def _begin(repository: Repository, name: str, folder: Path, disk: Disk) -> None:
             )
     disk.create_folder(folder)
     disk.write_whole(folder / MARK, [msgspec.json.encode(mark)])
+
+
+def _is_empty(folder: Path, disk: Disk) -> bool:
+    """Whether nothing is in a folder but what a kill left of the very first write."""
+    if all(name.startswith(".tamis-") and name.endswith(".tmp") for name in disk.names(folder)):
+        sweep_temporary(disk, folder)
+    return not disk.names(folder)
 
 
 @dataclass(frozen=True, slots=True)

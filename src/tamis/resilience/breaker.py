@@ -89,20 +89,29 @@ class CircuitBreaker:
 
     def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function(*args, **kwargs)` returns or raises; BreakerOpenError when it is not let through."""
-        ticket = self._admit()
+        with self._lock:  # here and not in a method: this is the way of every call while nothing is wrong
+            ticket = self._machine.admit_closed()
+        if ticket is None:
+            ticket = self._admit()
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
             self._settle(ticket, self.verdict_on(error), error)
             raise
-        self._succeed(ticket)
+        with self._lock:
+            is_settled = self._machine.succeed_closed(ticket)
+        if not is_settled:
+            self._settle(ticket, Verdict.SUCCESS)
         return result
 
     async def acall(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What the coroutine returns or raises; BreakerOpenError when it is not let through. Cancelled, it says
         nothing about what is guarded.
         """
-        ticket = self._admit()
+        with self._lock:
+            ticket = self._machine.admit_closed()
+        if ticket is None:
+            ticket = self._admit()
         try:
             if ticket.deadline_s is None:
                 result = await function(*args, **kwargs)
@@ -112,7 +121,10 @@ class CircuitBreaker:
         except BaseException as error:
             self._settle(ticket, self.verdict_on(error), error)
             raise
-        self._succeed(ticket)
+        with self._lock:
+            is_settled = self._machine.succeed_closed(ticket)
+        if not is_settled:
+            self._settle(ticket, Verdict.SUCCESS)
         return result
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
@@ -197,12 +209,6 @@ class CircuitBreaker:
         if ticket is None:
             raise BreakerOpenError(self.name, state.value, retry_after_s)
         return ticket
-
-    def _succeed(self, ticket: Ticket) -> None:
-        with self._lock:
-            if self._machine.succeed_closed(ticket):
-                return
-        self._settle(ticket, Verdict.SUCCESS)
 
     def _settle(self, ticket: Ticket, verdict: Verdict, error: BaseException | None = None) -> None:
         with self._lock:

@@ -1,21 +1,25 @@
 """The records of a store at one moment, as the files that hold them: of one that runs, or of a folder at rest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tamis.disk.base import Disk, ReadFile
+from tamis.disk.journal import Frame, read_journal
 from tamis.disk.lock import lock_folder
 from tamis.errors import BackupError, DiskError
 from tamis.store.embedded.face import EmbeddedStore
+from tamis.store.embedded.format.frames import KIND_BATCH, decode_frame
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest import Manifest, SegmentEntry
 from tamis.store.embedded.format.manifest_file import encode_manifest, read_manifest
 from tamis.store.embedded.recovery.replay import journal_numbers
 
 _TRIES = 50
+_LOST_AFTER = 10
+"""A file of the journal that is not there after so many tries was lost, and not sealed meanwhile."""
 _PURPOSE = "tamis backup"
 
 
@@ -72,11 +76,11 @@ def moment_of_store(store: EmbeddedStore, disk: Disk) -> Iterator[Moment]:
     parts = store.parts
     catalog, layout = parts.shop.catalog, parts.shop.layout
     with ExitStack() as held:
-        for _ in range(_TRIES):
+        for tries in range(_TRIES):
             with ExitStack() as trial:
                 with parts.committer.alone():
                     manifest, _ = trial.enter_context(catalog.segments())
-                    journals = _opened(disk, layout, manifest, trial)
+                    journals = _opened(disk, layout, manifest, trial, is_all_wanted=tries < _LOST_AFTER)
                     hot, last_seq = catalog.hot.records, catalog.hot.last_seq
                     is_still = catalog.manifest is manifest
                 if journals is None or not is_still:
@@ -94,11 +98,24 @@ def moment_of_folder(disk: Disk, folder: Path) -> Iterator[Moment]:
     with lock_folder(layout.folder, _PURPOSE), ExitStack() as held:
         manifest = read_manifest(disk, layout).manifest
         journals = _opened(disk, layout, manifest, held, is_all_wanted=False) or {}
-        yield _moment(disk, layout, manifest, journals, last_seq=manifest.sealed_through, hot=0)
+        hot, last_seq = _in_journals(disk, layout, manifest, journals)
+        yield _moment(disk, layout, manifest, journals, last_seq=last_seq, hot=hot)
+
+
+def _in_journals(disk: Disk, layout: Layout, manifest: Manifest, numbers: Iterable[int]) -> tuple[int, int]:
+    """How many records stand in the journal only, and the newest sequence."""
+    hot, last_seq = 0, manifest.sealed_through
+    for number in numbers:
+        for item in read_journal(disk, layout.journal(number)):
+            if isinstance(item, Frame) and item.kind == KIND_BATCH:
+                header, _ = decode_frame(item.payload)
+                if header.first_seq > last_seq:
+                    hot, last_seq = hot + header.count, max(last_seq, header.first_seq + header.count - 1)
+    return hot, last_seq
 
 
 def _opened(
-    disk: Disk, layout: Layout, manifest: Manifest, held: ExitStack, *, is_all_wanted: bool = True
+    disk: Disk, layout: Layout, manifest: Manifest, held: ExitStack, *, is_all_wanted: bool
 ) -> dict[int, ReadFile] | None:
     """The journal's files, open as long as they are now; None when one is not there."""
     files: dict[int, ReadFile] = {}

@@ -215,6 +215,38 @@ def test_appends_and_seals_go_on_while_a_moment_is_read(place: BackupPlace, tmp_
         assert messages(again) == ["a 1", "a 2", "b 1"]
 
 
+def test_a_folder_whose_server_was_killed_is_backed_up_with_its_journal(
+    place: BackupPlace, tmp_path: Path
+) -> None:
+    """Records that no segment has yet are counted, and come back."""
+    store = open_quiet(place.data, disk=QUICK)
+    store.append(batch("a", "b"))
+    store.parts.lock.release()
+    made = place.back_up()
+    assert (made.snapshot.records, made.snapshot.last_seq) == (2, 2)
+    restore_folder(place.open(), made.name, tmp_path / "back", QUICK)
+    with closing(open_quiet(tmp_path / "back", disk=QUICK)) as again:
+        assert messages(again) == ["a", "b"]
+    store.parts.shop.engine.close()
+
+
+def test_a_journal_that_vanished_is_not_waited_for(place: BackupPlace) -> None:
+    """The rest is backed up, and what comes back says what is missing."""
+    store = open_quiet(place.data, disk=QUICK)
+    store.append(batch("a", "b"))
+    store.seal_now()
+    store.append(batch("c"))
+    for path in (place.data / "journal").iterdir():
+        path.unlink()
+    made = place.back_up(store)
+    restore_folder(place.open(), made.name, place.home / "back", QUICK)
+    with closing(open_quiet(place.home / "back", disk=QUICK)) as again:
+        assert messages(again) == ["a", "b"]
+        assert again.health().problems
+    store.parts.lock.release()
+    store.parts.shop.engine.close()
+
+
 def test_a_repository_that_shows_an_older_state_is_not_believed(data: BackupPlace, tmp_path: Path) -> None:
     """A machine that saw a newer snapshot says so; after a prune by whomever the newest is there."""
     data.back_up()

@@ -1,6 +1,7 @@
 """A function that returns what it is given, 5,000 calls bare and in each way round a closed breaker: nanoseconds of a
-call, the best of a hundred short rounds in turns, so that what else the machine does meets few of them. Asynchronous calls are awaited in one running loop beside a bare coroutine.
-RuntimeManager and a work on the status board are there to be known; they have no goal.
+call, the best of a hundred short rounds in turns, so that what else the machine does meets few of them. Asynchronous
+calls are awaited in one running loop beside a bare coroutine. RuntimeManager and a work on the status board are there
+to be known; they have no goal.
 """
 
 import asyncio

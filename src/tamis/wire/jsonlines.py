@@ -144,6 +144,9 @@ def _few_at_a_time(
 ) -> Iterator[tuple[list[bytes], Sequence[int]]]:
     """Blocks of which none has more than BLOCK_LINES: what becomes of a line takes memory, however short it is."""
     for lines, numbers in blocks:
+        if len(lines) <= BLOCK_LINES:
+            yield lines, numbers
+            continue
         for start in range(0, len(lines), BLOCK_LINES):
             yield lines[start : start + BLOCK_LINES], numbers[start : start + BLOCK_LINES]
 

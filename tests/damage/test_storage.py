@@ -338,15 +338,17 @@ NEWER = {"a.bin": b"A" * 9_000, "b/b.bin": b"b" * 9_000, "d/d.bin": b"d" * 7}
 
 
 def crash_place(root: Path) -> Place:
-    """A folder at version 1 with small files, and a mirror at version 2."""
-    place = Place(root)
-    shutil.rmtree(place.mirror)
-    make_mirror(place.mirror, TEXTS)
-    place.fill()
-    for path in TEXTS:
-        (place.mirror / path).unlink()
-    make_mirror(place.mirror, NEWER)
-    return place
+    """A folder at version 1 with small files, and a mirror at version 2; copied from one that was made before."""
+    first = root.parent / "first"
+    if not first.exists():
+        place = Place(first, TEXTS)
+        place.fill()
+        place.close()
+        for path in TEXTS:
+            (place.mirror / path).unlink()
+        make_mirror(place.mirror, NEWER)
+    shutil.copytree(first, root)
+    return Place(root, None)
 
 
 def steps(tmp_path: Path) -> int:

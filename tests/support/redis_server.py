@@ -82,7 +82,7 @@ class Line:
     def __init__(self, target: Path) -> None:
         self._target = target
         self.drip_s = 0.0
-        self._flows = threading.Event()
+        self._flows, self._closed = threading.Event(), threading.Event()
         self._flows.set()
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -108,6 +108,7 @@ class Line:
 
     def close(self) -> None:
         """End everything."""
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -143,7 +144,7 @@ class Line:
                     continue
                 for index in range(len(data)):
                     sink.sendall(data[index : index + 1])
-                    time.sleep(self.drip_s)
+                    self._closed.wait(self.drip_s)
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import msgspec
 
@@ -57,7 +57,7 @@ def _show_for_ever(where: Where, *, as_data: bool) -> None:
             print(line, flush=True)
 
 
-def _events(where: Where) -> Iterator[Event]:
+def _events(where: Where) -> Generator[Event, None, None]:
     """Events as they come, for ever: the connection is made again when it breaks, and goes on where it was."""
     client, seen, wait_s, heard_s = open_server(where), "", RETRY_FIRST_S, time.monotonic()
     try:

@@ -86,11 +86,12 @@ def hasty_disk() -> RealDisk:
 class Place:
     """A folder that is kept, the mirror that has everything, a clock and a board for both."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, content: Mapping[str, bytes] | None = CONTENT) -> None:
         self.folder, self.mirror = root / "kept", root / "mirror"
         self.clock, self.board = HandClock(), StatusBoard()
         self._managers: list[StorageManager] = []
-        make_mirror(self.mirror)
+        if content is not None:
+            make_mirror(self.mirror, content)
 
     def close(self) -> None:
         """Close every manager that was made."""

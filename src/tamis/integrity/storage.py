@@ -103,7 +103,10 @@ class StorageManager:
         """
         with self._lock:
             self._upkeep.load()
-            self._upkeep.look(is_full=full, pace=pace)
+            if full:
+                self._look_at_all(pace)
+            else:
+                self._upkeep.look(pace=pace)
             return self._tell(self._upkeep.report())
 
     def repair(self) -> StorageReport:
@@ -158,6 +161,16 @@ class StorageManager:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _look_at_all(self, pace: Pace) -> None:
+        total = sum(entry.size for entry in self._upkeep.entries())
+        with self._board.doing("verify files", total=total, unit="bytes") as work:
+
+            def both(count: int) -> None:
+                work.advance(count)
+                pace(count)
+
+            self._upkeep.look(is_full=True, pace=both)
 
     def _source(self, one: str | Path | Source) -> Source:
         if isinstance(one, str | Path):

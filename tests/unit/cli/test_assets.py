@@ -1,16 +1,21 @@
 """``tamis assets``: exit codes, and what is printed."""
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from tamis.cli import run
+from tamis.cli.show.works import WorkBars
 from tamis.integrity.publish import publish
 from tamis.server import assets as module
 from tamis.server.assets import SHIPPED
+from tamis.telemetry.status import BoardLimits, StatusBoard
 from tests.support.mirror_places import hasty_disk
 
 Call = Callable[..., tuple[int, str]]
@@ -95,3 +100,19 @@ def test_a_folder_that_is_not_there_is_wrong_use(capsys: pytest.CaptureFixture[s
     """2, with its name."""
     assert run(["assets", "list", "--data", "/nowhere/at/all"]) == 2
     assert "/nowhere/at/all" in capsys.readouterr().err
+
+
+def test_bars_show_what_is_under_way_and_go_when_it_is_done() -> None:
+    """Name, file and bytes of a work; nothing of it is left after its end."""
+    screen = io.StringIO()
+    board = StatusBoard(BoardLimits(progress_interval_s=0))
+    console = Console(file=screen, force_terminal=True, width=100)
+    bars = WorkBars(Progress(*Progress.get_default_columns(), console=console, transient=True))
+    board.listen(bars.show)
+    with board.doing("mend files", total=100, unit="bytes") as work:
+        work.update(done=40, note="models/words.bin")
+        board.tell("other", "is no work")
+        (task,) = bars.progress.tasks
+        assert (task.completed, task.total) == (40, 100)
+        assert task.description == "mend files  models/words.bin"
+    assert bars.progress.tasks == []

@@ -395,6 +395,9 @@ def test_progress_is_told_while_it_goes_on(place: Place) -> None:
     works = [work for work in place.board.look().works if work.name == "mend files"]
     assert [(work.state, work.done) for work in works] == [(WorkState.DONE, total)]
     assert any(event.kind == "files mended" for event in place.board.look().events)
+    place.manager().verify(full=True)
+    works = [work for work in place.board.look().works if work.name == "verify files"]
+    assert [(work.state, work.done) for work in works] == [(WorkState.DONE, total)]
 
 
 def test_the_scrub_finds_what_a_quick_look_cannot(place: Place) -> None:

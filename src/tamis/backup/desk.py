@@ -178,9 +178,8 @@ class BackupDesk:
             failed_ns=self._failed_ns,
         )
         rhythm = Rhythm(interval_s=settings.verify_interval_s, jitter_s=settings.jitter_s)
-        self._due["verify"] = (
-            None if seen is None else next_due(rhythm, now_ns=now_ns, last_ns=seen.verified_ns)
-        )
+        if seen is not None:
+            self._due["verify"] = next_due(rhythm, now_ns=now_ns, last_ns=seen.verified_ns)
 
     def _enqueue_due(self) -> None:
         now_ns, work = self._clock.now_ns(), self._required()

@@ -2,6 +2,7 @@
 
 import runpy
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,8 +93,11 @@ def test_nothing_is_packed_that_is_not_whole(place: Place, name: str) -> None:
     assert not (place.folder.parent / name).exists()
 
 
-def test_the_example_does_what_its_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_does_what_its_page_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Filled, mended, updated, degraded."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     runpy.run_path(str(ROOT / "examples/keep_files_whole.py"), run_name="__main__")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ready ('models/words.bin',)"

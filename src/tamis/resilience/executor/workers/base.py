@@ -14,10 +14,8 @@ class Worker(Protocol):
     takes only what can be sent there.
     """
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the last task took the worker with it."""
-        ...
+    is_lost: bool
+    """Whether the last task took the worker with it."""
 
     def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `function(*args, **kwargs)` returns or raises."""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from tamis.errors import TaskCancelledError
 from tamis.resilience.executor.task import TaskControl, current_task
+from tamis.resilience.executor.workers.base import Worker
 from tamis.resilience.executor.workers.child import Ask, Failed, serve
 
 GRACE_S = 5.0
@@ -22,7 +23,7 @@ STARTS_MAX = 3
 """Processes that are begun for one task, as long as they end before it begins."""
 
 
-class ProcessWorker:
+class ProcessWorker(Worker):
     """Does tasks in another process: `TaskExecutor(worker=ProcessWorker)`, or `partial(ProcessWorker, prepare=...)`.
 
     Functions, arguments and results travel by pickle: functions of modules, not lambdas; the context variables of who

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tamis.resilience.executor.workers.base import Worker
 
-class ThreadWorker:
+
+class ThreadWorker(Worker):
     """Works in place. Lost by what is no `Exception` (SystemExit, KeyboardInterrupt): such ends a thread.
 
     `nice`: where the system can (Linux), it gives its processor to threads that have less of it.

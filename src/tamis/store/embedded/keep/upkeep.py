@@ -12,6 +12,7 @@ from tamis.store.embedded.keep.erase import Eraser
 from tamis.store.embedded.keep.expire import Expirer
 from tamis.store.embedded.keep.keeper import Job, Lane
 from tamis.store.embedded.keep.merge import Merger, groups_to_merge, is_small
+from tamis.store.embedded.keep.pools import spawn_threads
 from tamis.store.embedded.keep.scrub import Damaged, Scrubber
 from tamis.store.embedded.keep.seal import Sealer
 from tamis.store.embedded.keep.workshop import Workshop
@@ -68,6 +69,7 @@ class Upkeep:
 
     def start(self) -> None:
         """Do it in the background from now on."""
+        spawn_threads()
         for lane in self._lanes:
             lane.start()
 

@@ -144,6 +144,7 @@ def test_a_repository_survives_sixty_kills(tmp_path: Path) -> None:
     kill_often(tmp_path, 60, seed=2)
 
 
+@pytest.mark.full
 def test_a_server_that_is_killed_while_it_takes_records_back_has_each_once(tmp_path: Path) -> None:
     """Killed right after the restore was asked for, started again, asked again."""
     extra = settings(tmp_path)

@@ -11,10 +11,10 @@ from tamis.errors import BreakerOpenError, OverloadedError, TaskRejectedError
 from tamis.resilience.breaker import CircuitBreaker, Classify, Permit, every_error_fails
 from tamis.resilience.limited import awaited_within, called_within
 from tamis.resilience.limits import BreakerLimits
-from tamis.resilience.listeners import StateChange
 from tamis.resilience.machine import BreakerState, Verdict
 from tamis.resilience.runtime_calls import Calls
 from tamis.resilience.runtime_choice import Choice, Role, RuntimeCounts
+from tamis.resilience.runtime_status import tell_board
 from tamis.telemetry.status import BOARD, StatusBoard
 
 E = TypeVar("E")
@@ -67,7 +67,7 @@ class RuntimeManager(Generic[E]):
         }
         self._counts, self._calls = RuntimeCounts(clock.monotonic_s), Calls[E]()
         if board is not None:
-            self._tell(board)
+            tell_board(board, self, self.breaker, has_fallback=fallback is not None)
         _ALIVE.add(self)
 
     def choose(self) -> Choice[E]:
@@ -221,19 +221,6 @@ class RuntimeManager(Generic[E]):
             return known
         is_open = self.breaker.state in (BreakerState.OPEN, BreakerState.HARD_OPEN)
         return self._choice(Role.PRIMARY, None if is_open else self.breaker.allow())
-
-    def _tell(self, board: StatusBoard) -> None:
-        degraded, has_fallback = f"engine {self.name}", self._engines[Role.FALLBACK] is not None
-
-        def told(change: StateChange) -> None:
-            if change.after is BreakerState.CLOSED:
-                board.mend(degraded)
-            elif change.before is BreakerState.CLOSED or change.after is BreakerState.HARD_OPEN:
-                where = "calls go to the fallback engine" if has_fallback else "calls are refused"
-                board.degrade(degraded, f"{where} ({change.reason})")
-
-        self.breaker.listen(told)
-        weakref.finalize(self, board.mend, degraded).atexit = False
 
     def after_fork(self) -> None:
         """In the child: locks that other threads of the parent held would never be free."""

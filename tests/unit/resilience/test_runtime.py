@@ -239,7 +239,7 @@ def test_a_coroutine_that_hangs_on_trial_is_cancelled(gpu: Gpu, clock: HandClock
         if engine is not gpu:
             return engine.name
         try:
-            await asyncio.sleep(WAIT_S)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             cancelled.append(engine.name)
             raise
@@ -262,12 +262,16 @@ def test_a_cancelled_caller_says_nothing_about_the_engine(manager: RuntimeManage
     """It counts as abandoned, and is not made again on the fallback."""
 
     async def cancel() -> None:
-        async def wait(engine: Gpu) -> None:
-            await asyncio.sleep(WAIT_S)
+        begun = asyncio.Event()
+
+        async def hang(engine: Gpu) -> None:
+            begun.set()
+            await asyncio.Event().wait()
 
         for _ in range(5):
-            task = asyncio.create_task(manager.arun(wait))
-            await asyncio.sleep(0)
+            begun.clear()
+            task = asyncio.create_task(manager.arun(hang))
+            await asyncio.wait_for(begun.wait(), WAIT_S)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -1,4 +1,4 @@
-"""The contract of every store. `tests/contracts/test_store.py` holds every member to it."""
+"""The contract of every store. `tests/contracts/test_store.py` and `test_store_counts.py` hold members to it."""
 
 import threading
 from collections.abc import Iterator

@@ -181,6 +181,9 @@ class TaskBook:
 
     def tell(self) -> None:
         """Settle the handles and tell the rejections that have come together. Thread-safe."""
+        if not self._settled and not self._rejections:
+            self._reports.tell()
+            return
         for handle, value, error in _drained(self._settled):
             try:
                 handle.set_exception(error) if error is not None else handle.set_result(value)

@@ -165,7 +165,8 @@ class TaskExecutor:
 
     def _call_worker(self) -> None:
         if self._free >= len(self._book.schedule.waiting) or self._workers >= self.limits.workers_max:
-            self._has_work.notify()
+            if self._free:
+                self._has_work.notify()
             return
         self._workers += 1
         try:

@@ -3,23 +3,21 @@
 import dataclasses
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tamis.clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tamis.errors import QueryError
 from tamis.query import ast
 from tamis.query.aggregate import stats_columns
-from tamis.query.parser import parse
 from tamis.query.resolve import narrow
 from tamis.query.table import FirstRows
-from tamis.query.times import parse_duration, parse_instant, print_instant
+from tamis.query.times import parse_duration, print_instant
 from tamis.server.problems import ParameterError, ProblemError
 from tamis.server.questions import answers, stages
 from tamis.server.questions.advice import advise, unseen_in_records, unseen_in_table
-from tamis.server.questions.moving import Now, resolved
 from tamis.server.questions.params import Asked
 from tamis.server.questions.place import read_place
+from tamis.server.questions.reader import Read, Reader
 from tamis.store.base import Answer, Budget, Order, Page, Question, Store
 
 A = TypeVar("A", bound=answers.Read)
@@ -34,51 +32,16 @@ STEPS_S = (
 """Intervals that people find on an axis."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A question as the store takes it, with the stages that come after."""
-
-    question: Question
-    stages: stages.Stages
-    query: ast.Query
-    text: str
-
-
 class Searcher:
     """Answers questions from a store, in the words of the HTTP interface. Thread-safe; every method blocks.
 
-    Raises QueryError for the text, ProblemError for the rest of the question, and what the store raises.
+    Raises QueryError for the text, ProblemError for the rest of the question, and what the store raises. `read` is
+    that of its `Reader`.
     """
 
     def __init__(self, store: Store, *, rows_max: int, clock: Clock = SYSTEM_CLOCK) -> None:
         self.store, self._rows_max, self._clock = store, rows_max, clock
-
-    def read(
-        self,
-        asked: Asked,
-        endpoint: str,
-        allowed: tuple[type[ast.Stage], ...] = (),
-        *,
-        now_ns: int | None = None,
-    ) -> Read:
-        """What is asked, understood; relative times count from the second that `now_ns` is in (`moving.Now`)."""
-        now = Now(self._clock.now_ns() if now_ns is None else now_ns)
-        query = resolved(parse(asked.q), now)
-        taken = stages.take_stages(query.stages, allowed, endpoint)
-        start_ns = _instant("start", asked.start, now.before_ns)
-        end_ns = _instant("end", asked.end, now.after_ns)
-        if start_ns is not None and end_ns is not None and start_ns > end_ns:
-            raise ParameterError("start", asked.start, f"before end = {asked.end}")
-        question = Question(query.filter, start_ns, end_ns, self._as_of(asked.as_of))
-        return Read(question, taken, query, asked.q)
-
-    def _as_of(self, text: str | None) -> int | None:
-        if text is None:
-            return None
-        seq = answers.parse_record_id(text, self.store.store_id)
-        if seq is None:
-            raise ParameterError("as_of", text, "the as_of of an earlier answer of this store")
-        return seq
+        self.read = Reader(store.store_id, clock).read
 
     def search(
         self,
@@ -267,16 +230,6 @@ def _page(
             raise
         reason = f"the next_cursor of the page before, with the same question ({error.reason})"
         raise ParameterError("cursor", cursor, reason) from None
-
-
-def _instant(name: str, text: str | None, now_ns: int) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_instant(text, now_ns)
-    except QueryError as error:
-        allowed = "RFC 3339, an epoch number (s, ms, us, ns), now, or relative such as -15m"
-        raise ParameterError(name, text, f"{allowed} ({error.reason})") from None
 
 
 def _auto_interval(store: Store, question: Question, budget: Budget) -> tuple[Question, int]:

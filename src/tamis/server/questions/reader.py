@@ -1,0 +1,71 @@
+"""What is asked, understood: text and parameters, to a question for the store and the stages that come after."""
+
+from dataclasses import dataclass
+
+from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.errors import QueryError
+from tamis.query import ast
+from tamis.query.parser import parse
+from tamis.query.times import parse_instant
+from tamis.server.problems import ParameterError
+from tamis.server.questions import answers, stages
+from tamis.server.questions.moving import Now, resolved
+from tamis.server.questions.params import Asked
+from tamis.store.base import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A question as the store takes it, with the stages that come after."""
+
+    question: Question
+    stages: stages.Stages
+    query: ast.Query
+    text: str
+
+
+class Reader:
+    """Understands questions to the store of this id. Thread-safe.
+
+    Raises QueryError for the text, ProblemError for the rest of the question.
+    """
+
+    def __init__(self, store_id: str, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._store_id, self._clock = store_id, clock
+
+    def read(
+        self,
+        asked: Asked,
+        endpoint: str,
+        allowed: tuple[type[ast.Stage], ...] = (),
+        *,
+        now_ns: int | None = None,
+    ) -> Read:
+        """What is asked, understood; relative times count from the second that `now_ns` is in (`moving.Now`)."""
+        now = Now(self._clock.now_ns() if now_ns is None else now_ns)
+        query = resolved(parse(asked.q), now)
+        taken = stages.take_stages(query.stages, allowed, endpoint)
+        start_ns = _instant("start", asked.start, now.before_ns)
+        end_ns = _instant("end", asked.end, now.after_ns)
+        if start_ns is not None and end_ns is not None and start_ns > end_ns:
+            raise ParameterError("start", asked.start, f"before end = {asked.end}")
+        question = Question(query.filter, start_ns, end_ns, self._as_of(asked.as_of))
+        return Read(question, taken, query, asked.q)
+
+    def _as_of(self, text: str | None) -> int | None:
+        if text is None:
+            return None
+        seq = answers.parse_record_id(text, self._store_id)
+        if seq is None:
+            raise ParameterError("as_of", text, "the as_of of an earlier answer of this store")
+        return seq
+
+
+def _instant(name: str, text: str | None, now_ns: int) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_instant(text, now_ns)
+    except QueryError as error:
+        allowed = "RFC 3339, an epoch number (s, ms, us, ns), now, or relative such as -15m"
+        raise ParameterError(name, text, f"{allowed} ({error.reason})") from None

@@ -17,7 +17,7 @@ from tamis.server.questions import answers, stages
 from tamis.server.questions.advice import advise, unseen_in_records, unseen_in_table
 from tamis.server.questions.params import Asked
 from tamis.server.questions.place import read_place
-from tamis.server.questions.reader import Read, Reader
+from tamis.server.questions.understood import Read, understand
 from tamis.store.base import Answer, Budget, Order, Page, Question, Store
 
 A = TypeVar("A", bound=answers.Read)
@@ -35,13 +35,23 @@ STEPS_S = (
 class Searcher:
     """Answers questions from a store, in the words of the HTTP interface. Thread-safe; every method blocks.
 
-    Raises QueryError for the text, ProblemError for the rest of the question, and what the store raises. `read` is
-    that of its `Reader`.
+    Raises QueryError for the text, ProblemError for the rest of the question, and what the store raises.
     """
 
     def __init__(self, store: Store, *, rows_max: int, clock: Clock = SYSTEM_CLOCK) -> None:
         self.store, self._rows_max, self._clock = store, rows_max, clock
-        self.read = Reader(store.store_id, clock).read
+
+    def read(
+        self,
+        asked: Asked,
+        endpoint: str,
+        allowed: tuple[type[ast.Stage], ...] = (),
+        *,
+        now_ns: int | None = None,
+    ) -> Read:
+        """What is asked, understood; relative times count from now, or from `now_ns`."""
+        now_ns = self._clock.now_ns() if now_ns is None else now_ns
+        return understand(asked, endpoint, allowed, store_id=self.store.store_id, now_ns=now_ns)
 
     def search(
         self,

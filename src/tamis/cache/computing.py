@@ -2,24 +2,21 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from tamis.cache.base import Claim
 from tamis.cache.flights import Flight, Flights, running_task
 from tamis.cache.following import Follower
+from tamis.cache.kept import NOT_IN_PLACE, Entry
 from tamis.cache.limits import CacheLimits
 from tamis.cache.lower import LowerLevels
-from tamis.cache.memory import Entry, MemoryLevel
+from tamis.cache.memory import MemoryLevel
 from tamis.cache.sharing import Outcome, Search, Steps, ataken, taken
 from tamis.clock import Clock
-
-Refresher = Callable[[Callable[[], None]], object]
-"""Runs a computation in the background, or raises: `executor.enqueue_task`, say."""
 
 
 @dataclass(slots=True)
@@ -56,17 +53,15 @@ class Wanted:
 
 @dataclass(slots=True)
 class Computing:
-    """The parts of a cache, and what goes on between them."""
+    """Computes what no level has, once for all who wait, and keeps it."""
 
     memory: MemoryLevel
     lower: LowerLevels
     limits: CacheLimits
-    refresher: Refresher | None
     follower: Follower
     clock: Clock
-    flights: Flights = field(default_factory=Flights)
-    counts: ComputingCounts = field(default_factory=ComputingCounts)
-    _background: set["asyncio.Task[None]"] = field(default_factory=set)
+    flights: Flights
+    counts: ComputingCounts
 
     def memory_ttl_s(self, value: object, ttl_s: float | None) -> float:
         """How long the memory level keeps a value for which somebody says so, or nobody (None)."""
@@ -83,14 +78,14 @@ class Computing:
         with self.flights.lock:
             if not flight.spoilt:
                 self.memory.write(flight.key, found.value, ttl_s=ttl_s, tags=found.tags)
-        return (found.value, 0.0, 0, found.tags, ttl_s)
+        return [found.value, 0.0, 0, found.tags, ttl_s, NOT_IN_PLACE]
 
     def compute(self, wanted: Wanted) -> Any:
         """The result of a computation, this one's or another's, by threads."""
         while True:
             flight, leads = self.flights.join(wanted.key, wanted.tags)
             if leads:
-                return self._lead(flight, wanted)
+                return self.lead(flight, wanted)
             if flight.would_wait_for_itself():
                 return self._lead_alone(wanted)
             try:
@@ -111,7 +106,7 @@ class Computing:
         while True:
             flight, leads = self.flights.join(wanted.key, wanted.tags)
             if leads:
-                return await self._alead(flight, wanted)
+                return await self.alead(flight, wanted)
             if flight.would_wait_for_itself():
                 return await self._alead_alone(wanted)
             try:
@@ -129,41 +124,8 @@ class Computing:
             self.counts.shared += 1
             return value
 
-    def refresh(self, wanted: Wanted) -> None:
-        """Compute it anew, here or in the background, unless somebody does already. Nothing is raised."""
-        flight, leads = self.flights.join(wanted.key, wanted.tags)
-        if not leads:
-            return
-        if self.refresher is None:
-            self._refresh_now(flight, wanted)
-            return
-        try:
-            handle = self.refresher(lambda: self._refresh_now(flight, wanted))
-        except Exception:  # the edge: what is there is good still
-            self._not_refreshed(flight)
-            return
-        on_done = getattr(handle, "add_done_callback", None)
-        if on_done is not None:  # it may have been dropped, and never run
-            on_done(lambda _: self.flights.end(flight))
-
-    def arefresh(self, wanted: Wanted) -> None:
-        """The same in a task of its own on this loop."""
-        flight, leads = self.flights.join(wanted.key, wanted.tags)
-        if leads:
-            task = asyncio.get_running_loop().create_task(self._arefresh_now(flight, wanted))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
-            task.add_done_callback(lambda _: self.flights.end(flight))
-
-    def _lead_alone(self, wanted: Wanted) -> Any:
-        self.counts.alone += 1
-        return self._lead(self.flights.alone(wanted.key, wanted.tags), wanted)
-
-    async def _alead_alone(self, wanted: Wanted) -> Any:
-        self.counts.alone += 1
-        return await self._alead(self.flights.alone(wanted.key, wanted.tags), wanted)
-
-    def _lead(self, flight: Flight, wanted: Wanted, *, anew: bool = False) -> Any:
+    def lead(self, flight: Flight, wanted: Wanted, *, anew: bool = False) -> Any:
+        """The result, for all who joined the flight; with `anew` also where there is one already."""
         with self._told(flight):
             outcome = self._at_once(wanted, anew=anew)
             if outcome is None:
@@ -182,7 +144,8 @@ class Computing:
             flight.future.set_result(value)
         return value
 
-    async def _alead(self, flight: Flight, wanted: Wanted, *, anew: bool = False) -> Any:
+    async def alead(self, flight: Flight, wanted: Wanted, *, anew: bool = False) -> Any:
+        """The same on a loop."""
         with self._told(flight):
             outcome = self._at_once(wanted, anew=anew)
             if outcome is None:
@@ -205,6 +168,14 @@ class Computing:
                 self.follower.drop(outcome.claims)
             flight.future.set_result(value)
         return value
+
+    def _lead_alone(self, wanted: Wanted) -> Any:
+        self.counts.alone += 1
+        return self.lead(self.flights.alone(wanted.key, wanted.tags), wanted)
+
+    async def _alead_alone(self, wanted: Wanted) -> Any:
+        self.counts.alone += 1
+        return await self.alead(self.flights.alone(wanted.key, wanted.tags), wanted)
 
     def _at_once(self, wanted: Wanted, *, anew: bool) -> Outcome | None:
         """What is known without a look at slower levels; None where there is such a look to take."""
@@ -274,26 +245,3 @@ class Computing:
                 self.memory.write(wanted.key, value, ttl_s=ttl_s, tags=wanted.tags)
                 return
         self.lower.remove_unshared(wanted.key)
-
-    def _refresh_now(self, flight: Flight, wanted: Wanted) -> None:
-        flight.thread, flight.loop_task = threading.get_ident(), running_task()
-        try:
-            self._lead(flight, wanted, anew=True)
-        except Exception:  # the edge: what is there is good still; whoever joined the computation hears of it
-            self._not_refreshed(flight)
-        else:
-            self.counts.refreshes += 1
-
-    async def _arefresh_now(self, flight: Flight, wanted: Wanted) -> None:
-        flight.thread, flight.loop_task = threading.get_ident(), running_task()
-        try:
-            await self._alead(flight, wanted, anew=True)
-        except Exception:  # the edge: as in _refresh_now
-            self._not_refreshed(flight)
-        else:
-            self.counts.refreshes += 1
-
-    def _not_refreshed(self, flight: Flight) -> None:
-        self.counts.refresh_errors += 1
-        self.memory.postpone(flight.key)
-        self.flights.end(flight)

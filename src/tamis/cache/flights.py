@@ -35,6 +35,12 @@ class Flights:
         self._led: dict[str, Flight] = {}
         self.any: set[Flight] = set()
 
+    def after_fork(self) -> None:
+        """In the child, where none of them goes on, and a lock that another thread held would never be free."""
+        self.lock = threading.RLock()
+        self._led.clear()
+        self.any.clear()
+
     def join(self, key: str, tags: tuple[str, ...]) -> tuple[Flight, bool]:
         """The flight for a key, and whether the caller leads it: then it calls `end` whatever happens."""
         with self.lock:

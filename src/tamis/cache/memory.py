@@ -1,27 +1,20 @@
 """The memory level: the least recently used makes room, and what is past its time."""
 
-import math
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from sys import getsizeof
 from typing import Any
 
 from tamis.cache.base import Found, LevelCounts, LevelStatistics
+from tamis.cache.kept import NOT_IN_PLACE, Entry, Kept
 from tamis.cache.limits import MemoryLimits
 from tamis.cache.sizes import size_of
-from tamis.cache.tags import Tags
 from tamis.clock import SYSTEM_CLOCK, Clock, monotonic_s
-
-Entry = tuple[Any, float, int, tuple[str, ...], float]
-"""Value, when its time is over, bytes, tags, its time in seconds. A plain tuple: it is made at each write."""
 
 NO_TAGS: tuple[str, ...] = ()
 ENTRY_BYTES = 300
 """What an entry takes beside the characters of its key and its value."""
-SWEEP_SHARE = 8
-"""Of so many entries one is evicted for its age, at least, before all are looked at for their time again."""
 
 
 class MemoryLevel:
@@ -47,13 +40,10 @@ class MemoryLevel:
         self.now_s = monotonic_s if clock is SYSTEM_CLOCK else clock.monotonic_s
         self._size, self._refresh_share = size, refresh_share
         self._entries_max, self._bytes_max = self.limits.entries_max, self.limits.bytes_max
-        self.counts_texts = size is size_of
-        self._counts = LevelCounts()
-        self.entries: OrderedDict[str, Entry] = OrderedDict()
-        self._tags = Tags()
-        self._bytes = self._until_sweep = 0
-        self._is_quick = False
-        self._soonest_s = math.inf
+        self._counts_texts = size is size_of
+        self.counts = LevelCounts()
+        self._kept = Kept(self.limits, self.counts)
+        self.entries = self._kept.entries
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -62,22 +52,13 @@ class MemoryLevel:
         self._lock = threading.RLock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
 
-    def quick_entries(self, *, is_wanted: bool) -> tuple[OrderedDict[str, Entry], LevelCounts]:
-        """For whoever replaces entries without the lock by others of their size, and counts that. Empty, and another's,
-        where it is not wanted, or bytes are not counted here.
-        """
-        if not is_wanted or not self.counts_texts:
-            return OrderedDict(), LevelCounts()
-        self._is_quick = True
-        return self.entries, self._counts
-
     def find(self, key: str) -> Entry | None:
         """The entry that is kept for a key, counted and moved as `read` does; with less around it."""
         # No lock: each step is one that the interpreter does whole, and what another thread does in between (remove
         # the entry, say) might as well have come after.
         entry = self.entries.get(key)
         if entry is None:
-            self._counts.misses += 1
+            self.counts.misses += 1
             return None
         if entry[1] <= self.now_s():
             self._expire(key, entry)
@@ -86,9 +67,9 @@ class MemoryLevel:
             self.entries.move_to_end(key)
         except KeyError:
             pass
-        self._counts.hits += 1
+        self.counts.hits += 1
         if entry[0] is None:
-            self._counts.negative_hits += 1
+            self.counts.negative_hits += 1
         return entry
 
     def read(self, key: str) -> Found | None:
@@ -107,31 +88,34 @@ class MemoryLevel:
     def write(self, key: str, value: Any, *, ttl_s: float, tags: tuple[str, ...] = NO_TAGS) -> bool:
         """Keep it instead of what was there; False when it alone is over `bytes_max`: then nothing is there."""
         size = len(key) if key.isascii() else getsizeof(key)
-        if self.counts_texts and type(value) is str and value.isascii():
+        letters = NOT_IN_PLACE
+        if self._counts_texts and type(value) is str and value.isascii():
             size += len(value) + ENTRY_BYTES
+            if tags is NO_TAGS and ttl_s is self.ttl_s:
+                letters = len(value)
         else:
             size += self._size(value) + ENTRY_BYTES
         if size > self._bytes_max:
-            self._counts.refused += 1
+            self.counts.refused += 1
             self.remove(key)
             return False
-        entries, end_s = self.entries, self.now_s() + ttl_s
+        kept, entries, end_s = self._kept, self.entries, self.now_s() + ttl_s
         self._acquire()  # a `with` would take three times as long
         try:
             before = entries.get(key)
-            entries[key] = (value, end_s, size, tags, ttl_s)
+            entries[key] = [value, end_s, size, tags, ttl_s, letters]
             if before is None:
-                self._bytes += size
+                kept.bytes += size
             else:
                 entries.move_to_end(key)
-                self._bytes += size - before[2]
+                kept.bytes += size - before[2]
             if tags or (before is not None and before[3]):
-                self._tags.change(key, () if before is None else before[3], tags)
-            if end_s < self._soonest_s:  # noqa: PLR1730 -- a call of min() costs more than the rest of the line
-                self._soonest_s = end_s
-            if len(entries) > self._entries_max or self._bytes > self._bytes_max:
-                self._make_room()
-            self._counts.writes += 1
+                kept.tags.change(key, () if before is None else before[3], tags)
+            if end_s < kept.soonest_s:  # noqa: PLR1730 -- a call of min() costs more than the rest of the line
+                kept.soonest_s = end_s
+            if len(entries) > self._entries_max or kept.bytes > self._bytes_max:
+                kept.make_room(self.now_s())
+            self.counts.writes += 1
         finally:
             self._release()
         return True
@@ -141,9 +125,7 @@ class MemoryLevel:
         with self._lock:
             entry = self.entries.get(key)
             if entry is not None and self._refresh_share:
-                value, end_s, size, tags, _ = entry
-                lead_s = (end_s - self.now_s()) / 2
-                self.entries[key] = (value, end_s, size, tags, lead_s / self._refresh_share)
+                entry[4], entry[5] = (entry[1] - self.now_s()) / 2 / self._refresh_share, NOT_IN_PLACE
 
     def is_due(self, entry: Entry) -> bool:
         """Whether it is time to compute it anew."""
@@ -162,28 +144,22 @@ class MemoryLevel:
     def remove_tag(self, tag: str) -> int:
         """Remove all that were written with this tag; how many there were."""
         with self._lock:
-            return self._remove_all(self._tags.keys(tag))
+            return self._remove_all(self._kept.tags.keys(tag))
 
     def clear(self) -> int:
         """Remove all; how many there were."""
         with self._lock:
-            found = self._remove_all(tuple(self.entries))
-            self._count_bytes()
-            return found
+            return self._remove_all(tuple(self.entries))
 
     @property
     def is_full(self) -> bool:
         """Whether one entry more would drive another out, if it is as large as those that are there on average."""
-        count = len(self.entries)
-        return count >= self._entries_max or bool(
-            count and self._bytes * (count + 1) > self._bytes_max * count
-        )
+        return self._kept.is_full
 
     def statistics(self) -> LevelStatistics:
         """Entries, bytes, and what happened."""
         with self._lock:
-            self._count_bytes()
-            return LevelStatistics(self.name, len(self.entries), self._bytes, replace(self._counts))
+            return LevelStatistics(self.name, len(self.entries), self._kept.bytes, replace(self.counts))
 
     def check(self) -> None:
         """Nothing can be wrong with it."""
@@ -202,48 +178,17 @@ class MemoryLevel:
                 entry = self.entries.get(key)
                 if entry is None:
                     continue
-                self._take_out(key, entry)
+                self._kept.take_out(key, entry)
                 if entry[1] <= now_s:
-                    self._counts.expired += 1
+                    self.counts.expired += 1
                 else:
-                    self._counts.removed += 1
+                    self.counts.removed += 1
                     found += 1
         return found
 
-    def _count_bytes(self) -> None:
-        """What is replaced without the lock at the same instant as with it leaves a sum that is inexact."""
-        if self._is_quick:
-            self._bytes = sum([entry[2] for entry in list(self.entries.values())])
-
-    def _take_out(self, key: str, entry: Entry) -> None:
-        self.entries.pop(key, None)
-        self._bytes -= entry[2]
-        if entry[3]:
-            self._tags.change(key, entry[3])
-
     def _expire(self, key: str, entry: Entry) -> None:
         with self._lock:
-            self._counts.misses += 1
-            if self.entries.get(key) is entry:
-                self._take_out(key, entry)
-                self._counts.expired += 1
-
-    def _make_room(self) -> None:
-        now_s = self.now_s()
-        if self._soonest_s <= now_s and self._until_sweep <= 0:
-            self._sweep(now_s)
-        entries = self.entries
-        while len(entries) > self._entries_max or self._bytes > self._bytes_max:
-            key, entry = entries.popitem(last=False)
-            self._take_out(key, entry)
-            self._counts.evicted += 1
-            self._until_sweep -= 1
-
-    def _sweep(self, now_s: float) -> None:
-        """Take out all that is past its time, by a copy: readers move entries without the lock."""
-        for key, entry in [item for item in list(self.entries.items()) if item[1][1] <= now_s]:
-            self._take_out(key, entry)
-            self._counts.expired += 1
-        self._soonest_s = min((entry[1] for entry in list(self.entries.values())), default=math.inf)
-        self._count_bytes()
-        self._until_sweep = len(self.entries) // SWEEP_SHARE
+            self.counts.misses += 1
+            if self.entries.get(key) is entry and entry[1] <= self.now_s():  # nobody renewed it meanwhile
+                self._kept.take_out(key, entry)
+                self.counts.expired += 1

@@ -2,21 +2,24 @@
 
 import os
 import weakref
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from tamis.cache.base import CacheLevel, Change
-from tamis.cache.computing import Computing, Refresher, Wanted
-from tamis.cache.flights import Flight, Flights
+from tamis.cache.computing import Computing, ComputingCounts, Wanted
+from tamis.cache.flights import Flights
 from tamis.cache.following import Follower
 from tamis.cache.limits import CacheLimits, MemoryLimits, is_duration
 from tamis.cache.lower import LowerLevels
-from tamis.cache.memory import ENTRY_BYTES, NO_TAGS, MemoryLevel
+from tamis.cache.memory import NO_TAGS, MemoryLevel
+from tamis.cache.refreshing import Refresher, Refreshing
+from tamis.cache.removal import Removal
+from tamis.cache.report import health_of, statistics_of
 from tamis.cache.sizes import size_of
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.resilience.limits import BreakerLimits
-from tamis.resilience.machine import BreakerState
 
 T = TypeVar("T")
 
@@ -47,13 +50,16 @@ class MultiLevelCache:
         self._find = self._memory.find
         self._lower = LowerLevels(levels, clock, breaker)
         self._has_lower = bool(self._lower.levels)
+        self._flights, counts = Flights(), ComputingCounts()
+        self._removal = Removal(self._memory, self._lower, flights=self._flights, counts=counts)
         interval_s, lease_s = self.limits.follow_interval_s, self.limits.lease_s
-        self._follower = Follower(self._lower, self._forget, interval_s=interval_s, lease_s=lease_s)
+        self._follower = Follower(self._lower, self._removal.forget, interval_s=interval_s, lease_s=lease_s)
         self._computing = Computing(
-            self._memory, self._lower, self.limits, refresher, follower=self._follower, clock=clock
+            self._memory, self._lower, self.limits, self._follower, clock, self._flights, counts
         )
-        self._flights = self._computing.flights
-        self._entries, self._counts = self._memory.quick_entries(is_wanted=not self._has_lower)
+        self._refreshing = Refreshing(self._computing, refresher)
+        quick = OrderedDict() if self._has_lower else self._memory.entries
+        self._find_quick, self._move_to_end, self._counts = quick.get, quick.move_to_end, self._memory.counts
         self._now_s, self._kept_s, self._under_way = self._memory.now_s, self._memory.ttl_s, self._flights.any
         self._follower.start()
         _ALIVE.add(self)
@@ -74,18 +80,18 @@ class MultiLevelCache:
     def set(self, key: str, value: Any, *, ttl_s: float | None = None, tags: Iterable[str] = NO_TAGS) -> bool:
         """Keep it, for each level's own time where none is given; False when it is too large for the memory."""
         if ttl_s is None and tags is NO_TAGS and not self._under_way:
-            # A text in the place of another of its size, in memory alone: no lock, each step is one that the machine
-            # does whole. Where another thread changes the same key in between, bytes are inexact until counted again.
-            if type(value) is str and (before := self._entries.get(key)) is not None:
-                size = len(value) + len(key) + ENTRY_BYTES
-                if before[2] == size and before[3] is NO_TAGS and value.isascii():
-                    self._entries[key] = (value, self._now_s() + self._kept_s, size, NO_TAGS, self._kept_s)
-                    try:  # noqa: SIM105 -- suppress() would double the time of it
-                        self._entries.move_to_end(key)
-                    except KeyError:
-                        pass
-                    self._counts.writes += 1
-                    return True
+            # A text in the place of another that is as long, in memory alone: no lock, each step is one that the
+            # machine does whole. Where another thread takes the entry out in between, it might as well come after.
+            entry = self._find_quick(key) if type(value) is str else None
+            if entry is not None and entry[5] == len(value) and value.isascii():
+                entry[1] = self._now_s() + self._kept_s
+                entry[0] = value
+                try:  # noqa: SIM105 -- suppress() would double the time of it
+                    self._move_to_end(key)
+                except KeyError:
+                    pass
+                self._counts.writes += 1
+                return True
             if value is not None and not self._has_lower:
                 return self._memory.write(key, value, ttl_s=self._kept_s)
         wanted = _wanted(key, _nothing, ttl_s, tags)
@@ -112,7 +118,7 @@ class MultiLevelCache:
         if entry is None:
             return self._computing.compute(_wanted(key, compute, ttl_s, tags))  # type: ignore[no-any-return]  # T
         if self._memory.is_due(entry):
-            self._computing.refresh(_wanted(key, compute, ttl_s, tags))
+            self._refreshing.refresh(_wanted(key, compute, ttl_s, tags))
             entry = self._memory.peek(key) or entry
         return entry[0]  # type: ignore[no-any-return]  # T, if all who use the key agree
 
@@ -131,38 +137,24 @@ class MultiLevelCache:
         if entry is None:
             return await self._computing.acompute(_wanted(key, compute, ttl_s, tags))  # type: ignore[no-any-return]  # T
         if self._memory.is_due(entry):
-            self._computing.arefresh(_wanted(key, compute, ttl_s, tags))
+            self._refreshing.arefresh(_wanted(key, compute, ttl_s, tags))
         return entry[0]  # type: ignore[no-any-return]  # T, if all who use the key agree
 
     def delete(self, key: str) -> bool:
         """Whether it was kept anywhere; it is not any more."""
-        found = self._remove(
-            lambda flight: flight.key == key,
-            lambda level: int(level.remove(key)),
-            lambda: int(self._lower.remove(key)),
-        )
-        return found > 0
+        return self._removal.remove(Change("key", key)) > 0
 
     def invalidate_prefix(self, prefix: str) -> int:
         """Delete all whose key begins so; how many there were, in the level that had the most."""
-        return self._remove(
-            lambda flight: flight.key.startswith(prefix),
-            lambda level: level.remove_prefix(prefix),
-            lambda: self._lower.remove_prefix(prefix),
-        )
+        return self._removal.remove(Change("prefix", prefix))
 
     def invalidate_tag(self, tag: str) -> int:
         """Delete all that were set with this tag; how many there were, in the level that had the most."""
-        # What comes up from a slower level has tags that are not known before: such are all meant.
-        return self._remove(
-            lambda flight: tag in flight.tags or self._has_lower,
-            lambda level: level.remove_tag(tag),
-            lambda: self._lower.remove_tag(tag),
-        )
+        return self._removal.remove(Change("tag", tag))
 
     def clear(self) -> int:
         """Delete everything; how many there were, in the level that had the most."""
-        return self._remove(lambda _: True, lambda level: level.clear(), self._lower.clear)
+        return self._removal.remove(None)
 
     def warm_up(
         self,
@@ -187,40 +179,11 @@ class MultiLevelCache:
         """`status` ("healthy", or "degraded" when a level fails), and for each of `levels` whether it is `ok`, its
         `error`, and for slower ones the `breaker`'s state.
         """
-        levels: dict[str, dict[str, Any]] = {self._memory.name: {"ok": True, "error": None}}
-        for level in self._lower.levels:
-            state = self._lower.breakers[level.name].state
-            try:
-                self._lower.look(level, level.check)
-                error = None
-            except Exception as raised:  # the edge: what is wrong is the answer
-                error = f"{type(raised).__name__}: {raised}"
-            is_ok = error is None and state in (BreakerState.CLOSED, BreakerState.HALF_OPEN)
-            levels[level.name] = {"ok": is_ok, "error": error, "breaker": state.value}
-        is_healthy = all(level["ok"] for level in levels.values())
-        return {"status": "healthy" if is_healthy else "degraded", "levels": levels}
+        return health_of(self._memory, self._lower)
 
     def get_comprehensive_stats(self) -> dict[str, Any]:
         """Counts of each of `levels` (with `entries`, `bytes`, `hit_rate`), and what was `computed`; in JSON."""
-        levels: dict[str, dict[str, Any]] = {}
-        for level in (self._memory, *self._lower.levels):
-            try:
-                is_here = level is self._memory
-                found = level.statistics() if is_here else self._lower.look(level, level.statistics)
-            except Exception as raised:  # the edge: a level that is away has no counts
-                levels[level.name] = {"error": f"{type(raised).__name__}: {raised}"}
-                continue
-            reads = found.counts.hits + found.counts.misses
-            rate = found.counts.hits / reads if reads else None
-            levels[level.name] = {
-                "entries": found.entries,
-                "bytes": found.bytes,
-                "hit_rate": rate,
-                **asdict(found.counts),
-                "refusal": found.refusal,
-            }
-        for name, errors in self._lower.errors.items():
-            levels[name].update(errors=errors, last_error=self._lower.last_errors.get(name, ""))
+        levels = statistics_of(self._memory, self._lower)
         return {"levels": levels, "computed": asdict(self._computing.counts)}
 
     def catch_up(self) -> None:
@@ -233,51 +196,10 @@ class MultiLevelCache:
         self._memory.close()
         self._lower.close()
 
-    def _remove(
-        self,
-        is_meant: Callable[[Flight], bool],
-        from_memory: Callable[[MemoryLevel], int],
-        from_lower: Callable[[], int],
-    ) -> int:
-        # Twice: a flight that began before the slower levels let go may have read there what was to go.
-        self._flights.spoil(is_meant)
-        found = from_lower() if self._has_lower else 0
-        with self._flights.lock:
-            self._flights.spoil(is_meant)
-            return max(found, from_memory(self._memory))
-
-    def _forget(self, changes: tuple[Change, ...] | None) -> None:
-        """What other processes changed is no more in memory, nor comes into it from what had begun before."""
-        self._computing.counts.told += 1 if changes is None else len(changes)
-        told = [_everything()] if changes is None else map(_meant, changes)
-        for is_meant, remove in told:
-            with self._flights.lock:
-                self._flights.spoil(is_meant)
-                remove(self._memory)
-
     def _after_fork(self) -> None:
         self._memory.after_fork()
-        self._flights = self._computing.flights = Flights()
-        self._under_way = self._flights.any
+        self._flights.after_fork()
         self._follower.after_fork()
-
-
-Meant = tuple[Callable[[Flight], bool], Callable[[MemoryLevel], object]]
-"""Which flights a change concerns, and what the memory does about it."""
-
-
-def _everything() -> Meant:
-    return lambda _: True, lambda level: level.clear()
-
-
-def _meant(change: Change) -> Meant:
-    kind, name = change
-    if kind == "key":
-        return lambda flight: flight.key == name, lambda level: level.remove(name)
-    if kind == "prefix":
-        return lambda flight: flight.key.startswith(name), lambda level: level.remove_prefix(name)
-    # What comes up from a slower level has tags that are not known before: such are all meant.
-    return lambda _: True, lambda level: level.remove_tag(name)
 
 
 def _nothing() -> None:

@@ -5,13 +5,13 @@ from types import MappingProxyType
 from typing import Any
 
 from tamis.cache.base import CacheLevel
-from tamis.cache.computing import Refresher
 from tamis.cache.disk import DiskLevel, DiskLimits
 from tamis.cache.extensions import Kind
 from tamis.cache.limits import CacheLimits, MemoryLimits
 from tamis.cache.multilevel import MultiLevelCache
 from tamis.cache.packing import PackingLimits
 from tamis.cache.redis import RedisLevel, RedisLimits
+from tamis.cache.refreshing import Refresher
 from tamis.cache.sizes import size_of
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.settings.cache import CacheSettings

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from tamis.cache.base import Claim
+from tamis.cache.kept import Entry
 from tamis.cache.lower import Leased, LowerLevels
-from tamis.cache.memory import Entry
 from tamis.clock import Clock
 
 T = TypeVar("T")

@@ -7,10 +7,12 @@ from itertools import islice
 from os import getpid as _process_id
 from typing import Any
 
+from tamis.clock import now_ns
 from tamis.embed.outlet import OUTLET
 from tamis.embed.raised import exception_of, reduce_exception
 from tamis.embed.values import are_immutable, formatted, frozen_fields, named_places, text_of
 from tamis.pipeline.captured import Captured, Code, More, Raised, with_named
+from tamis.record.model import INSTANT_MAX, INSTANT_MIN
 
 FIELDS_KEY = "tamis_fields"
 """Where a LogRecord carries the fields as they were given, when some could not become its attributes."""
@@ -32,7 +34,7 @@ def capture_log_record(record: logging.LogRecord, code_level: int) -> Captured:
         extra = dict(islice(given.items(), _STANDARD_COUNT, None)) if has_extra else None
         if extra is None or (RECORD_NAMES.isdisjoint(extra) and are_immutable(extra.values())):
             return (
-                round(record.created * 1_000_000) * 1_000,
+                _created_ns(record),
                 level,
                 record.name,
                 record.msg,
@@ -45,6 +47,17 @@ def capture_log_record(record: logging.LogRecord, code_level: int) -> Captured:
                 None,
             )
     return _capture_unusual(record, code_level)
+
+
+def _created_ns(record: logging.LogRecord) -> int:
+    """When it was made, to the microsecond; now, where what it says is no instant."""
+    try:
+        stamp = round(record.created * 1_000_000) * 1_000
+        if INSTANT_MIN <= stamp <= INSTANT_MAX:
+            return stamp
+    except (TypeError, ValueError, OverflowError):  # somebody set it: NaN, an infinity, text, nothing
+        pass
+    return now_ns()
 
 
 def _is_usual(record: logging.LogRecord) -> bool:
@@ -76,7 +89,7 @@ def _capture_unusual(record: logging.LogRecord, code_level: int) -> Captured:
     if code_level <= (record.levelno or 0) and record.pathname:
         code = (record.pathname, record.lineno, record.funcName or "")
     return (
-        round(record.created * 1_000_000) * 1_000,
+        _created_ns(record),
         record.levelno if isinstance(record.levelno, int) else logging.NOTSET,
         record.name if type(record.name) is str else text_of(record.name or ""),
         message,

@@ -2,6 +2,7 @@
 
 import linecache
 import sys
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 
 from tamis.embed.values import text_of
@@ -12,33 +13,54 @@ FRAMES_MAX = 100
 OUTERMOST = 10
 CHAIN_MAX = 8
 """Exceptions that one came from, and members of a group, that are kept."""
+EXCEPTIONS_MAX = 100
+"""Exceptions of one record that are kept, members of groups within groups and all."""
 NOTES_MAX = 20
 """Notes of one exception that are kept."""
 
 
-def reduce_exception(error: BaseException, *, depth: int = 0) -> Raised:
+_CAUSE, _CONTEXT = BaseException.__dict__["__cause__"].__get__, BaseException.__dict__["__context__"].__get__
+_IS_SUPPRESSED = BaseException.__dict__["__suppress_context__"].__get__
+_TRACEBACK = BaseException.__dict__["__traceback__"].__get__
+_MEMBERS = BaseExceptionGroup.__dict__["exceptions"].__get__
+"""What the interpreter keeps: a user's class may say anything under these names."""
+
+
+def reduce_exception(error: BaseException) -> Raised:
     """The exception with what it came from, as `traceback` would follow it; never raises."""
-    kind = type(error)
-    module = kind.__module__
-    name = kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
-    origin = error.__cause__
-    if origin is None and not error.__suppress_context__:
-        origin = error.__context__
+    return _reduce(error, 0, iter(range(EXCEPTIONS_MAX - 1)))
+
+
+def _reduce(error: BaseException, depth: int, room: Iterator[int]) -> Raised:
+    """`room` has an item for each other exception that may be kept."""
+    origin = _CAUSE(error)
+    if origin is None and not _IS_SUPPRESSED(error):
+        origin = _CONTEXT(error)
     deeper = depth + 1
+    goes_on = origin is not None and deeper < CHAIN_MAX and next(room, None) is not None
     return Raised(
-        name,
+        _name(type(error)),
         text_of(error),
-        _frames(error.__traceback__),
-        None if origin is None or deeper >= CHAIN_MAX else reduce_exception(origin, depth=deeper),
-        _members(error, deeper),
+        _frames(_TRACEBACK(error)),
+        _reduce(origin, deeper, room) if goes_on else None,
+        _members(error, deeper, room),
         _notes(error),
     )
 
 
-def _members(error: BaseException, depth: int) -> tuple[Raised, ...]:
+def _name(kind: type[BaseException]) -> str:
+    try:
+        module, name = str.__str__(kind.__module__), str.__str__(kind.__qualname__)
+    except Exception:  # a metaclass may do anything
+        module, name = "builtins", type.__dict__["__name__"].__get__(kind)
+    return name if module in ("builtins", "__main__") else f"{module}.{name}"
+
+
+def _members(error: BaseException, depth: int, room: Iterator[int]) -> tuple[Raised, ...]:
     if not isinstance(error, BaseExceptionGroup) or depth >= CHAIN_MAX:
         return ()
-    return tuple(reduce_exception(member, depth=depth) for member in error.exceptions[:CHAIN_MAX])
+    kept = [member for member in _MEMBERS(error)[:CHAIN_MAX] if next(room, None) is not None]
+    return tuple([_reduce(member, depth, room) for member in kept])
 
 
 def _notes(error: BaseException) -> tuple[str, ...]:

@@ -183,8 +183,11 @@ def part_options(msg: object, fields: dict[str, Any]) -> tuple[object, dict[str,
     """
     options = {name: fields.pop(name) for name in SPECIAL & fields.keys()}
     extra = options.get("extra")
-    if extra is not None and not isinstance(extra, Mapping):
-        options["extra"] = {"extra": extra}
+    if extra is not None and type(extra) is not dict:
+        try:
+            options["extra"] = dict(extra) if isinstance(extra, Mapping) else {"extra": extra}
+        except Exception:  # a user's mapping may do anything
+            options["extra"] = {"extra": text_of(extra)}
     if not isinstance(options.get("stacklevel", 1), int):
         del options["stacklevel"]
     if "msg" in options:

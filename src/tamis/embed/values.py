@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tamis.pipeline.captured import Named
-from tamis.record.attributes import Value, safe_attributes, safe_text
+from tamis.record.attributes import Value, kind_name, safe_attributes, safe_text
 
 IMMUTABLE = frozenset((str, int, float, bool, bytes, type(None)))
 """Exact types that cross as they are. A subclass may have any `__str__`, so it does not."""
@@ -47,7 +47,7 @@ def text_of(value: object) -> str:
     try:
         return str.__str__(str(value))
     except Exception:  # a user's __str__ may do anything; the record goes on without it
-        return f"[{type(value).__name__} without text]"
+        return f"[{kind_name(value)} without text]"
 
 
 def frozen_fields(fields: Mapping[Any, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 
 from tamis.record.attributes import DEFAULT_LIMITS, Value, safe_attributes, safe_text
-from tamis.record.context import EMPTY, Context
+from tamis.record.context import EMPTY, Context, id_text
 from tamis.record.model import Record
 from tamis.record.severity import LEVEL_CHARS_MAX, canonical_level, level_of_python
 
@@ -204,7 +204,10 @@ def safe_name(name: str) -> str:
 
 
 def _id(value: str | None) -> str | None:
-    return value if type(value) is not str or value.isalnum() else safe_name(value)
+    if value is None:
+        return None
+    text = id_text(value)
+    return text if text.isalnum() and text.isascii() else safe_name(text)
 
 
 Ids: TypeAlias = tuple[str | None, str | None, str | None]

@@ -10,6 +10,7 @@ import msgspec
 
 from tamis.pipeline.stacktrace import print_exception
 from tamis.record.attributes import Value, safe_attributes, safe_text
+from tamis.record.context import id_text
 from tamis.record.model import Record
 from tamis.record.severity import severity
 
@@ -22,11 +23,14 @@ _NS = 1_000_000_000
 _NINE_DIGITS = _NS // 10
 """Fractions of a second from here on need no zeros before them."""
 _EPOCH = datetime(1970, 1, 1)  # printed without a zone, the Z follows the fraction
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 _NULL = re.compile(rb"[:,\[]null")
 """What NaN, an infinity or None becomes, and hardly anything else: where it stands, the total encoder looks."""
 _REFUSED = (UnicodeError, ValueError, TypeError, OverflowError, RecursionError)
 
 _encoder = msgspec.json.Encoder()
+_AT_ONCE_BYTES_MAX: Final = 256 << 10
+_LINE_END: Final = b"\n"
 
 
 class _Line(msgspec.Struct, omit_defaults=True, gc=False):
@@ -45,15 +49,30 @@ class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     attributes: dict[str, Value] | None = None
 
 
-def encode_lines(records: Sequence[Record], names: Names = "tamis") -> bytes:
-    """A line for each record, each with its newline: what `encode_line` makes of each, but quicker."""
+def encode_lines(records: Sequence[Record], names: Names = "tamis", *, about: int | None = None) -> bytes:
+    """A line for each record, each with its newline: what `encode_line` makes of each, but quicker. `about` is how many
+    bytes that will be, where it is known.
+    """
     try:
-        data = _encoder.encode_lines(_LINES[names](records))
+        data = _written(_LINES[names](records), about)
         if b"null" not in data or _NULL.search(data) is None:
             return data
     except _REFUSED:  # one of them is unusual; each for itself then
         pass
     return b"".join([encode_line(record, names) for record in records])
+
+
+def _written(lines: Sequence["_Line | dict[str, Any]"], about: int | None) -> bytes:
+    """As JSON. What is large, or may be, goes line by line into one buffer: where memory ends, msgspec 0.22 crashes the
+    process when it makes the bytes itself, and raises MemoryError when it is given a buffer.
+    """
+    if about is not None and about <= _AT_ONCE_BYTES_MAX:
+        return _encoder.encode_lines(lines)
+    buffer = bytearray()
+    for line in lines:
+        _encoder.encode_into(line, buffer, -1)
+        buffer += _LINE_END
+    return bytes(buffer)
 
 
 def encode_line(record: Record, names: Names = "tamis") -> bytes:
@@ -63,7 +82,7 @@ def encode_line(record: Record, names: Names = "tamis") -> bytes:
     integers of thousands of digits in hexadecimal, other objects as their `str`.
     """
     try:
-        data = _encoder.encode_lines(_LINES[names]([record]))
+        data = _written(_LINES[names]([record]), None)
         if b"null" not in data or _NULL.search(data) is None:
             return data
     except _REFUSED:
@@ -81,7 +100,8 @@ def print_instant(ns: int) -> str:
 
 
 def _print_second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
+    """Beyond the years 1 to 9999, which RFC 3339 has no form for, the first or last second of them."""
+    return (_EPOCH + timedelta(seconds=min(max(seconds, _FIRST_SECOND), _LAST_SECOND))).isoformat()
 
 
 def _print_fraction(fraction: int) -> str:
@@ -211,12 +231,15 @@ _LINES: Mapping[Names, _Lines] = {
 }
 
 
+_NO_TEXTS: Final = ("timestamp", "attributes")
+
+
 def _safe(record: Record) -> Record:
     """The record with nothing in it that JSON has no form for."""
     texts = {
-        name: safe_text(value)
+        name: id_text(value) if type(value) is not str else safe_text(value)
         for name in record.__struct_fields__
-        if isinstance(value := getattr(record, name), str)
+        if name not in _NO_TEXTS and (value := getattr(record, name)) is not None
     }
     attributes = safe_attributes(cast("Mapping[object, object]", record.attributes))
     return msgspec.structs.replace(record, **texts, attributes=attributes)

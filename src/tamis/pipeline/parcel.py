@@ -65,7 +65,9 @@ def encode_records(records: list[Record]) -> tuple[int, bytes]:
     same shape.
     """
     try:
-        return MSGPACK, _encoder.encode(records)
+        buffer = bytearray()  # given one, msgspec raises where memory ends; without, it crashes the process
+        _encoder.encode_into(records, buffer)
+        return MSGPACK, bytes(buffer)
     except Exception:  # a processor of the user's may have put anything into a record
         return JSON, _encode_odd(records)
 

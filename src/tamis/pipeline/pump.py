@@ -112,12 +112,25 @@ class Pump:
                 self._secure_named(taken, records, contents)
             passed = self._chain.run(records, contents)
             level = max(map(_LEVEL_OF, taken))
-        except BaseException:
-            self._metrics.pass_on(Passed([], dropped=Counter({FAILED: len(taken)})), 0)
-            raise
+        except BaseException as error:
+            self._give_up(Passed([]), len(taken), error)
+            return len(taken)
         self._metrics.name_loggers(taken)
         self._hand_out(passed, level=level, whole=whole, contents=contents)
         return len(taken)
+
+    def _give_up(self, passed: Passed, records: int, error: BaseException) -> None:
+        """Count records that nobody can be given as dropped, and say so. A fault of ours ends here: raised on, it would
+        be counted once more by whoever logged; what is to end a thread or the process goes on.
+        """
+        dropped = passed.dropped + Counter({FAILED: records})
+        self._metrics.pass_on(Passed([], dropped=dropped, made=passed.made, errors=passed.errors), 0)
+        if not isinstance(error, Exception):
+            raise error
+        self._metrics.fail()
+        self._diagnostics.tell(
+            "hand out", f"{records:,} records were lost in the pipeline: {type(error).__name__}"
+        )
 
     @unbroken()
     def due(self) -> None:
@@ -176,19 +189,30 @@ class Pump:
             if passed.dropped or passed.errors or passed.made:
                 self._metrics.pass_on(passed, 0)
             return
+        try:
+            parcels = self._packed(passed, level, contents)
+        except BaseException as error:
+            self._give_up(passed, len(records), error)
+            return
+        size = sum([parcel.bytes for parcel in parcels])
+        self.bytes_each = max(size / len(records), self.bytes_each * _FORGETS)
+        self._metrics.pass_on(passed, size)
+        for delivery in self.deliveries:
+            self._offer(delivery, parcels, whole=whole)
+
+    def _packed(self, passed: Passed, level: int, contents: Contents | None) -> list[Parcel]:
+        """Numbered, and in parcels; with lines where some sink wants them."""
+        records = passed.records
         for record, number in zip(records, self._numbers, strict=False):
             record.attributes["sequence"] = number
         urgency = severity(level_of_python(level) or "TRACE")
         if passed.made:
             urgency = max(urgency, *(severity(record.level or "") for record in records))
         about = _bytes_of(passed, contents)
-        lines = encode_lines(records) if about is not None and self._want_lines() else None
-        parcels = list(_pack(records, urgency, self._clock.monotonic_s(), about=about, lines=lines))
-        size = sum([parcel.bytes for parcel in parcels])
-        self.bytes_each = max(size / len(records), self.bytes_each * _FORGETS)
-        self._metrics.pass_on(passed, size)
-        for delivery in self.deliveries:
-            self._offer(delivery, parcels, whole=whole)
+        lines = None
+        if about is not None and about <= _PARCEL_BYTES_MAX and self._want_lines():
+            lines = encode_lines(records, about=about)
+        return list(_pack(records, urgency, self._clock.monotonic_s(), about=about, lines=lines))
 
     def _want_lines(self) -> bool:
         """Whether some sink writes lines: they are made here, once, while the records are at hand."""

@@ -25,6 +25,15 @@ CUT_MARK = "…[cut]"
 DEEP_MARK = "[too deep]"
 
 
+_NAME_OF = type.__dict__["__name__"].__get__
+
+
+def kind_name(value: object) -> str:
+    """The name of a value's class, whatever its metaclass says of that."""
+    name: str = _NAME_OF(type(value))
+    return name
+
+
 class _Budget:
     """Items left for one record."""
 
@@ -52,7 +61,10 @@ def safe_attributes(
     replacement; named tuples become mappings, so that their names are seen; other objects become their `str`, or a
     mark when that fails; cycles and depth end in a mark.
     """
-    return _safe_mapping(given, limits, _Budget(limits.items_max), depth=0)
+    try:
+        return _safe_mapping(given, limits, _Budget(limits.items_max), depth=0)
+    except Exception:  # a user's mapping may do anything in items and __iter__
+        return {"fields": f"[{kind_name(given)} without text]"}
 
 
 def _safe_mapping(
@@ -76,7 +88,7 @@ def _safe_value(value: object, limits: AttributeLimits, budget: _Budget, *, dept
         return _value(value, limits, budget, depth=depth)
     except Exception:
         # A user's class may do anything in __class__, items, __iter__ or bit_length; the rest goes on.
-        return f"[{type(value).__name__} without text]"
+        return f"[{kind_name(value)} without text]"
 
 
 def _value(value: object, limits: AttributeLimits, budget: _Budget, *, depth: int) -> Value:
@@ -139,7 +151,7 @@ def _describe(value: object) -> str:
     try:
         return str.__str__(value) if issubclass(type(value), str) else str.__str__(str(value))
     except Exception:  # a user's __str__ may do anything; the record goes on without it
-        return f"[{type(value).__name__} without text]"
+        return f"[{kind_name(value)} without text]"
 
 
 def values_at(attributes: Mapping[str, Value], name: str) -> Iterator[Value]:

@@ -458,3 +458,24 @@ def test_the_sum_holds_at_random_moments_under_load(tmp_path, seed: int) -> None
         assert len(places) == len(set(places)) == counts.delivered
     assert pipe.dispatcher.close(5)
     pipe.check_sum(4_500)
+
+
+def test_a_batch_that_cannot_be_handed_out_is_counted() -> None:
+    """A processor that breaks its records costs them, by a reason; nobody waits for them, and nothing is raised."""
+
+    def spoil(record: Record) -> Record:
+        if record.message == "bad":
+            return msgspec.structs.replace(record, attributes=None)
+        return record
+
+    sink = Gathering("far")
+    pipe = Pipe(sink, processors=[Step(spoil)])
+    pipe.put(captured("bad"))
+    assert pipe.dispatcher.flush(30)
+    pipe.put(captured("good"))
+    assert pipe.dispatcher.flush(30)
+    counts = pipe.metrics.snapshot()
+    assert (counts.sent, dict(counts.dropped)) == (2, {"failed": 1})
+    assert counts.sinks["far"].accounted == counts.sinks["far"].sent == 2
+    assert counts.sinks["far"].queued == 0
+    pipe.dispatcher.close(30)

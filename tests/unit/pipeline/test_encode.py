@@ -262,3 +262,24 @@ def test_the_server_knows_the_other_names_too(names: Names) -> None:
     (found,) = decoded(encode_line(FULL, names))
     assert (found.timestamp, found.message, found.level) == (NOW, "failed", "ERROR")
     assert (found.trace_id, found.span_id) == (FULL.trace_id, FULL.span_id)
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize(("ns", "year"), [(10**22, "9999"), (-(10**22), "0001")])
+def test_instants_beyond_what_can_be_written_are_the_last_that_can(ns: int, year: str, names: Names) -> None:
+    """A record that somebody made with milliseconds for seconds is a line as any other."""
+    line = encode_line(Record(ns, "kept"), names)
+    assert json.loads(line)
+    assert names == "otel" or year in line.decode()
+
+
+def test_ids_that_are_no_text_are_written_as_text() -> None:
+    """Whatever a processor put there."""
+    odd: Any = Record(NOW, "kept", trace_id=object())  # type: ignore[arg-type]  # as nobody should
+    assert str(json.loads(encode_line(odd))["trace_id"]).startswith("<object object")
+
+
+def test_large_batches_are_the_same_lines() -> None:
+    """They are written one by one into one buffer."""
+    records = [Record(NOW + n, "x" * n) for n in range(100)]
+    assert encode_lines(records, about=10) == encode_lines(records, about=10**9) == encode_lines(records)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tamis.pipeline.base import DELIVERED, Batch, Outcome
-from tamis.telemetry.histogram import Histogram
 from tamis.pipeline.limits import QueueLimits
 from tamis.pipeline.unbroken import unbroken
 from tamis.record.model import Record
+from tamis.telemetry.histogram import Histogram
 from tests.support.sinks import Gathering, Pipe, captured, until
 
 DURABLE = QueueLimits(durable="process")

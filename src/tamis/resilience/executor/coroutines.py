@@ -66,6 +66,7 @@ class AsyncTaskExecutor:
 
         Past `deadline_s` (seconds from now) it is not started any more, and cancelled if it runs: TaskDeadlineError.
         """
+        asyncio.get_running_loop()  # where none runs this raises, before there is anything that would be kept
         limit_s, called, now_s = seconds_of(deadline_s), name or name_of(function), self._now_s()
         handle = TaskHandle[T](called, Priority(priority), self._cancel)
         control = TaskControl(
@@ -140,10 +141,11 @@ class AsyncTaskExecutor:
             return Ending.SUCCESS, await task.function(*task.args, **task.kwargs)
         except Exception as error:  # the edge: it goes to who asked
             return ending_of(task.control, error, is_crash=False), error
+        except asyncio.CancelledError:
+            raise
         except (
-            SystemExit,
-            KeyboardInterrupt,
-        ) as error:  # raised on, it would end the loop and all tasks with it
+            BaseException
+        ) as error:  # raised on, it would end the loop and all tasks with it, or nobody heard of it
             return Ending.CRASH, error
 
     def _come_back(self, task: Task, done: "asyncio.Task[tuple[Ending, Any]]") -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tamis.errors import TaskCancelledError, TaskDeadlineError, TaskRejectedError
+from tamis.errors import TaskCancelledError, TaskCrashedError, TaskDeadlineError, TaskRejectedError
 from tamis.resilience.executor.coroutines import AsyncTaskExecutor
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
 from tamis.resilience.executor.task import current_task
@@ -143,5 +143,40 @@ def test_what_cannot_even_begin_is_told() -> None:
         with pytest.raises(TypeError):
             await executor.enqueue_task(twice)
         assert await executor.enqueue_task(twice, 1) == 2
+
+    on_loop(check)
+
+
+class Odd(BaseException):
+    """What no `except Exception` catches, and no event loop knows."""
+
+
+@pytest.mark.parametrize("kind", [Odd, GeneratorExit, SystemExit])
+def test_whatever_a_coroutine_raises_its_place_is_free_again(kind: type[BaseException]) -> None:
+    """An error that is no `Exception` is a crash of its task, as with threads, and the next one runs."""
+
+    async def leave() -> None:
+        raise kind("out")
+
+    async def check() -> None:
+        executor = alone()
+        with pytest.raises(TaskCrashedError, match="out"):
+            await executor.enqueue_task(leave)
+        assert await executor.enqueue_task(twice, 2) == 4
+        assert executor.metrics().counts.crashed == 1
+        assert (await executor.drain(SOON_S)).still_running == 0
+
+    on_loop(check)
+
+
+def test_without_a_loop_nothing_is_enqueued() -> None:
+    """Who enqueues where no event loop runs hears so, and no place is taken by it."""
+    executor = alone()
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        executor.enqueue_task(twice, 1)
+
+    async def check() -> None:
+        assert await executor.enqueue_task(twice, 2) == 4
+        assert (executor.metrics().counts.accepted, executor.metrics().running) == (1, 0)
 
     on_loop(check)

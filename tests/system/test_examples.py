@@ -26,6 +26,15 @@ ROUTES = {
     "flask_app": "/orders/<int:order_id>",
     "django_app": "orders/<int:order_id>",
 }
+PARTS_ALONE = {
+    "backup": "",
+    "fallback": "fallback: 5 calls, 0 failures",
+    "keep_files_whole": "Still works: words are searched",
+    "profile_orders": "takes 0.0",
+    "shared_cache": "health: healthy",
+    "wait_its_turn": "reports are there",
+}
+"""What each prints, among other things."""
 Record = dict[str, Any]
 
 
@@ -227,6 +236,22 @@ def test_the_agent_tells_steps_calls_tokens_and_cost(tmp_path: Path) -> None:
     assert "ada@example.org" not in json.dumps(found)
 
 
+@pytest.mark.parametrize("example", PARTS_ALONE)
+def test_parts_that_people_use_alone_do_what_their_pages_say(example: str, tmp_path: Path) -> None:
+    """In an empty folder, with nothing on standard error."""
+    done = subprocess.run(
+        command(example),
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert PARTS_ALONE[example] in done.stdout
+
+
 def test_every_example_is_tested() -> None:
     """A file that is added without its test is seen."""
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*ROUTES, "batch_job", "agent"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*ROUTES, *PARTS_ALONE, "batch_job", "agent"}

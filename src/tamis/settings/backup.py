@@ -27,10 +27,13 @@ class BackupSettings:
         "7d", "How often every byte of the repository is read back; off: never."
     )
     bytes_per_s: int = size("off", "How fast a backup reads at most; off: as fast as it can.")
-    keep_last: int = whole(7, "So many of the newest snapshots are kept …")
-    keep_daily: int = whole(7, "… and the newest of so many days …")
-    keep_weekly: int = whole(5, "… and of so many weeks …")
-    keep_monthly: int = whole(12, "… and of so many months; with all of these 0 none is ever removed.")
+    keep_last: int = whole(7, "So many of the newest snapshots are kept.")
+    keep_daily: int = whole(7, "The newest snapshot of each of so many days is kept besides.")
+    keep_weekly: int = whole(5, "The newest snapshot of each of so many weeks is kept besides.")
+    keep_monthly: int = whole(
+        12,
+        "The newest snapshot of each of so many months is kept besides; with all four 0 none is ever removed.",
+    )
     wait_s: float = seconds("10m", "How long to wait for others who are at work in the repository.")
     provider: str = choice(
         "file",

@@ -35,7 +35,8 @@ def fuzz(corpus: Path, runs: int, *, length_max: int, timeout_s: float) -> None:
         "artifact_prefix": f"{corpus.parent}/",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.fuzz_wire", str(corpus)]
+        # A process inherits as its peak the memory of whoever started it: a shell has little.
+        ["/bin/sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "tests.support.fuzz_wire", str(corpus)]
         + [f"-{name}={value}" for name, value in options.items()],
         capture_output=True,
         check=False,

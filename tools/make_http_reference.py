@@ -34,6 +34,8 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
   `start` and `end` bound the time of the records, `end` not included; `as_of` repeats an earlier read.
 - **Errors** are RFC 9457 problems, `application/problem+json`: `detail` is a sentence; an error in a query has its
   `column`. `429` and `503` have `Retry-After`: nothing was done, and the same request may be sent again.
+  One `503` cannot know: when the disk fails while a batch is written (`the store takes nothing more`), that batch may be
+  found whole at the next start; under the same `Idempotency-Key` it is stored once in any case.
   Questions take turns: so many of a kind run, so many wait and no longer than `query.waiting_timeout_s`
   ([settings](settings.md#query)), and the others are answered `429` at once; `Retry-After` says when those who wait now
   will have had their turn. A question whose caller goes away is called off.
@@ -46,8 +48,10 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
   RFC 9110 lets a server refuse), `400`. The connection then closes: what its caller still sends is read over for a
   moment, so that it gets the answer.
 - **At a stop** questions and bodies that are whole come to their end within `server.stop_grace_s`; a body that still
-  comes after a quarter of it (2 s at most) is answered `503` with `Retry-After`, and nothing of it is stored. Only
-  uploads of journals are stored as they come, up to there.
+  comes after a quarter of it (2 s at most) is answered `503` with `Retry-After`, and nothing of it is stored; the
+  same hears at the end of the grace who sent a body whose records are not on their way into the store by then. The
+  others get their true answer, however long the store takes. Only uploads of journals are stored as they come, up to
+  there.
 - **Elasticsearch's and OpenSearch's clients** (by their `User-Agent`, their media types, or a path of theirs) get
   errors in Elasticsearch's form instead of problems.
 """

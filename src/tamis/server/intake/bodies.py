@@ -77,7 +77,21 @@ async def take_body(
         body = replace(said, pieces=pieces, encoding=encoding, principal=principal.name, key=key)
         loop = asyncio.get_running_loop()
         with span("tamis.ingest", bytes=claim.held):
-            return await asyncio.shield(loop.run_in_executor(service.writes, take, body, claim))
+            return await _taken(loop.run_in_executor(service.writes, take, body, claim), claim)
+
+
+async def _taken(taking: asyncio.Future[T], claim: BodyClaim) -> T:
+    """What became of a body. A stop of the server calls it off as long as nothing of it is on its way into the store;
+    from then on its true answer is waited for."""
+    while True:
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            if taking.cancelled() or claim.call_off():
+                raise
+            stopped = asyncio.current_task()
+            if stopped is not None:
+                stopped.uncancel()
 
 
 async def _read(request: Request, service: Service, claim: BodyClaim) -> list[bytes]:

@@ -84,10 +84,10 @@ class BulkTaker:
             self._metrics.add("tamis_limits_met_total", 1, error.limit_name)
             raise
         self._metrics.add("tamis_ingest_rest_values_total", bulk.rest_count)
-        bulk, appended = self._stored(bulk, body, digest.text())
+        bulk, appended = self._stored(bulk, body, claim, digest=digest.text())
         return self._told(bulk, appended, time.perf_counter() - began)
 
-    def _stored(self, bulk: Bulk, body: Body, digest: str) -> tuple[Bulk, Appended]:
+    def _stored(self, bulk: Bulk, body: Body, body_claim: BodyClaim, *, digest: str) -> tuple[Bulk, Appended]:
         """What is left of the bulk, and where it is stored."""
         batch_id = body.batch_id()
         with self._documents.claim(bulk.identities) as claim:
@@ -99,6 +99,7 @@ class BulkTaker:
             if not left.columns.length:
                 return left, Appended(0, 0)
             receipt = b"" if batch_id is None else encode_receipt(BulkReceipt(digest, NO_ANSWER, refused))
+            body_claim.begin_storing()
             name = claim.note(left.identities, batch_id)
             appended = self._ingester.append(left.columns, batch_id=name, receipt=receipt)
             if appended.duplicate:

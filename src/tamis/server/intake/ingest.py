@@ -124,9 +124,7 @@ class Ingester:
                 decoder = self._decoder(body)
                 for piece in self.plain(body, claim, digest):
                     decoder.feed(piece)
-                answer = self._stored(
-                    decoder.finish(), body.principal, batch_id, digest.text() if digest else ""
-                )
+                answer = self._stored(decoder.finish(), body, claim, digest=digest.text() if digest else "")
             else:
                 collections.deque(self.plain(body, claim, digest), maxlen=0)
                 answer = self._repeat(earlier, digest.text() if digest else "")
@@ -142,6 +140,7 @@ class Ingester:
         self._metrics.add("tamis_ingest_bytes_total", sum(map(len, body.pieces)), "wire")
         size = 0
         for piece in pieces:
+            claim.go_on()
             size += len(piece)
             if digest is not None:
                 digest.update(piece)
@@ -154,7 +153,7 @@ class Ingester:
             claim.grow(len(piece))
             yield piece
 
-    def _stored(self, decoded: Decoded, principal: str, batch_id: str | None, digest: str) -> Ingested:
+    def _stored(self, decoded: Decoded, body: Body, claim: BodyClaim, *, digest: str) -> Ingested:
         self._metrics.add("tamis_ingest_rest_values_total", decoded.rest_count)
         answer = Ingested(
             received=decoded.received,
@@ -164,13 +163,11 @@ class Ingester:
         )
         if decoded.columns.length == 0:
             return answer
-        if batch_id is None:
-            self.append(decoded.columns)
-            self.gaps.note(principal, decoded.columns)
-            return answer
-        receipt = encode_receipt(Receipt(digest, answer))
+        batch_id = body.batch_id()
+        receipt = b"" if batch_id is None else encode_receipt(Receipt(digest, answer))
+        claim.begin_storing()
         appended = self.append(decoded.columns, batch_id=batch_id, receipt=receipt)
-        self.gaps.note(principal, decoded.columns)
+        self.gaps.note(body.principal, decoded.columns)
         return self._repeat(appended, digest) if appended.duplicate else answer
 
     def append(self, columns: Columns, *, batch_id: str | None = None, receipt: bytes = b"") -> Appended:

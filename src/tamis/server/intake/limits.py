@@ -3,6 +3,7 @@
 import threading
 
 from tamis.errors import OverloadedError
+from tamis.server.problems import stopping_problem
 from tamis.telemetry.metrics import Metrics
 
 RETRY_AFTER_S = 1.0
@@ -53,11 +54,33 @@ class BodyBudget:
 
 
 class BodyClaim:
-    """What one body holds of the budget; a context manager that gives it back."""
+    """What one body holds of the budget; a context manager that gives it back.
+
+    Until its records go to the store it can be called off, and nothing of it is stored then; afterwards it cannot.
+    """
 
     def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget
         self.held = 0
+        self._lock = threading.Lock()
+        self._is_off = self._is_storing = False
+
+    def call_off(self) -> bool:
+        """Store nothing of this body. False when its records are on their way into the store, or there."""
+        with self._lock:
+            self._is_off = not self._is_storing
+            return self._is_off
+
+    def go_on(self) -> None:
+        """Raise when the body was called off."""
+        if self._is_off:
+            raise stopping_problem()
+
+    def begin_storing(self) -> None:
+        """The records go to the store now, unless the body was called off: then raise."""
+        with self._lock:
+            self.go_on()
+            self._is_storing = True
 
     def grow(self, count: int) -> None:
         """`count` more bytes, or OverloadedError."""

@@ -47,6 +47,10 @@ class Upload:
         except (ProblemError, ClientDisconnect):
             await self._store(is_last=True)
             raise
+        except asyncio.CancelledError:  # the server stops, and has waited long enough
+            raise _again(
+                "The server stops; send on from your cursor: what is stored already is not stored twice."
+            ) from None
         self._add(self._entries.finish())
         await self._store(is_last=True)
         if self._cursor is not None:
@@ -121,7 +125,13 @@ class Upload:
                 await asyncio.sleep(error.retry_after_s if isinstance(error, OverloadedError) else RETRY_S)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._service.writes, work))
+        """What came of it; a stop of the server is heard when it is done."""
+        doing = asyncio.get_running_loop().run_in_executor(self._service.writes, work)
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait({doing})
+            raise
 
 
 def _again(detail: str) -> ProblemError:

@@ -26,11 +26,16 @@ async def awaited_within(limit_s: float, name: str, work: Awaitable[T]) -> T:
 def called_within(limit_s: float, name: str, function: Callable[[], T], on_end: Callable[[], None]) -> T:
     """What it returns or raises, on a thread of its own with the caller's context variables; CallTimeoutError at the
     limit. The thread cannot be stopped: it ends when the function does, and what that says nobody hears. `on_end` is
-    called when it has ended, on that thread.
+    called when it has ended, on that thread; on this one, where none is to be had (RuntimeError).
     """
     call = _Call(function, on_end)
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(call.run,), name=f"tamis-try {name}", daemon=True).start()
+    thread = threading.Thread(target=context.run, args=(call.run,), name=f"tamis-try {name}", daemon=True)
+    try:
+        thread.start()
+    except BaseException:  # no thread is to be had
+        on_end()
+        raise
     if not call.ended.wait(limit_s):
         raise CallTimeoutError(name, limit_s)
     return call.result()

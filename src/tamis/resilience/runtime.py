@@ -36,9 +36,10 @@ class RuntimeManager(Generic[E]):
     circuit breaker keeps calls from the primary. Thread-safe, for threads and for asyncio.
 
     `run(work)` and `await arun(work)` call `work(engine)` and see how it goes; where the primary fails or refuses, the
-    same call is made on the fallback (unless `is_retrying` is False: then its error is the caller's). While half open
-    a call on the primary has `limits.half_open_call_s`: a coroutine is cancelled then, a function runs on a thread of
-    its own, whose late answer nobody hears. Who calls an engine in other ways asks `get_engine_for(task)` and says
+    same call is made on the fallback (unless `is_retrying` is False: then its error is the caller's). An open breaker
+    of the engine's own (BreakerOpenError from within) is a refusal, and says nothing against the engine. While half
+    open a call on the primary has `limits.half_open_call_s`: a coroutine is cancelled then, a function runs on a thread
+    of its own, whose late answer nobody hears. Who calls an engine in other ways asks `get_engine_for(task)` and says
     `handle_success(task)`, `handle_failure(task, error)` or `register_rejection(task)`, or takes
     `with manager.choose() as choice:`.
 
@@ -207,9 +208,10 @@ class RuntimeManager(Generic[E]):
         verdict = choice.judge(error)
         if choice.is_fallback or self._engines[Role.FALLBACK] is None:
             return None
-        nothing_was_tried = isinstance(error, BreakerOpenError) and isinstance(choice.engine, RuntimeManager)
-        has_failed = self.is_retrying and verdict in (Verdict.FAILURE, Verdict.REJECTION)
-        if not (nothing_was_tried or has_failed):
+        is_refused = isinstance(error, BreakerOpenError)
+        nothing_was_tried = is_refused and isinstance(choice.engine, RuntimeManager)
+        has_failed = is_refused or verdict in (Verdict.FAILURE, Verdict.REJECTION)
+        if not (nothing_was_tried or (has_failed and self.is_retrying)):
             return None
         self._counts.repeat()
         return self._choice(Role.FALLBACK, None)

@@ -17,7 +17,7 @@ CALLS_MAX = 10_000
 
 class Calls(Generic[E]):
     """Choices by task. A task may have several calls under way: the one of the same thread (or asyncio task) ends
-    first, else the oldest. Thread-safe.
+    first, else the oldest. None is no task that another could mean: only calls of the same thread. Thread-safe.
     """
 
     def __init__(self, calls_max: int = CALLS_MAX) -> None:
@@ -54,7 +54,8 @@ class Calls(Generic[E]):
             if not numbers:
                 return None
             own = (number for number in reversed(numbers) if self._all[number][1] == here)
-            return self._pop(next(own, next(iter(numbers))))
+            number = next(own, None if task is None else next(iter(numbers)))
+            return None if number is None else self._pop(number)
 
     def _pop(self, number: int) -> Choice[E]:
         key, _, _, choice = self._all.pop(number)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -48,13 +49,17 @@ class RuntimeCounts:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._engines = {role: EngineCounts() for role in Role}
-        self._repeated = self.trying = 0
-        """`trying`: trials on threads of their own that have not ended, in time or not."""
+        self._repeated = self._forks = 0
         self.renew()
 
     def renew(self) -> None:
-        """A lock of its own: in the child of a fork, another thread of the parent may hold this one."""
+        """A lock of its own, and no trial: in the child of a fork, another thread of the parent may hold this one, and
+        the threads that tried stayed with the parent.
+        """
         self._lock = threading.RLock()
+        self._forks += 1
+        self.trying = 0
+        """Trials on threads of their own that have not ended, in time or not."""
 
     def begin(self, role: Role) -> float:
         """A call begins: when."""
@@ -79,11 +84,12 @@ class RuntimeCounts:
         """A call runs on a thread of its own; what comes back is called at its end."""
         with self._lock:
             self.trying += 1
-        return self._trial_ends
+            return partial(self._trial_ends, self._forks)
 
-    def _trial_ends(self) -> None:
+    def _trial_ends(self, forks: int) -> None:
         with self._lock:
-            self.trying -= 1
+            if forks == self._forks:  # a trial that forked ends in its child too, where none was counted
+                self.trying -= 1
 
     def as_dict(self) -> dict[str, Any]:
         """In JSON's types."""

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from tamis.errors import BreakerOpenError, CallTimeoutError, TaskRejectedError
+from tamis.resilience.breaker import CircuitBreaker
 from tamis.resilience.executor import ExecutorLimits, TaskExecutor
 from tamis.resilience.limits import BreakerLimits
 from tamis.resilience.machine import Verdict
@@ -217,6 +218,86 @@ def test_there_is_an_end_to_trials_that_hang(gpu: Gpu) -> None:
             thread.join(WAIT_S)
     clock.pass_s(60)
     assert manager.run(embed) == "a by gpu"
+
+
+def test_a_trial_without_a_thread_is_no_trial_that_hangs(
+    manager: RuntimeManager[Gpu], gpu: Gpu, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While no thread is to be had the fallback answers; as soon as there is one, the primary is tried again."""
+    fail_over(manager, gpu)
+    gpu.error = None
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        for _ in range(TRIALS_MAX + 1):
+            clock.pass_s(60)
+            assert manager.run(embed) == "a by cpu"
+    assert manager.get_metrics()["trying"] == 0
+    clock.pass_s(60)
+    assert manager.run(embed) == "a by gpu"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork: this system has none")
+def test_a_child_process_tries_the_primary_whatever_hangs_in_its_parent(gpu: Gpu) -> None:
+    """The threads that hang stayed with the parent, which goes on waiting for them."""
+    clock = HandClock()
+    manager = RuntimeManager(gpu, Gpu("cpu"), limits=BreakerLimits(half_open_call_s=0.01), clock=clock)
+    fail_over(manager, gpu)
+    go = threading.Event()
+    for _ in range(TRIALS_MAX):
+        clock.pass_s(60)
+        assert manager.run(lambda engine: "cpu" if engine.name == "cpu" else str(go.wait(WAIT_S))) == "cpu"
+    gpu.error = None
+    child = os.fork()
+    if child == 0:
+        clock.pass_s(60)
+        fits = manager.get_metrics()["trying"] == 0 and manager.run(embed) == "a by gpu"
+        os._exit(0 if fits else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert manager.get_metrics()["trying"] == TRIALS_MAX
+    go.set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork: this system has none")
+def test_a_trial_that_forks_is_no_trial_of_the_child(gpu: Gpu, clock: HandClock) -> None:
+    """It ends in both processes, and is counted in the one that began it."""
+    manager = RuntimeManager(gpu, Gpu("cpu"), clock=clock)
+    fail_over(manager, gpu)
+    gpu.error = None
+    clock.pass_s(60)
+    begun = manager._counts.trial_begins()
+    child = os.fork()
+    begun()
+    if child == 0:
+        os._exit(0 if manager.get_metrics()["trying"] == 0 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert manager.get_metrics()["trying"] == 0
+
+
+def test_an_engine_whose_own_breaker_is_open_refuses(clock: HandClock) -> None:
+    """The call is made on the fallback, and says nothing against the engine; without a second try the caller hears."""
+    own = CircuitBreaker("http", BreakerLimits(failures_to_open=1), clock=clock)
+
+    def ask(engine: str) -> str:
+        return engine if engine == "local" else own.call(fail)
+
+    def fail() -> str:
+        raise ConnectionError("gone")
+
+    async def aask(engine: str) -> str:
+        return ask(engine)
+
+    manager = RuntimeManager("remote", "local", clock=clock)
+    for _ in range(5):
+        assert manager.run(ask) == "local"
+        assert asyncio.run(manager.arun(aask)) == "local"
+    found = manager.get_metrics()
+    assert (found["state"], found["engines"]["primary"]["abandoned"], found["repeated"]) == ("closed", 9, 10)
+    with pytest.raises(BreakerOpenError, match="http"):
+        RuntimeManager("remote", "local", is_retrying=False, clock=clock).run(ask)
 
 
 def test_a_trial_has_the_callers_context_and_raises_on_its_thread(
@@ -452,6 +533,23 @@ def test_a_call_is_ended_by_the_thread_that_made_it(manager: RuntimeManager[Gpu]
     assert seen == ["cpu"]
     found = manager.get_metrics()["engines"]
     assert (found["fallback"]["under_way"], found["primary"]["under_way"]) == (0, 1)
+
+
+def test_a_verdict_without_a_task_ends_no_call_of_another_thread(manager: RuntimeManager[Gpu]) -> None:
+    """It speaks of the primary engine, as where no call is known; a named task may end on any thread."""
+    manager.get_engine_for()
+    manager.get_engine_for("named")
+    thread = threading.Thread(target=manager.handle_failure)
+    thread.start()
+    thread.join(WAIT_S)
+    found = manager.get_metrics()["engines"]["primary"]
+    assert (found["under_way"], found["failures"]) == (2, 1)
+    thread = threading.Thread(target=manager.handle_success, args=("named",))
+    thread.start()
+    thread.join(WAIT_S)
+    manager.handle_success()
+    found = manager.get_metrics()["engines"]["primary"]
+    assert (found["under_way"], found["successes"]) == (0, 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork: this system has none")

@@ -61,9 +61,11 @@ class Kept:
         )
 
     def _sweep(self, now_s: float) -> None:
-        """Take out all that is past its time, by a copy: readers move entries without the lock."""
-        for key, entry in [item for item in list(self.entries.items()) if item[1][1] <= now_s]:
+        """Take out all that is past its time. Readers move entries without the lock, which the plain dictionary below
+        does not mind: an OrderedDict's own iteration would end with an error when a thread switch falls into it.
+        """
+        for key, entry in [item for item in list(dict.items(self.entries)) if item[1][1] <= now_s]:
             self.take_out(key, entry)
             self._counts.expired += 1
-        self.soonest_s = min((entry[1] for entry in list(self.entries.values())), default=math.inf)
+        self.soonest_s = min((entry[1] for entry in list(dict.values(self.entries))), default=math.inf)
         self._until_sweep = len(self.entries) // SWEEP_SHARE

@@ -139,7 +139,7 @@ class MemoryLevel:
     def remove_prefix(self, prefix: str) -> int:
         """Remove all whose key begins so, by a look at each key; how many there were."""
         with self._lock:
-            return self._remove_all([key for key in list(self.entries) if key.startswith(prefix)])
+            return self._remove_all([key for key in list(dict.keys(self.entries)) if key.startswith(prefix)])
 
     def remove_tag(self, tag: str) -> int:
         """Remove all that were written with this tag; how many there were."""
@@ -149,7 +149,7 @@ class MemoryLevel:
     def clear(self) -> int:
         """Remove all; how many there were."""
         with self._lock:
-            return self._remove_all(tuple(self.entries))
+            return self._remove_all(tuple(dict.keys(self.entries)))
 
     @property
     def is_full(self) -> bool:

@@ -76,8 +76,11 @@ class Computing:
         ttl_s = min(found.ttl_left_s, self.memory_ttl_s(found.value, None))
         self.counts.promotions += 1
         with self.flights.lock:
-            if not flight.spoilt:
+            is_spoilt = flight.spoilt
+            if not is_spoilt:
                 self.memory.write(flight.key, found.value, ttl_s=ttl_s, tags=found.tags)
+        if is_spoilt:
+            self.lower.remove_unshared(flight.key)
         return [found.value, 0.0, 0, found.tags, ttl_s, NOT_IN_PLACE]
 
     def compute(self, wanted: Wanted) -> Any:
@@ -86,7 +89,7 @@ class Computing:
             flight, leads = self.flights.join(wanted.key, wanted.tags)
             if leads:
                 return self.lead(flight, wanted)
-            if flight.would_wait_for_itself():
+            if flight.needs_this_thread():
                 return self._lead_alone(wanted)
             try:
                 value = flight.future.result(self.limits.wait_s)

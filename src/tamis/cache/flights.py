@@ -8,14 +8,17 @@ from typing import Any
 
 
 class Flight:
-    """One computation, or one look at slower levels, for a key. `spoilt` says that the key was written, deleted or
-    invalidated meanwhile: who waits gets the result, nobody keeps it.
+    """One computation, one look at slower levels, or one write to them, for a key. `spoilt` says that the key was
+    written, deleted or invalidated meanwhile: who waits gets the result, nobody keeps it.
     """
 
-    __slots__ = ("future", "is_alone", "key", "loop_task", "spoilt", "tags", "thread")
+    __slots__ = ("future", "is_alone", "is_write", "key", "loop_task", "spoilt", "tags", "thread")
 
-    def __init__(self, key: str, tags: tuple[str, ...], *, is_alone: bool = False) -> None:
+    def __init__(
+        self, key: str, tags: tuple[str, ...], *, is_alone: bool = False, is_write: bool = False
+    ) -> None:
         self.key, self.tags, self.is_alone, self.spoilt = key, tags, is_alone, False
+        self.is_write = is_write
         self.thread, self.loop_task = threading.get_ident(), running_task()
         self.future: Future[Any] = Future()
 
@@ -24,21 +27,30 @@ class Flight:
         task = running_task()
         if task is not None and self.loop_task is not None:
             return self.loop_task is task
+        return self.needs_this_thread()
+
+    def needs_this_thread(self) -> bool:
+        """Whether it cannot go on while this thread waits: also a task of the loop that runs on it cannot."""
         return self.thread == threading.get_ident()
 
 
 class Flights:
-    """All flights of a cache, those under way in `any`. `lock` also guards that no spoilt one is kept."""
+    """All flights of a cache, those under way in `any`; `begun` is how many there were. `lock` also guards that no
+    spoilt one is kept.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._led: dict[str, Flight] = {}
+        self._written: dict[str, Flight] = {}
         self.any: set[Flight] = set()
+        self.begun = 0
 
     def after_fork(self) -> None:
         """In the child, where none of them goes on, and a lock that another thread held would never be free."""
         self.lock = threading.RLock()
         self._led.clear()
+        self._written.clear()
         self.any.clear()
 
     def join(self, key: str, tags: tuple[str, ...]) -> tuple[Flight, bool]:
@@ -48,14 +60,25 @@ class Flights:
             if flight is not None:
                 return flight, False
             flight = self._led[key] = Flight(key, tags)
-            self.any.add(flight)
+            self._begin(flight)
             return flight, True
 
     def alone(self, key: str, tags: tuple[str, ...] = ()) -> Flight:
         """A flight that nobody else joins."""
         flight = Flight(key, tags, is_alone=True)
         with self.lock:
-            self.any.add(flight)
+            self._begin(flight)
+        return flight
+
+    def write(self, key: str, tags: tuple[str, ...]) -> Flight:
+        """A write that begins: it spoils what is under way for the key, and what begins before it ends. It is spoilt
+        itself by a change that it may have come before.
+        """
+        flight = Flight(key, tags, is_alone=True, is_write=True)
+        with self.lock:
+            self.spoil_key(key)
+            self._begin(flight)
+            self._written[key] = flight
         return flight
 
     def end(self, flight: Flight) -> None:
@@ -64,6 +87,8 @@ class Flights:
             self.any.discard(flight)
             if self._led.get(flight.key) is flight:
                 del self._led[flight.key]
+            if self._written.get(flight.key) is flight:
+                del self._written[flight.key]
         if not flight.future.done():
             flight.future.cancel()
 
@@ -77,6 +102,15 @@ class Flights:
                     flight.spoilt = True
                     if self._led.get(flight.key) is flight:
                         del self._led[flight.key]
+
+    def spoil_key(self, key: str) -> None:
+        """The same for one key."""
+        self.spoil(lambda flight: flight.key == key)
+
+    def _begin(self, flight: Flight) -> None:
+        flight.spoilt = flight.key in self._written
+        self.any.add(flight)
+        self.begun += 1  # after it is among them: who sees none of them, and no more begun, was alone
 
 
 def running_task() -> "asyncio.Task[Any] | None":

@@ -126,6 +126,11 @@ class LowerLevels:
             if level not in self.shared:
                 self._ask(level, partial(level.remove, key), is_change=True)
 
+    def remove_below_first(self, key: str) -> None:
+        """Remove it from all but the fastest: there it is known which of two changes came last."""
+        for level in self.levels[1:]:
+            self._ask(level, partial(level.remove, key), is_change=True)
+
     def remove_prefix(self, prefix: str) -> int:
         """The most that any level had."""
         return max(self._change(lambda level: level.remove_prefix(prefix)), default=0)

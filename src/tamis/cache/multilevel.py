@@ -18,6 +18,7 @@ from tamis.cache.refreshing import Refresher, Refreshing
 from tamis.cache.removal import Removal
 from tamis.cache.report import health_of, statistics_of
 from tamis.cache.sizes import size_of
+from tamis.cache.writing import Writing
 from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.resilience.limits import BreakerLimits
 
@@ -61,6 +62,7 @@ class MultiLevelCache:
         quick = OrderedDict() if self._has_lower else self._memory.entries
         self._find_quick, self._move_to_end, self._counts = quick.get, quick.move_to_end, self._memory.counts
         self._now_s, self._kept_s, self._under_way = self._memory.now_s, self._memory.ttl_s, self._flights.any
+        self._writing = Writing(self._memory, self._lower, self._flights)
         self._follower.start()
         _ALIVE.add(self)
 
@@ -79,6 +81,7 @@ class MultiLevelCache:
 
     def set(self, key: str, value: Any, *, ttl_s: float | None = None, tags: Iterable[str] = NO_TAGS) -> bool:
         """Keep it, for each level's own time where none is given; False when it is too large for the memory."""
+        begun = self._flights.begun
         if ttl_s is None and tags is NO_TAGS and not self._under_way:
             # A text in the place of another that is as long, in memory alone: no lock, each step is one that the
             # machine does whole. Where another thread takes the entry out in between, it might as well come after.
@@ -91,17 +94,16 @@ class MultiLevelCache:
                 except KeyError:
                     pass
                 self._counts.writes += 1
-                return True
-            if value is not None and not self._has_lower:
-                return self._memory.write(key, value, ttl_s=self._kept_s)
+                if self._flights.begun == begun or self._writing.is_kept_last(key, value):
+                    return True
+            elif value is not None and not self._has_lower:
+                is_kept = self._memory.write(key, value, ttl_s=self._kept_s)
+                if self._flights.begun == begun or self._writing.is_kept_last(key, value):
+                    return is_kept
         wanted = _wanted(key, _nothing, ttl_s, tags)
         memory_s = self._computing.memory_ttl_s(value, ttl_s)
-        self._flights.spoil(lambda flight: flight.key == key)
-        if self._has_lower:
-            self._lower.write(key, value, ttl_s=memory_s if value is None else ttl_s, tags=wanted.tags)
-        with self._flights.lock:
-            self._flights.spoil(lambda flight: flight.key == key)
-            return self._memory.write(key, value, ttl_s=memory_s, tags=wanted.tags)
+        lower_s = memory_s if value is None else ttl_s
+        return self._writing.write(key, value, memory_s=memory_s, lower_s=lower_s, tags=wanted.tags)
 
     def get_or_compute(
         self,
@@ -199,6 +201,7 @@ class MultiLevelCache:
     def _after_fork(self) -> None:
         self._memory.after_fork()
         self._flights.after_fork()
+        self._writing.after_fork()
         self._follower.after_fork()
 
 

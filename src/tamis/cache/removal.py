@@ -68,7 +68,7 @@ class Removal:
         # What comes up from a slower level has tags that are not known before: such are all meant.
         has_lower = bool(self._lower.levels)
         return Meant(
-            lambda flight: has_lower or name in flight.tags,
+            lambda flight: (has_lower and not flight.is_write) or name in flight.tags,
             lambda memory: memory.remove_tag(name),
             lambda lower: lower.remove_tag(name),
         )

@@ -15,7 +15,7 @@ from tamis.pipeline.processors.patterns.fold import FIRST_BYTES
 from tamis.pipeline.processors.patterns.hints import COLONS_MIN, has_name
 from tamis.pipeline.processors.patterns.iban import LENGTHS
 from tamis.pipeline.processors.patterns.phone import PHONE, may_have_phone
-from tamis.pipeline.processors.patterns.secret import PREFIXES
+from tamis.pipeline.processors.patterns.secret import PREFIXES, SHORTEST_KEY
 from tamis.pipeline.processors.secure import CACHE_ENTRIES_MAX, CACHED_CHARS_MAX, Secure
 from tamis.record.attributes import Value
 from tamis.record.model import Record
@@ -38,9 +38,10 @@ def _classes(*classes: tuple[bytes, bytes], other: bytes = b"!") -> bytes:
 
 _AS_DIGITS: Final = _classes((_DIGITS, b"0"))
 _BETWEEN_DIGITS: Final = b" ./()+-"
-_AS_HEADS: Final = _classes((_DIGITS, b"0"), (_LETTERS, b"a"), (b"\\", b"\\"))
+_AS_HEADS: Final = _classes((_DIGITS, b"0"), (_LETTERS, b"a"))
+_AS_OPTIONS: Final = _classes((_DIGITS + _LETTERS + b"_", b"x"), (b"-", b"-"))
 _AS_WORDS: Final = _classes((_DIGITS + _LETTERS + b"_-", b"x"))
-_SIGNS: Final = b"@%=:.-\\'<\x7f"
+_SIGNS: Final = b"@%=:.-\\'<>\x7f"
 _OTHERS: Final = bytes(byte for byte in range(256) if byte not in _SIGNS + _END)
 _WIDE: Final = (None, b"", tuple((first, None) for first in FIRST_BYTES))
 """What to look for where not all is ASCII."""
@@ -50,7 +51,7 @@ _Step: TypeAlias = tuple[bytes | None, bytes, tuple[tuple[bytes, _Confirm | None
 which of the texts that have it are suspects indeed.
 """
 _HEAD: Final = re.compile(r"[A-Za-z]{2}(?=[0-9]{2}[ -]?[0-9A-Za-z])")
-_TOKEN: Final = re.compile(r"[0-9A-Za-z_.=~:/%+-]{16,}")
+_TOKEN: Final = re.compile(r"[0-9A-Za-z_.=~:/%+-]{" + str(SHORTEST_KEY) + r",}")
 _SHORTEST_ACCOUNT: Final = min(LENGTHS.values())
 _DOTTED: Final = re.compile(r"[0-9]\.[0-9]+\.[0-9]+\.[0-9]")
 _KEYS: Final = ("eyJ", "eyK", *PREFIXES)
@@ -86,22 +87,23 @@ class Glance:
                     (b":", _with_colons),
                     (b"...", _with_dots),
                     (b"-----", None),
-                    (b"--", _with_name),
                     (b"'", _with_name),
                     (b"<", _with_name),
+                    (b">", _with_name),
                     (b"\\", None),
                     (b"\x7f", None),
                 ),
             ),
             (_AS_DIGITS, _BETWEEN_DIGITS, ((b"0" * _CARD_DIGITS, None), (b"0" * 7, _with_phone))),
             (_AS_HEADS, b"", ((b"!aa00", _with_head),)),
+            (_AS_OPTIONS, b"", ((b"!-", _with_name),)),
             (_AS_WORDS, b"", ((b"x" * 16, self._with_key),)),
             (
                 None,
                 b"",
                 (
-                    (b"earer ", None),
-                    (b"EARER ", None),
+                    (b"earer", None),
+                    (b"EARER", None),
                 ),
             ),
         )

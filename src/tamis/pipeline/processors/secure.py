@@ -83,7 +83,8 @@ class Secure:
             is_secret = known in (_NAMED, _DIRTY_NAMED) or (
                 known == _COUNTED and _NUMBER.fullmatch(text, start, end) is None
             )
-            if is_secret and start >= at:
+            if is_secret and end > at:  # what stands there by several names may overlap
+                start = max(start, at)
                 parts += text[at:start], str(self._named(text[start:end], replace))
                 at = end
         return replaced(record, message="".join((*parts, text[at:]))) if parts else record

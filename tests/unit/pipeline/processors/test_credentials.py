@@ -76,6 +76,24 @@ TEXTS = [
     f"GET /?key={SECRET}&x=1",
     f"GET /?a=1&X-Amz-Signature={SECRET}",
     f"GET /?sig={SECRET}",
+    f"password -> {SECRET}",
+    f"set token -> {SECRET}1",
+    f"java -password {SECRET} run",
+    f"-password {SECRET}",
+    f"run (-db-password {SECRET})",
+    f"Bearer\t{SECRET}1",
+    f"user[password]={SECRET}&user[name]=bob",
+    f"user[password][]={SECRET}",
+    f"POST /login?user[password]={SECRET}&x=1",
+    f"user%5Bpassword%5D={SECRET}&user%5Bname%5D=bob",
+    f"user%5bpassword%5d%3D{SECRET}",
+    f"user%255Bpassword%255D%253D{SECRET}",
+    f"password[0]={SECRET}",
+    f"password.value = {SECRET}",
+    json.dumps({"user[password]": SECRET, "password.value": SECRET}),
+    str({"user[password]": SECRET}),
+    f"password%253D{SECRET}",
+    f"/login?password\\u003d{SECRET}",
 ]
 CLEAN = [
     "password: wrong",
@@ -93,6 +111,13 @@ CLEAN = [
     "https://bob@host/",
     "design = sessions",
     "authorization: pending",
+    "token -> next",
+    "took the -token option away",
+    "secret.py:42: no such name",
+    "at com.shop.Token.read:17",
+    "sshd[token]: 42 of them",
+    "tokens[0]=5 tokens.length=7",
+    "a (token) = b",
 ]
 
 
@@ -128,6 +153,8 @@ def test_what_stands_behind_a_credential_stays() -> None:
     assert redacted("User(password='x', id=5)") == "User(password='***REDACTED***', id=5)"
     assert redacted('{"password": ["x"], "n": 1}') == '{"password": ***REDACTED***, "n": 1}'
     assert redacted("password=x,user=bob") == "password=***REDACTED***,user=bob"
+    assert redacted("user[password]=x&user[name]=b") == "user[password]=***REDACTED***&user[name]=b"
+    assert redacted("password[0]=x&a[]=b") == "password[0]=***REDACTED***&a[]=b"
     assert redacted("Cookie: a=1; b=2\nHost: x") == "Cookie: ***REDACTED***\nHost: x"
 
 
@@ -136,6 +163,7 @@ def test_what_stands_behind_a_credential_stays() -> None:
     [
         *("password=[", "password='\\", "password=a,", "(\"password\", '", "--a-", "<password>", "cookie: a=", "?key="),
         *("authorization: ", "name=password value=", "password=(('", "password 'x", "https://a", "curl -u a:", "://a:/"),
+        *("password[0]", "password.a", "token%5D%5B", "-", "->", "password]", "-password"),
     ],
 )  # fmt: skip
 def test_half_credentials_take_linear_time(unit: str) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.redaction_cases import negatives, positives
 from tamis.pipeline.chain import Chain
+from tamis.pipeline.processors.patterns.secret import SHORTEST_KEY
 from tamis.pipeline.processors.redact import Redact, redact_from, secure_from
 from tamis.record.attributes import Value
 from tamis.record.model import Record
@@ -129,3 +130,60 @@ def test_a_batch_is_redacted_as_its_records_alone(seed: int, before: str, after:
     texts = [before + chance.choice(SECRETS + CLEAN) + after for _ in range(8)]
     batch, alone = both([record(text, note=chance.choice(texts)) for text in texts])
     assert batch == alone
+
+
+SHORTEST_KEYS = (
+    "xoxb-0123456789", "xapp-01234567890123456789", "eyJ0123456789.", "AKIA0123456789ABCDEF", "A3TX0123456789ABCDEF",
+    "12345678:AA" + "a" * 33, "sig=" + "a" * 40, "SK" + "0" * 32, "ghp_" + "a" * 36, "abc7Q~" + "a" * 31,
+    "sk-01234567890123456789", "tamis_" + "a" * 43, "whsec_" + "a" * 24, "hvs." + "a" * 24,
+    "hooks.slack.com/services/" + "a" * 20, "glpat-01234567890123456789", "ya29.01234567890123456789",
+    "sk_live_0123456789abcdef", "SG." + "a" * 16 + "." + "b" * 16, "AIza" + "a" * 35,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", SHORTEST_KEYS)
+def test_a_key_beside_a_word_that_was_seen_before_is_found(key: str) -> None:
+    """What is remembered of long words never hides a key, however short: without its last character it is none."""
+    redact, word = redact_from(RedactSettings()), "request-0123456789abcdef"
+    assert list(redact.places([record(f"{word} started")])) == []
+    assert list(redact.places([record(f"{word} {key}")])) == [0]
+    assert redact.process(record(f"{word} {key}")).message.startswith(f"{word} ***")
+    assert key[:-1] in redact_from(RedactSettings()).text(f"{word} {key[:-1]}")
+    assert len(key) >= SHORTEST_KEY
+
+
+def test_no_key_is_shorter_than_the_shortest() -> None:
+    """Words are remembered from that length on; it is that of a token that was cut off."""
+    assert min(map(len, SHORTEST_KEYS)) == SHORTEST_KEY
+
+
+PIECES = (
+    *SECRETS, *CLEAN, *SHORTEST_KEYS, "request-0123456789abcdef",
+    "0123456789abcdef", "aaaaaaaaaaaaaaaa", "eyJ0123456789",
+    "xoxb-012345678", "password -> hunter2", "-password hunter2", "(-db-password hunter2)", "token -> next",
+    "user[password]=x", "user%5Bpassword%5D=x", "password%253Dx", "password\\u003dx", "Bearer\tabcdef1234567",
+    "Bearer+abcdef1234567", "2026-11-21", "a-b", "-", "->", "=", "password", "secret", "é", "\x1b[1m", "\u200b",
+)  # fmt: skip
+JOINTS = ("", " ", "-", "_", ".", ": ", "=", "(", "\\n", "\n", "\t", '"', "/", "%20", ",", "\x7f", "\u3000")
+
+
+@given(st.integers(0, 2**32))
+def test_no_mixture_of_texts_is_overlooked_whatever_was_seen_before(seed: int) -> None:
+    """Batch after batch, with all that is remembered of those before: what looking at a text for the first time
+    masks is among the places.
+    """
+    chance, redact = Random(seed), redact_from(RedactSettings())
+    for _ in range(4):
+        texts = [_mixture(chance) for _ in range(6)]
+        records = [record(text) if chance.random() < 0.5 else record("x", note=text) for text in texts]
+        places = set(redact.places(records))
+        fresh = redact_from(RedactSettings())
+        overlooked = [
+            text for place, text in enumerate(texts) if place not in places and fresh.text(text) != text
+        ]
+        assert not overlooked
+
+
+def _mixture(chance: Random) -> str:
+    pieces = [chance.choice(PIECES) for _ in range(chance.randrange(1, 5))]
+    return "".join(piece + chance.choice(JOINTS) for piece in pieces)

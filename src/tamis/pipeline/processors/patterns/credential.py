@@ -22,11 +22,14 @@ _NAME: Final = (
     r"(?i:passw(?:or)?d|passphrase|passcode|secret|api[_-]?key|access[_-]?key|private[_-]?key|credit[_-]?card"
     r"|pwd|token)"
 )
-_SIGN: Final = r"(?::=|[=!]=|=>|->|<>|[:=]|%3[AaDd])"
+_SIGN: Final = r"(?::=|[=!]=|=>|->|<>|[:=]|%(?:25)?3[AaDd]|\\+u003[AaDd])"
+_OPENED, _CLOSED = r"(?:\[|%(?:25)?5[Bb])", r"(?:\]|%(?:25)?5[Dd])"
+_WITHIN: Final = rf"{_CLOSED}?+(?:{_OPENED}[\w-]{{0,40}}+{_CLOSED}|\.[\w-]{{1,40}}+){{0,4}}+"
+"""What a form's names have behind a part of theirs: `user[password]`, `password[0]`, `password.value`."""
 _NAMED: Final = re.compile(
     rf"{_NAME}(?P<rest>[\w-]{{0,40}}+)"
-    rf"(?:(?P<close>\\*[\"']|%22|&quot;)\s{{0,8}}{_SIGN}\s{{0,8}}"
-    rf"|(?P<before>[^\S\n]{{0,8}})(?P<sign>{_SIGN})(?P<gap>[^\S\n]{{0,8}}))"
+    rf"(?:{_WITHIN}(?P<close>\\*[\"']|%22|&quot;)\s{{0,8}}{_SIGN}\s{{0,8}}"
+    rf"|(?:{_WITHIN}(?=[^\S\n]{{0,8}}(?:=|%(?:25)?3[Dd])))?(?P<before>[^\S\n]{{0,8}})(?P<sign>{_SIGN})(?P<gap>[^\S\n]{{0,8}}))"
 )
 _OPTION: Final = re.compile(
     rf"(?<![\w-])--?(?:[A-Za-z][\w-]{{0,40}}[-_])?{_NAME}[\w-]{{0,20}}+(?:\\*[\"'][^\S\n]?,\s{{0,4}}|[^\S\n]{{1,4}})(?!-)"

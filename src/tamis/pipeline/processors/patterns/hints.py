@@ -1,5 +1,6 @@
 """A fast first look at a text: which patterns can be in it at all."""
 
+import re
 from typing import Final
 
 from tamis.pipeline.processors.patterns.base import AT, COLONS, DASHES, DIGITS, DOTS, NAMED, RUN
@@ -11,6 +12,8 @@ _WORDS: Final = bytes(120 if (chr(byte).isalnum() and byte < 128) or byte in b"_
 _RUN: Final = b"x" * 16
 _NUMBERS: Final = bytes(48 if 48 <= byte <= 57 or byte in b"().+/-" else 32 for byte in _BYTES)
 _NUMBER: Final = b"0" * 7
+_HYPHEN: Final = re.compile(r"-(?:>|(?<![\w-]-))")
+"""An arrow, or where an option begins: not within a word."""
 DIGITS_MIN: Final = 7
 """In one piece, with hyphens and the like at most."""
 SPREAD_DIGITS_MIN: Final = 10
@@ -61,14 +64,23 @@ def _look(text: str) -> int:
         hints |= RUN
     if "-----" in text:
         hints |= DASHES
-    if "=" in text or ":" in text or "earer " in text or "EARER " in text or _is_marked(text):
+    if "=" in text or ":" in text or _is_marked(text):
         hints |= NAMED if has_name(text) else 0
     return hints
 
 
 def _is_marked(text: str) -> bool:
     """Whether it has another sign that a value may follow a name."""
-    return "'" in text or '"' in text or "--" in text or "<" in text or "%3" in text
+    return (
+        "'" in text
+        or '"' in text
+        or "<" in text
+        or "%" in text
+        or "\\" in text
+        or "earer" in text
+        or "EARER" in text
+        or ("-" in text and _HYPHEN.search(text) is not None)
+    )
 
 
 def has_name(text: str) -> bool:

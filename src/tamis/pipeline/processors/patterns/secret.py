@@ -29,6 +29,8 @@ PREFIXES: Final = (
     *("tamis_", "SK", ":AA"),
 )
 """One of them stands in every text that holds a key."""
+SHORTEST_KEY: Final = 14
+"""As long as any key or token is at least: a token whose end was cut off, `eyJ…` with ten more and a dot."""
 _CLOUD: Final = re.compile(
     START
     + "(?:"

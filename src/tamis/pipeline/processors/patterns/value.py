@@ -13,7 +13,7 @@ _STEP: Final = re.compile(r"[\[{(]|[\]})]|(\\*)([\"'])")
 _BARE: Final = re.compile(
     r"(?:[^\s,;&\"'<>)\]}|]"
     r"|[)\]}]++(?=[^\s,;&\"'<>)\]}|])"  # a bracket with more of the value behind it
-    r"|[,;&](?=[^\s,;&\"'<>)\]}|=:]++(?![^\s,;&\"'<>)\]}|]))"  # no further name behind it, so the value goes on
+    r"|[,;&](?=[^\s,;&\"'<>)\]}|=:]++(?![^\s,;&\"'<>)\]}|]|\][=\[]))"  # no further name behind it, so the value goes on
     r")++"
 )
 _ESCAPED_QUOTE: Final = re.compile(r"&(?:quot|apos|#34|#39);|%2[27]")

@@ -22,6 +22,8 @@ from tamis.settings import Settings
 from tamis.telemetry.metrics import Metrics
 
 MINUTE_S = 60.0
+NOT_TAKEN = frozenset({429, 503, 507})
+"""The server could not take the body: to come again is not to come twice."""
 FREE_PATHS = frozenset({"/healthz", "/readyz"})
 """Said at once and cost nothing: whoever watches a server must hear from it also while strangers press on it."""
 ASK_PATHS = frozenset({"/api/v1/ask", "/api/v1/investigate"})
@@ -153,8 +155,8 @@ class Rates:
         after = math.ceil(verdict.retry_after_s)
         problem = ProblemError(
             429,
-            f"Too much in too short a time: {rate.per_minute:g} a minute, {rate.burst:g} at once ({rate.setting}); "
-            f"go on in {after} s.",
+            f"Too much in too short a time: {rate.per_minute:,.15g} a minute, {rate.burst:,.15g} at once "
+            f"({rate.setting}); go on in {after} s.",
             {"limit": rate.setting, "limit_value": rate.per_minute, "retry_after_s": verdict.retry_after_s},
         )
         problem.headers["Retry-After"] = str(after)
@@ -187,7 +189,7 @@ class RateHeaders:
 
     def _charge(self, who: str, scope: Scope, used: "_Used") -> None:
         bytes_budget, time_budget = self._rates.budget("bytes"), self._rates.budget("query")
-        if bytes_budget is not None and used.bytes:
+        if bytes_budget is not None and used.bytes and used.status not in NOT_TAKEN:
             bytes_budget.charge(who, used.bytes)
         if time_budget is not None and is_question(scope):
             time_budget.charge(who, used.seconds)
@@ -199,7 +201,7 @@ class _Used:
     def __init__(self, scope: Scope, receive: Receive, send: Send, clock: Clock) -> None:
         self._scope, self._receive, self._send, self._clock = scope, receive, send, clock
         self._began_s = clock.monotonic_s()
-        self.bytes, self.seconds = 0, 0.0
+        self.bytes, self.seconds, self.status = 0, 0.0, 0
 
     async def receive(self) -> Message:
         """A piece of the body."""
@@ -210,6 +212,7 @@ class _Used:
     async def send(self, message: Message) -> None:
         """A piece of the answer."""
         if message["type"] == "http.response.start":
+            self.status = message["status"]
             self.seconds = self._clock.monotonic_s() - self._began_s
             verdict: Verdict | None = self._scope.get("tamis.rate")
             if verdict is not None:

@@ -12,7 +12,12 @@ from tamis.store.embedded.ask.engine import Engine
 from tamis.store.embedded.face import EmbeddedStore
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest import BatchEntry, Manifest, with_journal
-from tamis.store.embedded.format.manifest_file import manifest_exists, refuse_remains, write_manifest
+from tamis.store.embedded.format.manifest_file import (
+    manifest_exists,
+    refuse_remains,
+    refuse_unfinished,
+    write_manifest,
+)
 from tamis.store.embedded.format.segment_files import remembered
 from tamis.store.embedded.keep.delete import Deleter
 from tamis.store.embedded.keep.upkeep import Upkeep
@@ -50,6 +55,7 @@ def create_store(
     layout = Layout(folder.resolve())
     lock = _lock(disk, layout)
     try:
+        refuse_unfinished(disk, layout)
         if manifest_exists(disk, layout):
             raise FormatError(f"{layout.folder} holds a store already; open it, or choose another folder")
         _create(disk, layout, clock)
@@ -66,14 +72,18 @@ def open_store(
     disk: Disk | None = None,
     clock: Clock = SYSTEM_CLOCK,
     create: bool = True,
+    unfinished: bool = False,
 ) -> EmbeddedStore:
     """Open the store in a folder, making one when there is none and `create` says so.
 
     Raises LockedError when another process has it, FormatError when a newer release wrote it or there is
     none, DamageError when no manifest is whole. Damage elsewhere is named by `health` and in answers.
+    `unfinished` is for the restore of a backup itself: a folder in which one is not done is refused else.
     """
     disk = disk or RealDisk()
     layout = Layout(folder.resolve())
+    if not unfinished:
+        refuse_unfinished(disk, layout)
     if not create and not manifest_exists(disk, layout):
         refuse_remains(disk, layout)
         raise FormatError(f"{layout.folder} holds no store; check the path")
@@ -148,9 +158,15 @@ def _parts(shop: Workshop, found: Recovered, lock: FolderLock) -> StoreParts:
         load=lambda: _remembered(shop),
     )
     batches.add(batch.entry for batch in found.replay.batches if batch.entry is not None)
-    admission = Admission(shop.disk, shop.layout, options, hot_bytes=lambda: catalog.hot.memory_bytes)
     around = Around(shop.disk, shop.layout, catalog)
     upkeep = Upkeep(shop, committer, journals, around.found)
+    admission = Admission(
+        shop.disk,
+        shop.layout,
+        options,
+        hot_bytes=lambda: catalog.hot.memory_bytes,
+        make_room=upkeep.make_room,
+    )
     intake = Intake(committer, batches, admission=admission, clock=shop.clock, taken=upkeep.batch_taken)
     deleter = Deleter(catalog, shop.engine, shop.clock)
     repairer = Repairer(shop, JournalRescuer(catalog, committer, batches), upkeep.seal)

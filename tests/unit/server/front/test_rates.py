@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis.clock import Clock
-from tamis.errors import ConfigError
+from tamis.errors import ConfigError, OverloadedError
 from tamis.server.app import create_app
 from tamis.server.front.address import caller_address, proxies_of
 from tamis.server.front.rates import Callers, Rate
@@ -195,6 +195,27 @@ async def test_a_token_has_a_budget_of_bytes() -> None:
         assert await statuses(client, 1) == [200]
         clock.pass_s(12)
         assert (await client.post("/api/v1/ingest", content=line)).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_body_that_the_store_refuses_costs_no_budget() -> None:
+    """It comes again, and is paid for when it is taken; the refusal shows the whole number."""
+    client, _ = made_client(rates__token_bytes_per_minute=20_000_000)
+    client.headers["Authorization"] = f"Bearer {TOKEN}"
+    store = client._transport.app.state.service.opened.store  # type: ignore[attr-defined]  # the client's own
+    real, line = store.append, b'{"message":"' + b"x" * 1_000 + b'"}\n'
+
+    def behind(*given: object, **more: object) -> object:
+        raise OverloadedError("the store is behind", 1.0)
+
+    async with client:
+        store.append = behind
+        for _ in range(3):
+            assert (await client.post("/api/v1/ingest", content=line * 20_000)).status_code == 429
+        store.append = real
+        assert (await client.post("/api/v1/ingest", content=line * 20_000)).status_code == 200
+        refused = await client.post("/api/v1/ingest", content=line)
+        assert "20,000,000 a minute, 20,000,000 at once" in refused.json()["detail"]
 
 
 @pytest.mark.anyio

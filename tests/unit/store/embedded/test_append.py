@@ -10,6 +10,7 @@ from tamis.errors import JournalClosedError, NoSpaceError, OverloadedError, Wire
 from tamis.query.ast import All
 from tamis.record.model import Columns
 from tamis.store.base import Budget, Question
+from tests.support.commands import wait_for
 from tests.support.embedded import (
     DAY_S,
     HandClock,
@@ -135,6 +136,19 @@ def test_over_its_memory_the_store_pushes_back_before_any_work(tmp_path):
     store.seal_now()
     assert not store.append(batch(*"cdef"), batch_id="x").duplicate
     assert messages(store) == sorted("abcdefghcdef")
+    store.close()
+
+
+@pytest.mark.parametrize("count", [100, 200])
+def test_a_batch_without_room_has_the_rest_sealed(tmp_path, count):
+    """Nothing else would be due for minutes: it is sealed at once, and the batch fits, also one over all memory."""
+    store = open_quiet(tmp_path / "data", background=True, hot_bytes_max=60_000)
+    store.append(batch("x" * 20_000))
+    with pytest.raises(OverloadedError, match=r"store\.hot_bytes_max.*this batch takes about") as caught:
+        store.append(batch(*"x" * count))
+    assert caught.value.retry_after_s >= 1
+    assert wait_for(lambda: store.health().facts["hot_records"] == 0, 60.0)
+    assert store.append(batch(*"x" * count)).count == count
     store.close()
 
 

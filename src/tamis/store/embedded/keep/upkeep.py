@@ -1,5 +1,6 @@
 """The work that keeps a store in shape: sealing, merging, expiry, erasing; when each is due, and by hand."""
 
+import math
 import threading
 
 import pyarrow as pa
@@ -23,6 +24,10 @@ _HOUSE_TICK_S = 1.0
 _WAITING_MAX = 64
 """While segments are filled one after the other, so many small ones wait for a quieter time to be merged."""
 
+_SEALED_BYTES_PER_S = 16 << 20
+"""Until the first seal has shown how fast it is here."""
+_ROOM_S_MAX = 10
+
 
 class Upkeep:
     """Runs it in the background when asked to; each kind can be called by hand as well. Thread-safe.
@@ -39,6 +44,8 @@ class Upkeep:
         self.scrubber = Scrubber(shop, damaged)
         self._house, self._scrubbing = threading.RLock(), threading.Lock()
         self._filled: float | None = None
+        self._needs_room = False
+        self._sealed_bytes_per_s: float = _SEALED_BYTES_PER_S
         self._synced = shop.clock.monotonic_s()
         sealing = [Job("sealing", self.seal_due, self.seal)]
         if shop.options.durability == "memory":
@@ -85,14 +92,28 @@ class Upkeep:
         if self._hot_is_full():
             self._lanes[0].wake()
 
+    def make_room(self) -> float:
+        """A batch found no room: have what is hot sealed, however little that is. Return how many seconds that takes,
+        about."""
+        self._needs_room = True
+        self._lanes[0].wake()
+        needed_s = self._shop.catalog.hot.memory_bytes / self._sealed_bytes_per_s
+        return float(max(1, min(_ROOM_S_MAX, math.ceil(needed_s))))
+
     def seal(self) -> int:
         """Seal what is hot; return how many segments that made."""
+        began_s, size = self._shop.clock.monotonic_s(), self._shop.catalog.hot.open_bytes
         if self._hot_is_full():
-            self._filled = self._shop.clock.monotonic_s()
+            self._filled = began_s
+        self._needs_room = False  # who finds no room from here on asks for another seal
         try:
-            return self.sealer.seal()
+            made = self.sealer.seal()
         finally:
             pa.default_memory_pool().release_unused()
+        took_s = self._shop.clock.monotonic_s() - began_s
+        if size and took_s > 0:
+            self._sealed_bytes_per_s = size / took_s
+        return made
 
     def merge(self) -> int:
         """Merge what should be merged; return how many segments went into others."""
@@ -154,7 +175,7 @@ class Upkeep:
 
     def seal_due(self) -> bool:
         """Whether the hot part has reached a limit."""
-        if self._hot_is_full():
+        if self._hot_is_full() or (self._needs_room and self._shop.catalog.hot.open_records):
             return True
         first = self._shop.catalog.hot.first_received
         age_ns = int(self._shop.options.segment_age_s * NS_PER_S)

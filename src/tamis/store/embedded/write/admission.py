@@ -13,17 +13,28 @@ from tamis.store.embedded.options import StoreOptions
 
 _RECORD_BYTES = 512
 """What a record takes while it is taken in, about."""
-_RETRY_AFTER_S = 1.0
 _LITTLE = 8
+"""What takes more than all memory for hot records waits until they take only this part of it."""
 
 
 class Admission:
-    """Counts the memory of batches on their way in. Thread-safe."""
+    """Counts the memory of batches on their way in. Thread-safe.
+
+    `make_room` is called for each batch that is refused: it has hot records sealed, and says how long that
+    takes, in seconds.
+    """
 
     def __init__(
-        self, disk: Disk, layout: Layout, options: StoreOptions, *, hot_bytes: Callable[[], int]
+        self,
+        disk: Disk,
+        layout: Layout,
+        options: StoreOptions,
+        *,
+        hot_bytes: Callable[[], int],
+        make_room: Callable[[], float],
     ) -> None:
-        self._disk, self._layout, self._options, self._hot_bytes = disk, layout, options, hot_bytes
+        self._disk, self._layout, self._options = disk, layout, options
+        self._hot_bytes, self._make_room = hot_bytes, make_room
         self._lock = threading.Lock()
         self.in_flight_bytes = 0
         self.refused = 0
@@ -44,14 +55,9 @@ class Admission:
         A batch that is too large for all of it is taken when little else is there, so that none waits for ever.
         """
         size = batch.length * _RECORD_BYTES
-        with self._lock:
-            used = self.in_flight_bytes + self._hot_bytes()
-            limit = self._options.hot_bytes_max
-            if used > limit // _LITTLE if size > limit else used + size > limit:
-                self.refused += 1
-                reason = f"records that are not yet in segments take {used:,} of {limit:,} bytes"
-                raise OverloadedError(reason, _RETRY_AFTER_S)
-            self.in_flight_bytes += size
+        refused = self._enter(size)
+        if refused is not None:
+            raise OverloadedError(refused, self._make_room())
         try:
             require_space(self._disk, self._layout.folder, size, self._options.disk_reserve_bytes)
             yield
@@ -62,3 +68,18 @@ class Admission:
         finally:
             with self._lock:
                 self.in_flight_bytes -= size
+
+    def _enter(self, size: int) -> str | None:
+        """Count a batch in, or say why not."""
+        limit = self._options.hot_bytes_max
+        free_at = limit // _LITTLE if size > limit else limit - size
+        with self._lock:
+            used = self.in_flight_bytes + self._hot_bytes()
+            if used <= free_at:
+                self.in_flight_bytes += size
+                return None
+            self.refused += 1
+        return (
+            f"records that are not yet in segments take {used:,} of {limit:,} bytes (store.hot_bytes_max) and are "
+            f"sealed now; this batch takes about {size:,} and fits when they take no more than {free_at:,}"
+        )

@@ -10,7 +10,7 @@ from typing import Final
 
 from tamis.backup.rejoin import Rejoined, Wanted, rejoin
 from tamis.backup.repository import Repository
-from tamis.backup.restore import Restored, Span, restore_folder
+from tamis.backup.restore import Restored, Span, finish, lay_out, restore_folder
 from tamis.backup.restored import RestoredLog
 from tamis.backup.snapshot import Snapshot
 from tamis.clock import Clock
@@ -70,16 +70,18 @@ def restore_to(repository: Repository, asked: Asked, folder: Path, disk: Disk, c
     """Bring a backup back into a folder of its own.
 
     With `at_ns` the newest snapshot of before, and then what the next one has that was received until then. With a
-    span the folder holds the records of that time only.
+    span the folder holds the records of that time only. Until all of that is done no server takes the folder, and the
+    same again goes on.
     """
     snapshots = repository.snapshots({})
     name = choose(snapshots, asked, repository.name)
-    restored = restore_folder(repository, name, folder, disk, span=asked.span)
+    restored = lay_out(repository, name, folder, disk, span=asked.span)
     following = None if asked.at_ns is None else _following(snapshots, name, asked.at_ns)
     if following is not None:
         _go_on(repository, snapshots[name], following, asked, restored, disk=disk, clock=clock)
     if asked.span is not None:
         _narrow(folder, asked.span, disk, clock)
+    finish(folder, disk)
     return restored
 
 
@@ -173,9 +175,8 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def _opened(folder: Path, disk: Disk, clock: Clock) -> Iterator[EmbeddedStore]:
-    store = open_store(
-        folder, StoreOptions(background=False, disk_reserve_bytes=0), disk=disk, clock=clock, create=False
-    )
+    options = StoreOptions(background=False, disk_reserve_bytes=0)
+    store = open_store(folder, options, disk=disk, clock=clock, create=False, unfinished=True)
     try:
         yield store
     finally:

@@ -14,7 +14,7 @@ from tamis.store.embedded.face import EmbeddedStore
 from tamis.store.embedded.format.frames import KIND_BATCH, decode_frame
 from tamis.store.embedded.format.layout import Layout
 from tamis.store.embedded.format.manifest import Manifest, SegmentEntry
-from tamis.store.embedded.format.manifest_file import encode_manifest, read_manifest
+from tamis.store.embedded.format.manifest_file import encode_manifest, read_manifest, refuse_unfinished
 from tamis.store.embedded.recovery.replay import journal_numbers
 
 _TRIES = 50
@@ -95,6 +95,7 @@ def moment_of_store(store: EmbeddedStore, disk: Disk) -> Iterator[Moment]:
 def moment_of_folder(disk: Disk, folder: Path) -> Iterator[Moment]:
     """Of a folder that no process has open. LockedError when one has, DamageError when no manifest is whole."""
     layout = Layout(folder.resolve())
+    refuse_unfinished(disk, layout)
     with lock_folder(layout.folder, _PURPOSE), ExitStack() as held:
         manifest = read_manifest(disk, layout).manifest
         journals = _opened(disk, layout, manifest, held, is_all_wanted=False) or {}

@@ -23,8 +23,6 @@ from tamis.store.embedded.format.manifest import Manifest
 from tamis.store.embedded.format.manifest_file import decode_manifest, write_manifest
 from tamis.telemetry import status
 
-MARK: Final = "restore.json"
-"""Stands in a folder as long as not all of a backup is back in it."""
 MANIFEST: Final = "data/manifest.json"
 SEGMENTS: Final = "data/segments/"
 _FOLDERS: Final = {"data": "", "keys": "keys", "audit": "audit", "heads": "audit-heads"}
@@ -89,9 +87,31 @@ def restore_folder(
     """Bring a snapshot back into an empty folder, or go on where a restore of the same one was interrupted.
 
     Room is looked for first (NoSpaceError). Each file is compared with its digest; what is damaged in the repository
-    is left out and named, the rest comes back. The store's manifest is written last: until then no server opens the
-    folder. `span` leaves out segments without a record in it.
+    is left out and named, the rest comes back. A mark goes last: until then no server opens the folder. `span` leaves
+    out segments without a record in it.
     """
+    restored = lay_out(repository, name, folder, disk, sections=sections, span=span, wait_s=wait_s)
+    finish(folder, disk)
+    return restored
+
+
+def finish(folder: Path, disk: Disk) -> None:
+    """All that was wanted is in the folder: it is a store from now on."""
+    disk.remove(Layout(folder).restoring)
+
+
+def lay_out(
+    repository: Repository,
+    name: str,
+    folder: Path,
+    disk: Disk,
+    *,
+    sections: Iterable[str] | None = None,
+    span: Span | None = None,
+    wait_s: float = 600.0,
+) -> Restored:
+    """As `restore_folder`, but the mark stays for what has to be done to the store yet. What an interrupted try did to
+    it is taken back."""
     with hold_to_read(
         repository.target,
         purpose="restore",
@@ -111,6 +131,7 @@ def restore_folder(
         _begin(repository, name, folder, disk)
         job = _Job(repository, index, folder, disk, Restored(folder, name))
         job.restored.notes.extend(snapshot.problems)
+        job.clear(wanted)
         needed = sum(one.size for one in wanted if not job.is_there(one))
         require_space(disk, folder, needed, RESERVE_BYTES)
         with status.doing("restore", total=sum(one.size for one in wanted), unit="bytes") as work:
@@ -121,7 +142,6 @@ def restore_folder(
                 work.advance(one.size, one.path)
         if manifest is not None:
             write_manifest(disk, Layout(folder), manifest)
-        disk.remove(folder / MARK)
         return job.restored
 
 
@@ -149,19 +169,21 @@ def _begin(repository: Repository, name: str, folder: Path, disk: Disk) -> None:
     """The folder is empty, or holds what an interrupted restore of the same snapshot left."""
     mark = _Mark(name, repository.config.id)
     if disk.exists(folder) and not _is_empty(folder, disk):
-        if not disk.exists(folder / MARK):
+        if not disk.exists(Layout(folder).restoring):
             raise BackupError(f"{folder} is not empty; name a new folder, or restore into its server")
         try:
-            found = msgspec.json.decode(disk.read(folder / MARK), type=_Mark)
+            found = msgspec.json.decode(disk.read(Layout(folder).restoring), type=_Mark)
         except msgspec.MsgspecError as error:
-            raise FormatError(f"{folder / MARK} cannot be read ({error}); name a new folder") from error
+            raise FormatError(
+                f"{Layout(folder).restoring} cannot be read ({error}); name a new folder"
+            ) from error
         if found != mark:
             raise BackupError(
                 f"in {folder} a restore of the snapshot {found.snapshot[:16]} was interrupted; go on with that one, or "
                 "name a new folder"
             )
     disk.create_folder(folder)
-    disk.write_whole(folder / MARK, [msgspec.json.encode(mark)])
+    disk.write_whole(Layout(folder).restoring, [msgspec.json.encode(mark)])
 
 
 def _is_empty(folder: Path, disk: Disk) -> bool:
@@ -187,6 +209,17 @@ class _Job:
         if section in _FOLDERS:
             return self.folder / _FOLDERS[section] / rest
         return self.folder / _REST / rest
+
+    def clear(self, wanted: Iterable[FileEntry]) -> None:
+        """Remove what a store made of an interrupted restore: it begins from the snapshot's files again."""
+        layout = Layout(self.folder)
+        for path in (layout.manifest, layout.manifest_copy):
+            self.disk.remove(path)
+        places = {self.place(file) for file in wanted}
+        for inside in (layout.segments, layout.journals, layout.quarantine):
+            for path in sorted(inside.rglob("*")):
+                if path not in places and (path.is_file() or path.is_symlink()):
+                    self.disk.remove(path)
 
     def is_there(self, file: FileEntry) -> bool:
         """Whether an interrupted restore brought it back already."""

@@ -8,19 +8,22 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tamis.backup.bring_back import Asked, restore_to
 from tamis.backup.create import CreateOptions
 from tamis.backup.folder import FolderTarget
 from tamis.backup.locks import EXPIRY_S
 from tamis.backup.prune import prune
-from tamis.backup.restore import restore_folder
+from tamis.backup.restore import Span, restore_folder
 from tamis.backup.retention import Keep
 from tamis.backup.verify import verify
+from tamis.clock import NS_PER_S
 from tamis.disk.real import RealDisk
-from tamis.errors import DamageError
+from tamis.errors import FormatError
 from tests.support.backups import QUICK, BackupPlace
-from tests.support.embedded import batch, messages, open_quiet
+from tests.support.embedded import DAY_S, NOON, HandClock, batch, messages, open_quiet
 from tests.support.fragile_disk import FragileDisk, Mode, PowerCut
 
+DAY_NS = int(DAY_S) * NS_PER_S
 ONLY_LAST = Keep(last=1, daily=0, weekly=0, monthly=0)
 
 
@@ -124,8 +127,8 @@ def restore_cut_at(tmp_path: Path, cut_at: int | None) -> FragileDisk:
     except PowerCut:
         disk.after_power_cut("random", seed=cut_at or 0)
         has_manifest = (folder / "manifest.json").exists()
-        if not has_manifest and any(folder.rglob("*.parquet")):
-            with pytest.raises(DamageError, match="no manifest"):
+        if (folder / "restore.json").exists():
+            with pytest.raises(FormatError, match="was interrupted"):
                 open_quiet(folder, disk=RealDisk())
         if not has_manifest or (folder / "restore.json").exists():
             restore_folder(place.open(), name, folder, QUICK)
@@ -156,3 +159,64 @@ def test_a_restore_interrupted_at_every_operation_goes_on(tmp_path: Path) -> Non
         folder = tmp_path / str(cut_at)
         folder.mkdir()
         assert restore_cut_at(folder, cut_at).was_cut
+
+
+def part_cut_at(tmp_path: Path, kind: str, cut_at: int | None) -> FragileDisk:
+    """Bring one day, or an instant between two snapshots, back until the cut; refused until the same is done again."""
+    place = BackupPlace(tmp_path / "home", tmp_path / "repository")
+    assert isinstance(place.clock, HandClock)
+    with closing(open_quiet(place.data, disk=QUICK, clock=place.clock)) as store:
+        for day in range(3):
+            store.append(batch(f"day {day}", timestamp=NOON + day * DAY_NS))
+        store.seal_now()
+        place.back_up(store)
+        place.clock.pass_s(60)
+        store.append(batch("between"))
+        at_ns = place.clock.now_ns() + 1
+        place.clock.pass_s(60)
+        store.append(batch("after"))
+        place.back_up(store)
+    span = Span(NOON + DAY_NS - 1, NOON + DAY_NS + 1)
+    asked = Asked(span=span) if kind == "day" else Asked(at_ns=at_ns)
+    wanted = ["day 1"] if kind == "day" else ["between", "day 0", "day 1", "day 2"]
+    (tmp_path / "target").mkdir()
+    disk, folder = FragileDisk(tmp_path / "target", cut_at), tmp_path / "target/back"
+    try:
+        restore_to(place.open(), asked, folder, disk, place.clock)
+    except PowerCut:
+        disk.after_power_cut("random", seed=cut_at or 0)
+        if (folder / "restore.json").exists():
+            with pytest.raises(FormatError, match="again"):
+                open_quiet(folder, disk=QUICK)
+        if (folder / "restore.json").exists() or not (folder / "manifest.json").exists():
+            restore_to(place.open(), asked, folder, QUICK, place.clock)
+    with closing(open_quiet(folder, disk=QUICK)) as store:
+        assert messages(store) == wanted
+        assert store.health().state == "ready"
+    return disk
+
+
+@cache
+def operations_of_part(kind: str) -> int:
+    with TemporaryDirectory() as folder:
+        return part_cut_at(Path(folder), kind, None).operations
+
+
+@pytest.mark.parametrize("part", [0.5, 0.7, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize("kind", ["day", "instant"])
+def test_an_interrupted_restore_of_a_part_holds_no_more_than_was_asked(
+    tmp_path: Path, kind: str, part: float
+) -> None:
+    """Nor less: no server takes the folder before, and the same command again goes on."""
+    assert part_cut_at(tmp_path, kind, 1 + int(part * operations_of_part(kind))).was_cut
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["day", "instant"])
+def test_a_restore_of_a_part_interrupted_at_every_operation_goes_on(tmp_path: Path, kind: str) -> None:
+    """Each of them."""
+    for cut_at in range(1, operations_of_part(kind) + 1):
+        folder = tmp_path / str(cut_at)
+        folder.mkdir()
+        assert part_cut_at(folder, kind, cut_at).was_cut

@@ -31,6 +31,11 @@ class Layout:
         return self.folder / "manifest.copy.json"
 
     @property
+    def restoring(self) -> Path:
+        """Stands there as long as not all of a backup is back in the folder."""
+        return self.folder / "restore.json"
+
+    @property
     def journals(self) -> Path:
         """The folder of the journal's files."""
         return self.folder / "journal"

@@ -65,6 +65,15 @@ def refuse_remains(disk: Disk, layout: Layout) -> None:
             )
 
 
+def refuse_unfinished(disk: Disk, layout: Layout) -> None:
+    """FormatError when a backup is not all back in the folder: it would be taken for all there is."""
+    if disk.exists(layout.restoring):
+        raise FormatError(
+            f"{layout.folder}: a restore of a backup into it was interrupted ({layout.restoring.name}); run the same "
+            "`tamis backup restore --to` again"
+        )
+
+
 def read_manifest(disk: Disk, layout: Layout) -> ManifestRead:
     """The newest manifest that is whole.
 

@@ -11,7 +11,7 @@ from tamis.disk.real import RealDisk
 from tamis.errors import FormatError
 from tamis.integrity.sources.base import Source
 from tamis.store.embedded.format.layout import Layout
-from tamis.store.embedded.format.manifest_file import manifest_exists
+from tamis.store.embedded.format.manifest_file import manifest_exists, refuse_unfinished
 from tamis.store.embedded.options import DEFAULT_OPTIONS, StoreOptions
 from tamis.store.embedded.repair.remake import needs_manifest, remake_manifest
 from tamis.store.embedded.repair.report import Mended, Repaired
@@ -37,6 +37,7 @@ def repair_folder(
     disk = disk or RealDisk()
     layout = Layout(folder.resolve())
     problems: list[str] = []
+    refuse_unfinished(disk, layout)
     remade = _remade(disk, layout, sources, clock=clock, problems=problems)
     store = open_store(folder, replace(options, background=False), disk=disk, clock=clock, create=False)
     try:

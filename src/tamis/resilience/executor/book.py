@@ -12,7 +12,7 @@ from tamis.resilience.breaker import CircuitBreaker
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
 from tamis.resilience.executor.reports import Reports
 from tamis.resilience.executor.schedule import Ending, ExecutorCounts, TaskSchedule
-from tamis.resilience.executor.task import Task, TaskControl, TaskHandle
+from tamis.resilience.executor.task import Task, TaskControl, TaskHandle, is_interrupt
 from tamis.telemetry.status import BOARD, StatusBoard
 
 DRAIN_S = 30.0
@@ -103,7 +103,11 @@ class TaskBook:
         """The task whose turn it is, if a worker is free: it runs from now on."""
         self.expire(now_s)
         number = self.schedule.take(now_s)
-        return None if number is None else self._tasks[number]
+        if number is None:
+            return None
+        task = self._tasks[number]
+        task.handle.has_begun = True
+        return task
 
     def finish(self, task: Task, ending: Ending, now_s: float, *, value: Any) -> None:
         """A task that ran came back, with a result or an error."""
@@ -130,16 +134,17 @@ class TaskBook:
             del self._tasks[task.number]
             self._settled.append((handle, None, TaskCancelledError(self.name, handle.name)))
             return None
-        task.control.stop()
+        self._stop(task)
         return task
 
     def expire(self, now_s: float) -> list[Task]:
         """End the wait for tasks whose deadline is past; those among them that run are told, and returned."""
         gone = [self._tasks.pop(number) for number in self.schedule.expire(now_s)]
         for task in gone:
-            task.control.stop()
             error = TaskDeadlineError(self.name, task.handle.name, task.limit_s)
             self._settled.append((task.handle, None, error))
+        for task in gone:
+            self._stop(task)
         return gone
 
     def drop_all(self, reason: str) -> Drained:
@@ -151,7 +156,7 @@ class TaskBook:
             handle = self._tasks.pop(number).handle
             self._settled.append((handle, None, TaskRejectedError(self.name, handle.name, reason)))
         for task in self._tasks.values():
-            task.control.stop()
+            self._stop(task)
         return Drained(len(left), self.schedule.running)
 
     def forget(self, reason: str) -> None:
@@ -201,6 +206,23 @@ class TaskBook:
                 self.listener_errors += 1
         self._reports.tell()
 
+    def tell_on_own_thread(self) -> None:
+        """The same on a thread of the executor's own, which goes on whatever other people's code raises."""
+        while self._settled or self._rejections or self._reports.is_news:
+            try:
+                self.tell()
+                return
+            except BaseException:  # the edge: a listener that ends a thread ends its own only
+                self.listener_errors += 1
+
+    def _stop(self, task: Task) -> None:
+        try:
+            task.control.stop()
+        except BaseException as error:  # what a task has called at its stop is not the fault of who asks
+            self.listener_errors += 1
+            if is_interrupt(error):
+                raise
+
     def _reject(self, task: Task, reason: str) -> TaskRejectedError:
         handle = task.handle
         self._rejections.append(Rejection(self.name, handle.name, handle.priority, reason))
@@ -214,13 +236,13 @@ def ending_of(control: TaskControl, error: BaseException, *, is_crash: bool) -> 
     return Ending.CRASH if is_crash else Ending.FAILURE
 
 
-def seconds_of(deadline_s: float | None) -> float:
+def seconds_of(limit_s: float | None, name: str = "deadline_s") -> float:
     """A limit in seconds from now; infinite for None."""
-    if deadline_s is None:
+    if limit_s is None:
         return math.inf
-    if math.isnan(deadline_s):
-        raise ValueError("deadline_s is not a number; give seconds from now, or None for no deadline")
-    return deadline_s
+    if math.isnan(limit_s):
+        raise ValueError(f"{name} is not a number; give seconds from now, or None for no limit")
+    return limit_s
 
 
 def _told(error: BaseException) -> str:

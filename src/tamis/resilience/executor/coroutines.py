@@ -78,12 +78,13 @@ class AsyncTaskExecutor:
             raise refused
         return handle
 
-    async def drain(self, limit_s: float) -> Drained:
-        """Take nothing new, finish what is there; at the limit drop what waits and cancel what runs."""
+    async def drain(self, limit_s: float | None) -> Drained:
+        """Take nothing new, finish what is there; at the limit drop what waits and cancel what runs. None: no limit."""
+        limit_s = seconds_of(limit_s, "limit_s")
         self._book.is_closed = True
         self._look()
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s if limit_s < math.inf else None):
                 while not self._book.is_empty:
                     self._idle.clear()
                     await self._idle.wait()

@@ -18,7 +18,8 @@ class Priority(IntEnum):
 
 class DropPolicy(StrEnum):
     """Who makes room for a task that comes when the queue is full. What is more important than the newcomer never
-    does; where nobody may be dropped, the newcomer is rejected.
+    does; where nobody may be dropped, the newcomer is rejected. What counts is the priority that a task came with:
+    one that has risen by its age goes earlier, but is dropped as what it was.
     """
 
     LOW = "low"

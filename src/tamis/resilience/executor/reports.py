@@ -27,7 +27,8 @@ class Reports:
         self._executor, self._board = executor, board
         self._lock = threading.Lock()
         self._kinds = {"refused": _Kind("warning"), "crashed": _Kind("error")}
-        self._is_news = False
+        self.is_news = False
+        """Whether something is there that was not told."""
 
     def refused(self, task: str, reason: str) -> None:
         """A task was rejected, or made room for another."""
@@ -39,7 +40,7 @@ class Reports:
 
     def tell(self) -> None:
         """Tell what is due."""
-        if not self._is_news:
+        if not self.is_news:
             return
         now_s = self._board.clock.monotonic_s()
         with self._lock:
@@ -47,7 +48,7 @@ class Reports:
             found = [(name, kind.severity, kind.count, kind.text) for name, kind in due]
             for _, kind in due:
                 kind.count, kind.told_s = 0, now_s
-            self._is_news = any(kind.count for kind in self._kinds.values())
+            self.is_news = any(kind.count for kind in self._kinds.values())
         for name, severity, count, text in found:
             told = text if count == 1 else f"{count} tasks; the last: {text}"
             self._board.tell(
@@ -58,7 +59,7 @@ class Reports:
         with self._lock:
             kind = self._kinds[name]
             kind.count, kind.text = kind.count + 1, text
-            self._is_news = True
+            self.is_news = True
 
 
 def _is_due(kind: _Kind, now_s: float) -> bool:

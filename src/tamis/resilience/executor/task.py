@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tamis.errors import TaskCancelledError, TaskDeadlineError
@@ -20,13 +21,15 @@ class TaskHandle(Future[T], Generic[T]):
 
     `result()` returns what the function returned and raises what it raised; TaskRejectedError, TaskDeadlineError,
     TaskCancelledError or TaskCrashedError say why there is no result. Thread-safe. Whoever awaits it and is
-    cancelled cancels the task.
+    cancelled cancels the task. What a callback raises is logged (`concurrent.futures`), SystemExit as any other error.
     """
 
     def __init__(self, name: str, priority: Priority, cancel: "Callable[[TaskHandle[Any]], bool]") -> None:
         super().__init__()
         self.name, self.priority = name, priority
         self._ask = cancel
+        self.has_begun = False
+        """Said by its executor when the task's turn has come."""
 
     def cancel(self) -> bool:
         """True when it waited: it will not run. A task that runs is told (`current_task().stopping`), and may go
@@ -37,6 +40,14 @@ class TaskHandle(Future[T], Generic[T]):
     def cancelled(self) -> bool:
         """Whether it was cancelled before it was done."""
         return self.done() and isinstance(self.exception(), TaskCancelledError)
+
+    def running(self) -> bool:
+        """Whether it runs, and somebody waits for it still."""
+        return self.has_begun and not self.done()
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """Have `fn(handle)` called when it is done, at once where it is so already."""
+        super().add_done_callback(partial(_called, fn))
 
     def after_fork(self) -> None:
         """In the child: a lock that another thread of the parent held would never be free."""
@@ -143,6 +154,24 @@ def run_as(control: TaskControl, call: Callable[[], T]) -> T:
     context = copy_context()
     context.run(_CURRENT.set, control)
     return context.run(call)
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether it is a Ctrl-C, which nobody's code has raised."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
+def _called(call: Callable[[Future[T]], object], handle: Future[T]) -> None:
+    try:
+        call(handle)
+    except Exception:
+        raise
+    except (
+        BaseException
+    ) as error:  # raised on, it would end the thread, and keep the others from being called
+        if is_interrupt(error):
+            raise
+        raise RuntimeError(f"a callback of a task raised {error!r}, which ends nothing here") from error
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -20,6 +20,7 @@ from tamis.resilience.executor.book import (
     ending_of,
     seconds_of,
 )
+from tamis.resilience.executor.deadlines import DeadlineWatch
 from tamis.resilience.executor.limits import ExecutorLimits, Priority
 from tamis.resilience.executor.schedule import Ending
 from tamis.resilience.executor.task import Task, TaskControl, TaskHandle, name_of
@@ -88,31 +89,32 @@ class TaskExecutor:
             if refused is None:
                 try:
                     self._call_worker()
+                    if limit_s < math.inf:
+                        self._deadlines.call()
                 except RuntimeError:
                     self._book.cancel(handle, now_s)
                     raise
-                if limit_s < math.inf:
-                    self._call_watch()
         self._book.tell()
         if refused is not None:
             raise refused
         return handle
 
-    def drain(self, limit_s: float) -> Drained:
+    def drain(self, limit_s: float | None) -> Drained:
         """Take nothing new, finish what is there; at the limit drop what waits and tell what runs to stop.
 
-        Not from within a task: it would wait for itself.
+        None: no limit. Not from within a task: it would wait for itself.
         """
+        limit_s = seconds_of(limit_s, "limit_s")
         with self._lock:
             self._book.is_closed = True
             self._has_work.notify_all()
-            self._is_idle.wait_for(lambda: self._book.is_empty, limit_s)
+            self._is_idle.wait_for(lambda: self._book.is_empty, min(limit_s, threading.TIMEOUT_MAX))
             self._book.expire(self._now_s())
             found = self._book.drop_all(
                 f"it still waited when the executor was closed, {limit_s:g} s after the call"
             )
             self._is_idle.notify_all()
-            self._has_deadline.notify_all()
+            self._deadlines.wake()
         self._book.tell()
         return found
 
@@ -145,7 +147,6 @@ class TaskExecutor:
         # Re-entrant, so that a signal's handler that enqueues does not wait for itself.
         self._lock = threading.RLock()
         self._has_work, self._is_idle = threading.Condition(self._lock), threading.Condition(self._lock)
-        self._has_deadline = threading.Condition(self._lock)
         self._book = TaskBook(
             self.name,
             self.limits,
@@ -154,7 +155,9 @@ class TaskExecutor:
             board=self._board,
         )
         self._workers = self._free = 0
-        self._is_watched = False
+        self._deadlines = DeadlineWatch(
+            self.name, self._lock, look=self._look, tell=self._book.tell_on_own_thread
+        )
 
     def _cancel(self, handle: TaskHandle[Any]) -> bool:
         with self._lock:
@@ -198,7 +201,7 @@ class TaskExecutor:
                 self._workers -= 1
             if self._book.is_empty:
                 self._is_idle.notify_all()
-        self._book.tell()
+        self._book.tell_on_own_thread()
         return task
 
     def _run(self, worker: Worker | None, task: Task) -> Worker | None:
@@ -214,36 +217,20 @@ class TaskExecutor:
             self._book.finish(task, ending, self._now_s(), value=value)
             if self._book.is_empty:
                 self._is_idle.notify_all()
-        self._book.tell()
+        self._book.tell_on_own_thread()
         if worker is not None and worker.is_lost:
             with suppress(Exception):  # it is lost: what its end has to say helps nobody
                 worker.close()
             return None
         return worker
 
-    def _call_watch(self) -> None:
-        if self._is_watched:
-            self._has_deadline.notify()
-            return
-        self._is_watched = True
-        threading.Thread(target=self._watch, name=f"tamis-{self.name}-deadlines", daemon=True).start()
-
-    def _watch(self) -> None:
-        """Look at deadlines when they come, until there is none."""
-        while True:
-            with self._lock:
-                now_s = self._now_s()
-                self._book.expire(now_s)
-                if self._book.is_empty:
-                    self._is_idle.notify_all()
-                left_s = self._book.schedule.next_deadline_s() - now_s
-                if left_s == math.inf:
-                    self._is_watched = False
-                else:
-                    self._has_deadline.wait(min(left_s, threading.TIMEOUT_MAX))
-            self._book.tell()
-            if left_s == math.inf:
-                return
+    def _look(self) -> float:
+        """Seconds until the next deadline, once what is past its own is ended."""
+        now_s = self._now_s()
+        self._book.expire(now_s)
+        if self._book.is_empty:
+            self._is_idle.notify_all()
+        return self._book.schedule.next_deadline_s() - now_s
 
 
 def _empty_children() -> None:

@@ -180,3 +180,17 @@ def test_without_a_loop_nothing_is_enqueued() -> None:
         assert (executor.metrics().counts.accepted, executor.metrics().running) == (1, 0)
 
     on_loop(check)
+
+
+@pytest.mark.parametrize("limit_s", [None, float("inf"), 1e300])
+def test_drain_may_wait_without_a_limit(limit_s: float | None) -> None:
+    """However that is said; what is no number is no limit."""
+
+    async def check() -> None:
+        executor = alone()
+        handle = executor.enqueue_task(twice, 2)
+        with pytest.raises(ValueError, match="limit_s"):
+            await executor.drain(float("nan"))
+        assert ((await executor.drain(limit_s)).dropped, await handle) == (0, 4)
+
+    on_loop(check)

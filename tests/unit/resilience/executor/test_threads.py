@@ -411,3 +411,111 @@ def test_errors_are_of_the_tree() -> None:
     assert (
         str(TaskRejectedError("it", "count", "why")) == "the task count of the executor it was not run: why"
     )
+
+
+def test_what_a_task_has_called_at_its_stop_may_fail() -> None:
+    """Its handle is settled all the same, and deadlines are looked at further on."""
+    executor, entered, go = alone(), threading.Event(), threading.Event()
+
+    def careless() -> None:
+        task = current_task()
+        assert task is not None
+        task.on_stop(fail_badly)
+        entered.set()
+        go.wait(SOON_S)
+
+    def fail_badly() -> None:
+        raise SystemExit(1)
+
+    handle = executor.enqueue_task(careless, deadline_s=0.05)
+    assert entered.wait(SOON_S)
+    with pytest.raises(TaskDeadlineError):
+        handle.result(SOON_S)
+    with pytest.raises(TaskDeadlineError):
+        executor.enqueue_task(int, deadline_s=0.01).result(SOON_S)
+    go.set()
+    assert executor.drain(SOON_S).still_running == 0
+    assert executor.metrics().listener_errors >= 1
+
+
+def test_a_callback_that_ends_its_thread_ends_no_worker() -> None:
+    """It is logged as any other error of a callback; the callbacks after it are called, and the next task runs."""
+    executor = alone()
+    gate, called = Gate(executor), threading.Event()
+    handle = executor.enqueue_task(int)
+
+    def leave(_: object) -> None:
+        raise SystemExit(3)
+
+    handle.add_done_callback(leave)
+    handle.add_done_callback(lambda _: called.set())
+    gate.open()
+    assert called.wait(SOON_S)
+    assert executor.enqueue_task(int).result(SOON_S) == 0
+    assert executor.metrics().workers == 1
+    assert executor.drain(SOON_S).still_running == 0
+
+
+def test_a_listener_that_ends_its_thread_ends_no_worker() -> None:
+    """It is counted, and the next task runs."""
+    told = threading.Event()
+
+    def leave(_: Rejection) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            told.set()
+            raise SystemExit(3)
+
+    executor = TaskExecutor("it", ExecutorLimits(workers_max=1, waiting_max=1), on_rejection=leave)
+    gate = Gate(executor)
+    handle = executor.enqueue_task(int)
+    with executor._lock:  # so that the worker is the one who tells of it
+        executor._book._rejections.append(Rejection("it", "x", Priority.LOW, "full"))
+    gate.open()
+    assert told.wait(SOON_S)
+    assert handle.result(SOON_S) == 0
+    assert executor.enqueue_task(int).result(SOON_S) == 0
+    executor.drain(SOON_S)
+    assert executor.metrics().listener_errors == 1
+
+
+def test_a_handle_says_whether_its_task_runs() -> None:
+    """From its turn until it is done; not while it waits."""
+    executor = alone()
+    gate = Gate(executor)
+    waits = executor.enqueue_task(int)
+    assert (gate.handle.running(), waits.running()) == (True, False)
+    gate.open()
+    waits.result(SOON_S)
+    assert (gate.handle.running(), waits.running()) == (False, False)
+    executor.drain(SOON_S)
+
+
+@pytest.mark.parametrize("limit_s", [None, float("inf"), 1e300])
+def test_drain_may_wait_without_a_limit(limit_s: float | None) -> None:
+    """However that is said; what is no number is no limit."""
+    executor = alone()
+    handle = executor.enqueue_task(int)
+    with pytest.raises(ValueError, match="limit_s"):
+        executor.drain(float("nan"))
+    assert (executor.drain(limit_s).dropped, handle.result(SOON_S)) == (0, 0)
+
+
+def test_without_a_thread_for_deadlines_a_task_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who enqueued hears why; as soon as there is one again, deadlines hold."""
+    executor, start = alone(waiting_max=5), threading.Thread.start
+    gate = Gate(executor)
+
+    def refuse(thread: threading.Thread) -> None:
+        if "deadlines" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            executor.enqueue_task(int, deadline_s=60.0)
+    assert sum(executor.metrics().waiting.values()) == 0
+    with pytest.raises(TaskDeadlineError):
+        executor.enqueue_task(int, deadline_s=0.01).result(SOON_S)
+    gate.open()
+    executor.drain(SOON_S)

@@ -1,11 +1,14 @@
-"""What is known of one function's calls: as a whole, and minute by minute."""
+"""What is known of one function's calls: as a whole, minute by minute, and of late every five seconds."""
 
 from collections import deque
-from collections.abc import Iterable
 
 from tamis.telemetry.histogram import Histogram, count_durations
 
 MINUTE_S = 60.0
+SLICE_S = 5.0
+FINE_MINUTES = 5
+"""For so many minutes back times are told apart by SLICE_S; before that, by the minute."""
+_SLICES = int(MINUTE_S // SLICE_S)
 
 
 class Tally:
@@ -18,16 +21,16 @@ class Tally:
         "counts",
         "failures",
         "least_ns",
-        "minute",
         "most_ns",
         "nested",
         "own_ns",
         "peak_bytes",
+        "period",
         "total_ns",
     )
 
-    def __init__(self, minute: int = 0) -> None:
-        self.minute = minute
+    def __init__(self, period: int = 0) -> None:
+        self.period = period
         self.calls = self.nested = self.failures = self.cancelled = 0
         self.total_ns = self.own_ns = self.least_ns = self.most_ns = 0
         self.peak_bytes: int | None = None
@@ -41,7 +44,6 @@ class Tally:
         self.failures += failures
         self.cancelled += cancelled
         self.total_ns += total_ns
-        self.own_ns += total_ns
         self._count(count_durations(sorted_ns))
 
     def add(self, other: "Tally") -> None:
@@ -76,32 +78,38 @@ class Tally:
 class Book:
     """One function's tallies, under its name. Not thread-safe."""
 
-    __slots__ = ("name", "recent", "whole")
+    __slots__ = ("_minutes", "_slices", "name", "whole")
 
     def __init__(self, name: str, minutes_max: int) -> None:
         self.name = name
         self.whole = Tally()
-        self.recent: deque[Tally] = deque(maxlen=minutes_max)
+        self._minutes: deque[Tally] = deque(maxlen=minutes_max + 1)
+        self._slices: deque[Tally] = deque(maxlen=FINE_MINUTES * _SLICES + 1)
 
-    def at(self, minute: int) -> tuple[Tally, Tally]:
-        """The whole, and the minute that calls ended in. A call that is told late counts in the newest minute."""
-        if not self.recent or self.recent[-1].minute < minute:
-            self.recent.append(Tally(minute))
-        return self.whole, self.recent[-1]
+    def at(self, period: int) -> tuple[Tally, Tally, Tally]:
+        """The whole, and the minute and SLICE_S that calls ended in. Told late, they count in the newest ones."""
+        return self.whole, _newest(self._minutes, period // _SLICES), _newest(self._slices, period)
 
-    def since(self, minute: int | None) -> Tally:
-        """Everything, or what ended from a minute on."""
-        if minute is None:
+    def since(self, begin_s: float | None, now_s: float) -> Tally:
+        """Everything, or what ended since a time, or up to SLICE_S (a minute, when it is long ago) earlier."""
+        if begin_s is None:
             return self.whole
+        is_fine = now_s - begin_s <= FINE_MINUTES * MINUTE_S
+        kept, first = (self._slices, begin_s // SLICE_S) if is_fine else (self._minutes, begin_s // MINUTE_S)
         found = Tally()
-        for tally in self._from(minute):
-            found.add(tally)
+        for tally in kept:
+            if tally.period >= first:
+                found.add(tally)
         return found
 
     def clear(self) -> None:
         """Nothing was called."""
         self.whole = Tally()
-        self.recent.clear()
+        self._minutes.clear()
+        self._slices.clear()
 
-    def _from(self, minute: int) -> Iterable[Tally]:
-        return (tally for tally in self.recent if tally.minute >= minute)
+
+def _newest(kept: deque[Tally], period: int) -> Tally:
+    if not kept or kept[-1].period < period:
+        kept.append(Tally(period))
+    return kept[-1]

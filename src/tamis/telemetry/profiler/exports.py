@@ -66,7 +66,5 @@ def flame_graph(root: Node) -> str:
 
 def _stacks(root: Node) -> Iterator[tuple[list[Frame], float]]:
     for path, node in root.walk():
-        below_ns = sum(child.total_ns for child in node.children.values())
-        own_ns = node.total_ns - below_ns
-        if own_ns > 0:
-            yield [(name, "", 0) for name in path], own_ns / 1e9
+        if node.own_ns > 0:
+            yield [(name, "", 0) for name in path], node.own_ns / 1e9

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tamis.clock import NS_PER_S
-from tamis.telemetry.profiler.book import MINUTE_S, Book
+from tamis.telemetry.profiler.book import SLICE_S, Book, Tally
 from tamis.telemetry.profiler.limits import ProfilerLimits
 from tamis.telemetry.profiler.places import CallTree, Place
 
@@ -18,17 +18,19 @@ PENDING_HARD_MAX = 16 * PENDING_MAX
 
 _NS_PER_S = float(NS_PER_S)
 
-Noted = tuple[Place, float, float, int]
-"""Where the call stood, when it began and ended (s), and how."""
+Noted = tuple[Place, float, float, float, int]
+"""Where the call stood, when it ended (s), how long it took and how much of that measured calls ran inside it, and
+how it ended."""
 
 
 class _Batch:
-    """Calls of one place and minute that are counted together."""
+    """Calls of one place that ended within SLICE_S, and are counted together."""
 
-    __slots__ = ("cancelled", "durations_s", "failures")
+    __slots__ = ("cancelled", "durations_s", "failures", "within_s")
 
     def __init__(self) -> None:
         self.durations_s: list[float] = []
+        self.within_s = 0.0
         self.failures = self.cancelled = 0
 
 
@@ -54,9 +56,9 @@ class Ledger:
                 name = OTHER
             return self.books.setdefault(name, Book(name, self.limits.minutes_max))
 
-    def note(self, place: Place, begun_s: float, ended_s: float, outcome: int) -> None:
+    def note(self, noted: Noted) -> None:
         """A call is over."""
-        self.pending.append((place, begun_s, ended_s, outcome))
+        self.pending.append(noted)
         if len(self.pending) >= PENDING_MAX:
             self.relieve()
 
@@ -77,7 +79,7 @@ class Ledger:
     def peak(self, book: Book, size: int) -> None:
         """A call of the function held so many bytes at most."""
         with self.lock:
-            for tally in book.at(int(self.now_s() // MINUTE_S)):
+            for tally in book.at(int(self.now_s() // SLICE_S)):
                 tally.peak(size)
 
     def clear(self) -> None:
@@ -111,33 +113,31 @@ class Ledger:
         take = self.pending.popleft
         last: Place | None = None
         batch, until_s = _Batch(), 0.0
-        for place, begun_s, ended_s, outcome in [take() for _ in range(number)]:
-            if place is not last or not until_s - MINUTE_S <= ended_s < until_s:
-                last, minute = place, int(ended_s // MINUTE_S)
-                until_s = (minute + 1) * MINUTE_S
-                batch = batches.setdefault((place, minute), _Batch())
-            batch.durations_s.append(ended_s - begun_s)
+        for place, ended_s, took_s, within_s, outcome in [take() for _ in range(number)]:
+            if place is not last or not until_s - SLICE_S <= ended_s < until_s:
+                last, period = place, int(ended_s // SLICE_S)
+                until_s = (period + 1) * SLICE_S
+                batch = batches.setdefault((place, period), _Batch())
+            batch.durations_s.append(took_s)
+            if within_s:
+                batch.within_s += within_s
             if outcome:
                 batch.failures += outcome == FAILED
                 batch.cancelled += outcome == CANCELLED
-        for (place, minute), batch in batches.items():
-            _enter(place, minute, batch)
+        for (place, period), batch in batches.items():
+            _enter(place, period, batch)
 
 
-def _enter(place: Place, minute: int, batch: _Batch) -> None:
-    """Into the function's book and its node; its time is none of its caller's own."""
+def _enter(place: Place, period: int, batch: _Batch) -> None:
+    """Into the function's book and its node. A nested call's time is in the outermost's; its own is its own."""
     assert place.book is not None
+    made = Tally()
+    made.own_ns = round((sum(batch.durations_s) - batch.within_s) * _NS_PER_S)
+    place.node.own_ns += made.own_ns
     if place.is_nested:
-        for tally in place.book.at(minute):
-            tally.nested += len(batch.durations_s)
-        return
-    sorted_ns = sorted(map(_NS_PER_S.__mul__, batch.durations_s))
-    total_ns = round(sum(sorted_ns))
-    for tally in place.book.at(minute):
-        tally.take(sorted_ns, failures=batch.failures, cancelled=batch.cancelled)
-    place.node.calls += len(sorted_ns)
-    place.node.total_ns += total_ns
-    caller = place.node.parent
-    if caller is not None and caller.book is not None:
-        for tally in caller.book.at(minute):
-            tally.own_ns -= total_ns
+        made.nested = len(batch.durations_s)
+    else:
+        sorted_ns = sorted(map(_NS_PER_S.__mul__, batch.durations_s))
+        made.take(sorted_ns, failures=batch.failures, cancelled=batch.cancelled)
+    for tally in place.book.at(period):
+        tally.add(made)

@@ -12,14 +12,14 @@ DEEPER = "(further ways)"
 
 
 class Node:
-    """A function as it was reached one way. `total_ns` is of outermost calls, what they called included."""
+    """A function as it was reached one way. `own_ns` is of all its calls there, without measured calls inside them."""
 
-    __slots__ = ("book", "calls", "children", "name", "parent", "total_ns")
+    __slots__ = ("book", "children", "name", "own_ns", "parent")
 
     def __init__(self, name: str, parent: Optional["Node"], book: Optional["Book"] = None) -> None:
         self.name, self.parent, self.book = name, parent, book
         self.children: dict[str, Node] = {}
-        self.calls = self.total_ns = 0
+        self.own_ns = 0
 
     def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], "Node"]]:
         """Every node below, with the names that lead to it."""
@@ -88,7 +88,7 @@ class CallTree:
     def forget_counts(self) -> None:
         """Every way stays known, with nothing counted."""
         for _, node in self.root.walk():
-            node.calls = node.total_ns = 0
+            node.own_ns = 0
 
     def after_fork(self) -> None:
         """A thread that is gone may have held the lock."""

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Literal, ParamSpec, TypeVar, overload
+from typing import Literal, ParamSpec, TypeVar, cast, overload
 
 import msgspec
 
@@ -20,6 +20,7 @@ from tamis.telemetry.profiler.ledger import Ledger
 from tamis.telemetry.profiler.limits import ProfilerLimits
 from tamis.telemetry.profiler.memory import forget_meters
 from tamis.telemetry.profiler.report import PerformanceReport, figures_of, spreads, tops
+from tamis.telemetry.profiler.speedscope import safe_name
 from tamis.telemetry.profiler.system import PsutilSystem, Sampler, System, SystemSample
 from tamis.telemetry.profiler.timed import name_of, timed
 from tamis.telemetry.profiler.watch import Block, Current, Watch
@@ -115,11 +116,12 @@ class PerformanceProfiler:
         self, name: Callable[P, R] | str | None = None, *, memory: bool = False
     ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
         """Time each call of the decorated function: plain, coroutine, generator or asynchronous generator; also
-        without parentheses. Without a name it is called as the function is, with its module.
+        without parentheses, and above or below `@staticmethod` and `@classmethod`. Without a name it is called as the
+        function is, with its module.
 
         `memory` measures the most that a call holds, too; that makes it several times slower.
         """
-        if callable(name):
+        if callable(name) or isinstance(name, classmethod):
             return self._timed(name, None, memory=memory)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"profile_function takes a function or a name, not {name!r}")
@@ -130,10 +132,12 @@ class PerformanceProfiler:
         return decorate
 
     def _timed(self, function: Callable[P, R], name: str | None, *, memory: bool) -> Callable[P, R]:
+        if isinstance(function, staticmethod | classmethod):
+            return cast("Callable[P, R]", type(function)(self._timed(function.__func__, name, memory=memory)))
         if isinstance(function, type) or not callable(function):
             raise TypeError(
-                f"profile_function times functions, not {function!r}; decorate a method, and of a classmethod or"
-                " property the function below it"
+                f"profile_function times functions, not {function!r}; decorate a method, and of a property the"
+                " function below it"
             )
         return timed(self._watch(name or name_of(function), memory=memory), function)
 
@@ -144,11 +148,14 @@ class PerformanceProfiler:
         return Block(self._watch(name, memory=memory))
 
     def _watch(self, name: str, *, memory: bool) -> Watch:
-        return Watch(self._ledger, self._current, self._ledger.book(name), with_memory=memory)
+        return Watch(self._ledger, self._current, self._ledger.book(safe_name(name)), with_memory=memory)
 
     def get_performance_report(self, minutes: float | None = None) -> PerformanceReport:
-        """The last minutes, or everything since the profiler began or was reset. Calls count in the minute in which
-        they end, for `limits.minutes_max` minutes back; calls that still run do not count."""
+        """The last minutes (0.5 is half of one), or everything since the profiler began or was reset.
+
+        Calls count when they end; those that still run do not count. Up to 5 minutes are told to 5 seconds: what ended
+        up to so much earlier may be in it; more minutes, up to `limits.minutes_max`, to the minute.
+        """
         if minutes is not None and not 0 < minutes <= self.limits.minutes_max:
             raise ValueError(
                 f"minutes = {minutes!r}: must be over 0, and {self.limits.minutes_max} at most"
@@ -158,8 +165,7 @@ class PerformanceProfiler:
         since_s = None if minutes is None else now_s - minutes * MINUTE_S
         with self._ledger.lock:
             self._ledger.count()
-            first = None if since_s is None else int(since_s // MINUTE_S)
-            tallies = [(name, book.since(first)) for name, book in self._ledger.books.items()]
+            tallies = [(name, book.since(since_s, now_s)) for name, book in self._ledger.books.items()]
             functions = [figures_of(name, tally) for name, tally in tallies if tally.calls]
         functions.sort(key=lambda one: (-one.total_s, one.name))
         with self._lock:

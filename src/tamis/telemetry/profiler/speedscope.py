@@ -17,6 +17,11 @@ Weighted = Iterable[tuple[Stack, float]]
 """Stacks, the outermost frame first, with their seconds."""
 
 
+def safe_name(name: str) -> str:
+    """As UTF-8 can carry it: a lone surrogate is written as an escape."""
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
+
+
 def speedscope(name: str, profiles: Iterable[tuple[str, Weighted]]) -> str:
     """One file of several named profiles."""
     frames: dict[Frame, int] = {}
@@ -50,4 +55,8 @@ def _profile(title: str, stacks: Weighted, frames: dict[Frame, int]) -> dict[str
 
 def _frame(frame: Frame) -> dict[str, Any]:
     name, file, line = frame
-    return {"name": name} | ({"file": file} if file else {}) | ({"line": line} if line else {})
+    return (
+        {"name": safe_name(name)}
+        | ({"file": safe_name(file)} if file else {})
+        | ({"line": line} if line else {})
+    )

@@ -54,17 +54,19 @@ def test_counts_are_those_of_every_duration(durations: list[int]) -> None:
     assert together.below(bounds_s) == alone.below(bounds_s)
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 10**9)), min_size=1, max_size=60))
-def test_minutes_add_up_to_the_whole(calls: list[tuple[int, int]]) -> None:
-    """Each call is in one minute; all minutes together are the whole, a part of them its part."""
-    book = Book("f", minutes_max=10)
-    for minute, took_ns in sorted(calls):
-        for tally in book.at(minute):
+@given(st.lists(st.tuples(st.integers(0, 119), st.integers(1, 10**9)), min_size=1, max_size=60))
+def test_periods_add_up_to_the_whole(calls: list[tuple[int, int]]) -> None:
+    """Each call is in one slice of a minute, and one minute; all are the whole, a part of them its part."""
+    book, now_s = Book("f", minutes_max=10), 600.0
+    for period, took_ns in sorted(calls):
+        for tally in book.at(period):
             tally.take([float(took_ns)])
-    assert figures_of("f", book.since(0)) == figures_of("f", book.since(None))
-    for first in range(10):
-        some = [took_ns for minute, took_ns in calls if minute >= first]
-        found = book.since(first)
+    assert figures_of("f", book.since(0.0, now_s)) == figures_of("f", book.since(None, now_s))
+    for begin_s in range(0, 600, 5):
+        is_fine = begin_s >= 300
+        first = begin_s // 5 if is_fine else begin_s // 60 * 12
+        some = [took_ns for period, took_ns in calls if period >= first]
+        found = book.since(float(begin_s), now_s)
         assert (found.calls, found.total_ns) == (len(some), sum(some))
         assert not some or (found.least_ns, found.most_ns) == (min(some), max(some))
 
@@ -95,3 +97,23 @@ def test_the_last_minutes_hold_what_ended_in_them() -> None:
     for minutes in (0, -1, 31):
         with pytest.raises(ValueError, match="minutes"):
             profiler.get_performance_report(minutes)
+
+
+def test_parts_of_a_minute_are_told_apart() -> None:
+    """Up to five minutes to five seconds, more to the minute: what ended longer ago than that is not in it."""
+    clock = HandClock()
+    profiler = PerformanceProfiler(clock=clock)
+    begin_s = clock.monotonic_s()
+    clock.pass_s(-begin_s % 60)
+    with profiler.profile_block("f"):
+        clock.pass_s(0.5)
+
+    def is_in(minutes: float) -> bool:
+        return bool(profiler.get_performance_report(minutes).functions)
+
+    clock.pass_s(49.5)
+    assert [is_in(minutes) for minutes in (0.01, 0.1, 0.5, 0.75, 0.84, 1, 1.5)] == [False] * 4 + [True] * 3
+    clock.pass_s(225.0)
+    assert [is_in(minutes) for minutes in (1.5, 4.5, 4.6, 5)] == [False, False, True, True]
+    clock.pass_s(120.0)
+    assert [is_in(minutes) for minutes in (5, 5.5, 6.5, 7)] == [False, False, True, True]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tamis.telemetry.profiler import FunctionFigures, PerformanceProfiler, ProfilerLimits
+from tamis.telemetry.profiler.profiler import Format
 from tests.support.hand_clock import HandClock
 
 
@@ -103,7 +104,55 @@ def test_recursion_counts_its_time_once(profiler: PerformanceProfiler, clock: Ha
     first, second = figures(profiler, "down"), figures(profiler, "between")
     assert (first.calls, first.recursive_calls, first.total_s) == (1, 3, 5.5)
     assert (second.calls, second.recursive_calls, second.total_s) == (1, 2, 4.5)
-    assert first.own_s == 1.0
+    assert (first.own_s, second.own_s) == (4.0, 1.5)
+
+
+def test_static_and_class_methods_are_timed_above_and_below(profiler: PerformanceProfiler) -> None:
+    """Whichever decorator comes first, with a name and without, of the class and of an object."""
+
+    class Shop:
+        @profiler.profile_function
+        @staticmethod
+        def plain(value: int) -> int:
+            return value
+
+        @staticmethod
+        @profiler.profile_function("below")
+        def below(value: int) -> int:
+            return value
+
+        @profiler.profile_function("of the class")
+        @classmethod
+        def named(cls, value: int) -> str:
+            return f"{cls.__name__} {value}"
+
+        @profiler.profile_function
+        @classmethod
+        def bare(cls, value: int) -> str:
+            return f"{cls.__name__} {value}"
+
+    for shop in (Shop, Shop()):
+        assert (shop.plain(1), shop.below(2)) == (1, 2)
+        assert (shop.named(3), shop.bare(4)) == ("Shop 3", "Shop 4")
+    report = profiler.get_performance_report()
+    assert {one.name.rpartition(".")[2]: one.calls for one in report.functions} == {
+        "plain": 2, "below": 2, "of the class": 2, "bare": 2
+    }  # fmt: skip
+    with pytest.raises(TypeError, match="property"):
+        profiler.profile_function("size")(property(lambda _: 1))  # type: ignore[arg-type]
+
+
+def test_a_name_that_utf8_cannot_carry_is_written_otherwise(
+    profiler: PerformanceProfiler, clock: HandClock
+) -> None:
+    """A lone surrogate becomes an escape, and every export is still one."""
+    with profiler.profile_block("caf\u00e9 \ud800"):
+        clock.pass_s(1.0)
+    assert figures(profiler, "caf\u00e9 \\ud800").calls == 1
+    forms: tuple[Format, ...] = ("json", "prometheus", "speedscope")
+    for form in forms:
+        text = profiler.export_metrics(form)
+        assert b"ud800" in text.encode()
 
 
 def test_exceptions_pass_and_are_counted(profiler: PerformanceProfiler, clock: HandClock) -> None:
@@ -387,7 +436,7 @@ def test_a_coroutine_closed_in_another_context(profiler: PerformanceProfiler) ->
 
 
 def test_methods_partials_and_objects(profiler: PerformanceProfiler) -> None:
-    """Whatever can be called can be timed; a class or a classmethod is refused in a sentence."""
+    """Whatever can be called can be timed; a class or what is made of it later is refused in a sentence."""
 
     class Shop:
         @profiler.profile_function
@@ -408,7 +457,7 @@ def test_methods_partials_and_objects(profiler: PerformanceProfiler) -> None:
     called = profiler.profile_function(Shop())
     assert inspect.iscoroutinefunction(called)
     assert asyncio.run(called()) == "called"
-    for wrong in (Shop, classmethod(lambda cls: None)):
+    for wrong in (Shop, functools.partialmethod(int)):
         with pytest.raises(TypeError, match="profile_function"):
             profiler.profile_function(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a function or a name"):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tamis.clock import NS_PER_S
+from tamis.embed.mentioned import mentioned
 from tamis.embed.outlet import OUTLET, report_lost
 from tamis.embed.raised import exception_of, reduce_exception
 from tamis.embed.values import frozen_fields, text_of
@@ -19,7 +20,8 @@ class LoguruSink:
         loguru.logger.add(LoguruSink(), level=0, format="{message}")
 
     `bind` and `contextualize` become fields, an exception its frames, a custom level keeps its name; time, position
-    and thread are those of the call, also with `enqueue=True`. The level of the standard logger of the same name
+    and thread are those of the call, also with `enqueue=True`. What fields of secret names put into the message
+    (`"{password}"`) is masked there, too. The level of the standard logger of the same name
     decides what is taken. Where Tamis is not configured, records go to standard `logging`. Raises nothing.
     """
 
@@ -50,18 +52,19 @@ def _captured(name: str, record: Mapping[str, Any]) -> Captured:
     code: Code | None = None
     if level.no >= OUTLET.code_level:
         code = (text_of(record["file"].path), record["line"], text_of(record["function"]))
+    message, fields = text_of(record["message"]), frozen_fields(record["extra"])
     return (
         _nanoseconds(record["time"]),
         level.no,
         name,
-        text_of(record["message"]),
+        message,
         (),
-        frozen_fields(record["extra"]),
+        fields,
         None,
         text_of(record["thread"].name),
         OUTLET.context(),
         code,
-        More(level_name=text_of(level.name), raised=raised),
+        More(level_name=text_of(level.name), raised=raised, named=mentioned(fields, message)),
     )
 
 

@@ -3,15 +3,19 @@
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from loguru import logger
 
+import tamis
 from tamis.embed.loguru import LoguruSink
 from tamis.embed.outlet import OUTLET
 from tamis.record.context import context
+from tamis.testing import MemorySink
 from tests.support.logged import logged
 
 
@@ -121,3 +125,78 @@ def test_nothing_is_raised() -> None:
     with logged() as records:
         logger.bind(odd=object.__new__(type("Odd", (), {"__str__": lambda _self: 1 / 0}))).info("x")
     assert records[0].attributes["odd"] == "[Odd without text]"
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Callable[..., str]:
+    """What a sink gets of a message that loguru made of a template and fields; `bound` ones are bound before."""
+
+    def tell(
+        template: str,
+        fields: Mapping[str, Any],
+        *,
+        bound: Mapping[str, Any] = MappingProxyType({}),
+        **settings: Any,
+    ) -> str:
+        sink = MemorySink()
+        manager = tamis.configure(sinks=[sink], level="DEBUG", spool_folder=tmp_path, **settings)
+        try:
+            logger.bind(**bound).info(template, **fields)
+            assert manager.flush(60)
+        finally:
+            manager.shutdown(60)
+            manager.uninstall()
+        return sink.records[0].message
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    ("template", "fields", "arrives"),
+    [
+        ("login {password}", {"password": "x"}, "login ***REDACTED***"),
+        ("login {password} done", {"password": "hunter two"}, "login ***REDACTED*** done"),
+        ("x{password}y {password}", {"password": "hunter2"}, "x***REDACTED***y ***REDACTED***"),
+        ("{password!r}", {"password": "it's \\ \"x\""}, "'***REDACTED***'"),
+        ("user {u[password]} came", {"u": {"password": "x1", "name": "bob"}}, "user ***REDACTED*** came"),
+        ("{secrets[0]} and {secrets[1]}", {"secrets": ["a", "b"]}, "***REDACTED*** and ***REDACTED***"),
+        ("{token} for {n}", {"token": 77, "n": 7}, "***REDACTED*** for 7"),
+        ("{tokens} tokens", {"tokens": 77}, "77 tokens"),
+        ("{secret}ef", {"secret": "abcd", "token": "cdef"}, "***REDACTED***" * 2),
+        ("have a day, {password}", {"password": "a"}, "have ***REDACTED*** day, ***REDACTED***"),
+        ("{name} signed in", {"name": "bob", "password": "never said"}, "bob signed in"),
+        ("{password}", {"password": ""}, ""),
+        ("é {password} ü", {"password": "paß"}, "é ***REDACTED*** ü"),
+    ],
+)  # fmt: skip
+def test_what_a_secret_field_put_into_the_message_is_masked(
+    told: Callable[..., str], template: str, fields: dict[str, Any], arrives: str
+) -> None:
+    """By the name of the field, as the field itself is; other words stay."""
+    assert told(template, fields) == arrives
+
+
+def test_names_of_the_users_own_are_secret_in_messages_too(told: Callable[..., str]) -> None:
+    """`redact.keys`, and nothing where redaction is off."""
+    fields = {"pin": "1234x"}
+    assert told("pin {pin}", fields, redact_keys=["pin"]) == "pin ***REDACTED***"
+    assert told("pin {pin}", fields) == "pin 1234x"
+    assert told("{password}", {"password": "x"}, redact_enabled=False) == "x"
+
+
+def test_a_bound_secret_is_masked_in_the_message(told: Callable[..., str]) -> None:
+    """Also where it is put in by hand."""
+    assert told("using k-1234", {}, bound={"api_key": "k-1234"}) == "using ***REDACTED***"
+
+
+def test_a_value_that_stands_in_a_message_too_often_masks_all_of_it(told: Callable[..., str]) -> None:
+    """Nobody pays for thousands of places; other values that stand there as often mask nothing."""
+    assert told("{password} " * 100, {"password": "hunter2"}) == "***REDACTED***"
+    assert told("{name} " * 100, {"name": "hunter2"}) == "hunter2 " * 100
+
+
+def test_of_more_fields_than_can_be_looked_for_a_secret_one_masks_all(told: Callable[..., str]) -> None:
+    """What was not looked for may stand anywhere."""
+    many = {f"n{number}": f"value {number}" for number in range(300)}
+    assert told("x {password}", {**many, "password": "hunter2"}) == "***REDACTED***"
+    assert told("x {n299}", many) == "x value 299"

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tamis.cache.limits import CacheLimits, MemoryLimits
@@ -26,7 +26,10 @@ from tamis.telemetry.metrics import Metrics
 from tamis.wire.sse import encode_event
 
 EVENTS_MAX = 1_000
-"""So many records of a query are shown of one look at what came; of more, the newest."""
+"""So many records of a query are looked at, and held, at a time; the next ones when a viewer has taken these."""
+BEHIND_MAX_S = 10.0
+"""A stream whose viewers, or looks, are slower than what comes goes on with the newest after so long."""
+_PAUSE_S_MIN = 0.001
 WINDOW_FIRST, WINDOW_MAX = 4_000, 4_000_000
 """Sequences looked through at a time for who comes back."""
 SEND_BYTES = 1 << 18
@@ -89,7 +92,7 @@ class Reader:
         return Question(query.filter, as_of=upto, after_seq=after)
 
     def look(self, asked: Watched, after: int, upto: int, budget: Budget) -> Look:
-        """What came, at most EVENTS_MAX."""
+        """The newest of what came, at most EVENTS_MAX."""
         question = self.question(asked, after, upto)
         page = self.store.search(question, budget, limit=EVENTS_MAX)
         if page.next_cursor is None:
@@ -145,13 +148,36 @@ class Stream:
         self.failure: BaseException | None = None
         self._bytes_max, self._bytes = bytes_max, 0
         self._pieces: deque[Piece] = deque()
-        self.next_number = self.total = self.beats = 0
+        self.next_number = self.total = self.beats = self._taken = 0
+        self._behind_since_s: float | None = None
         self._wake = asyncio.Event()
 
     @property
     def end(self) -> Place:
         """Behind everything that is there."""
         return Place(self.next_number, self.total)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether some viewer has taken all there is: it misses nothing when more is added now."""
+        return self._taken == self.next_number
+
+    def join(self) -> Place:
+        """Where a viewer begins."""
+        self._taken = self.next_number
+        return self.end
+
+    def is_late(self, now_s: float) -> bool:
+        """Whether it has been behind for too long; asked of one that is behind."""
+        if self._behind_since_s is None:
+            self._behind_since_s = now_s
+        return now_s - self._behind_since_s >= BEHIND_MAX_S
+
+    def reached(self, position: int, *, is_all: bool) -> None:
+        """Everything up to there was looked at, and perhaps that is all there was."""
+        self.position = position
+        if is_all:
+            self._behind_since_s = None
 
     def add(self, data: bytes, look: Look) -> None:
         """More events; the oldest make room."""
@@ -193,6 +219,7 @@ class Stream:
             parts.append(piece.data)
             size, shown, number = size + len(piece.data), shown + piece.records, number + 1
         after = pieces[number - first].before if number < self.next_number else self.total
+        self._taken = max(self._taken, number)
         return b"".join(parts), shown, Place(number, after)
 
 
@@ -292,29 +319,40 @@ class Tails:
         beat_s = self._clock.monotonic_s()
         try:
             while self._streams and not self._stopping:
-                await self._look(reader)
+                began_s = self._clock.monotonic_s()
+                goes_on = await self._look(reader)
+                pause_s = (
+                    max(_PAUSE_S_MIN, self._clock.monotonic_s() - began_s) if goes_on else self.interval_s
+                )
                 if self._clock.monotonic_s() - beat_s >= self._limits.heartbeat_s:
                     beat_s = self._clock.monotonic_s()
                     for stream in self._streams.values():
                         stream.beat()
-                await asyncio.sleep(self._limits.interval_s)
+                await asyncio.sleep(min(pause_s, self.interval_s))
         except Exception as error:  # the edge: nobody waits for this task, and viewers must not wait for ever
             for stream in self._streams.values():
                 stream.fail(error)
             self._streams.clear()
 
-    async def _look(self, reader: Reader) -> None:
-        upto = reader.store.moment()[-1]
+    async def _look(self, reader: Reader) -> bool:
+        """Whether there is more to be looked at already."""
+        upto, now_s = reader.store.moment()[-1], self._clock.monotonic_s()
         behind = [stream for stream in self._streams.values() if stream.position < upto]
-        if behind:
-            await self._advance(behind, reader, upto)
+        late = {stream: stream.is_late(now_s) for stream in behind}
+        asked = {stream: is_late for stream, is_late in late.items() if is_late or stream.has_room}
+        if asked:
+            await self._advance(asked, reader, upto)
+        return any(stream.position < upto for stream in asked)
 
-    async def _advance(self, behind: Sequence[Stream], reader: Reader, upto: int) -> None:
-        """Ask each query once for what came since, all in one turn of the lane."""
+    async def _advance(self, asked: Mapping[Stream, bool], reader: Reader, upto: int) -> None:
+        """Ask each query once for what came since, all in one turn of the lane: for the first of it, or of a stream
+        that is late for the newest."""
         budget = Budget(self._timeout_s)
 
-        def work() -> list[tuple[Look, bytes] | BaseException]:
-            return [_tried(reader, stream, upto, budget) for stream in behind]
+        def work() -> list[tuple[Look, bytes, int] | BaseException]:
+            return [
+                _tried(reader, stream, upto, budget, is_late=is_late) for stream, is_late in asked.items()
+            ]
 
         try:
             found = await self._lane.run(work, budget, priority=Priority.HIGH, name="tail")
@@ -322,21 +360,26 @@ class Tails:
             TamisError
         ):  # the lane is full or the store is closing: the next look sees what this one would have
             return
-        for stream, one in zip(behind, found, strict=True):
+        for stream, one in zip(asked, found, strict=True):
             if isinstance(one, BaseException):
                 stream.fail(one)
                 self._streams.pop(stream.asked, None)
                 continue
-            look, data = one
-            stream.position = upto
+            look, data, end = one
+            stream.reached(end, is_all=end == upto)
             if data:
                 stream.add(data, look)
 
 
-def _tried(reader: Reader, stream: Stream, upto: int, budget: Budget) -> tuple[Look, bytes] | BaseException:
+def _tried(
+    reader: Reader, stream: Stream, upto: int, budget: Budget, *, is_late: bool
+) -> tuple[Look, bytes, int] | BaseException:
     try:
-        look = reader.look(stream.asked, stream.position, upto, budget)
-        return look, reader.events(stream.asked, look)
+        if is_late:
+            look, end = reader.look(stream.asked, stream.position, upto, budget), upto
+        else:
+            look, end = reader.window(stream.asked, stream.position, upto, budget)
+        return look, reader.events(stream.asked, look), end
     except Exception as error:  # the edge: one query's failure is its viewers' to hear, the others go on
         return error
 
@@ -369,7 +412,7 @@ class Viewer:
         except TamisError as error:
             yield _failed(error)
             return
-        place, beats = stream.end, stream.beats
+        place, beats = stream.join(), stream.beats
         while self._goes_on:
             if place.number < stream.next_number:
                 data, shown, place = stream.since(place)

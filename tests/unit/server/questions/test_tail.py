@@ -256,8 +256,9 @@ async def until_last(one: Watching) -> tuple[list[int], int]:
 
 
 async def test_a_flood_shows_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More records at a time than are shown: the newest are, the others are counted."""
+    """Of more than there is time to show the newest are shown, the others are counted."""
     monkeypatch.setattr("tamis.server.questions.tail.EVENTS_MAX", 10)
+    monkeypatch.setattr("tamis.server.questions.tail.BEHIND_MAX_S", 0.0)
     store = MemoryStore()
     with listening(store, **GIVEN) as port:
         async with watching(port, "even") as one:
@@ -266,6 +267,32 @@ async def test_a_flood_shows_its_newest(monkeypatch: pytest.MonkeyPatch) -> None
             missed, *shown = await one.events(6)
     assert (missed.name, json.loads(missed.data)) == ("missed", {"count": 45})
     assert numbers(shown) == [92, 94, 96, 98, 100]
+
+
+async def test_who_reads_fast_misses_nothing_of_a_large_batch(either: Store) -> None:
+    """It comes in pieces, the next when the one before is taken: all of it, in order, of two queries side by side."""
+    with listening(either, **GIVEN, tail__buffer_bytes="64KiB") as port:
+        async with watching(port) as every, watching(port, "even") as some:
+            await every.some()
+            await some.some()
+            put(either, *("even" if at % 2 else "odd" for at in range(5_000)), "even last")
+            shown = numbers(await every.events(5_001)), numbers(await some.events(2_501))
+    assert shown == (list(range(1, 5_002)), [*range(2, 5_001, 2), 5_001])
+
+
+async def test_a_piece_is_made_when_the_one_before_is_taken() -> None:
+    """So a large batch is never in memory at once: not for who reads nothing, until it is late."""
+    stream = Stream(watched("x"), 0, bytes_max=25)
+    look = Look([StoredRecord(seq=1, received=1, record=Record(timestamp=1))])
+    place = stream.join()
+    assert stream.has_room
+    stream.add(b"piece", look)
+    assert not stream.has_room
+    assert [stream.is_late(now_s) for now_s in (5.0, 14.0, 15.0)] == [False, False, True]
+    stream.reached(1, is_all=True)
+    assert not stream.is_late(20.0)
+    assert stream.since(place)[1] == 1
+    assert stream.has_room
 
 
 async def test_where_nothing_comes_the_tail_says_so() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from tamis.backup.create import Writer
 from tamis.backup.locks import Lock, hold
-from tamis.backup.pack import open_all, pack_object
+from tamis.backup.pack import Stored, open_all, pack_object
 from tamis.backup.repository import Index, Repository, used_by
 from tamis.backup.retention import Keep, kept
 from tamis.backup.snapshot import Snapshot
@@ -51,7 +51,8 @@ def prune(
 
     Nobody else may be at work: RepositoryBusyError. A kill at any time leaves every remaining snapshot whole: what is
     needed is written before what it replaces goes. Refused while something is damaged (BackupError), because nobody
-    knows then what is needed; `drop_damaged` forgets damaged snapshots as well.
+    knows then what is needed, or what goes may hold the last good copy; `drop_damaged` goes on all the same, and
+    forgets snapshots whose list cannot be read.
     """
     with (
         hold(
@@ -67,6 +68,7 @@ def prune(
         plan, index = _plan(repository, keep, stores=stores, drop_damaged=drop_damaged)
         if is_trial:
             return _pruned(plan, index, swept=0, grown=0)
+        _require_good(repository, plan, index, drop_damaged=drop_damaged)
         lock.require()
         for name in plan.forget:
             repository.remove_snapshot(name)
@@ -104,16 +106,50 @@ def _plan(
     return _Plan(forget, stay, idle, sparse, used), index
 
 
+def _require_good(repository: Repository, plan: _Plan, index: Index, *, drop_damaged: bool) -> None:
+    """Refuse to remove anything while what stays is known to be damaged, or found to be where only one copy stays."""
+    lost = sum(name not in index.places for name in plan.used)
+    if lost and not drop_damaged and (plan.forget or plan.idle or plan.sparse):
+        raise BackupError(
+            f"{repository.name}: {lost:,} chunks that are to stay are damaged or missing, and nothing was removed: "
+            "make a backup, which writes anew what is there yet; --drop-damaged goes on without the rest"
+        )
+    going = {*plan.idle, *plan.sparse}
+    doubles = {
+        one.name
+        for pack in going
+        for one in index.listed[pack]
+        if one.name in plan.used and one.name in index.places and index.places[one.name].pack != pack
+    }
+    try:
+        for _ in repository.chunks(sorted(doubles), index):
+            repository.going_on()
+    except DamageError as error:
+        raise BackupError(
+            f"{repository.name}: {error.path} is damaged, and what would go has a good copy: nothing was removed; run "
+            "`tamis backup verify`, then this again"
+        ) from error
+
+
 def _packs_by_use(index: Index, used: set[bytes]) -> tuple[list[str], list[str]]:
     """Packs of which nothing is needed, and those of which little is. A chunk that is in two counts in one."""
     idle, sparse = [], []
-    for name, chunks in index.listed.items():
-        needed = sum(one.length for one in chunks if one.name in used and index.places[one.name].pack == name)
+    for name in index.listed:
+        needed = sum(one.length for one in _needed(index, name, used))
         if not needed:
             idle.append(name)
-        elif needed <= REPACK_SHARE * index.packs[name]:
+        elif needed <= REPACK_SHARE * index.packs[name] or name in index.damaged:
             sparse.append(name)
     return idle, sparse
+
+
+def _needed(index: Index, pack: str, used: Collection[bytes]) -> tuple[Stored, ...]:
+    """The chunks that a pack is kept for."""
+    return tuple(
+        one
+        for one in index.listed[pack]
+        if one.name in used and (place := index.place(one.name)) is not None and place.pack == pack
+    )
 
 
 def _repack(repository: Repository, plan: _Plan, index: Index, lock: Lock) -> int:
@@ -123,10 +159,7 @@ def _repack(repository: Repository, plan: _Plan, index: Index, lock: Lock) -> in
     for name in list(plan.sparse):
         lock.require()
         data = repository.target.get(pack_object(name))
-        needed = tuple(
-            one for one in index.listed[name] if one.name in plan.used and index.places[one.name].pack == name
-        )
-        opened = dict(open_all(repository.secrets, data, needed))
+        opened = dict(open_all(repository.secrets, data, _needed(index, name, plan.used)))
         if any(raw is None for raw in opened.values()):
             plan.sparse.remove(name)
             continue

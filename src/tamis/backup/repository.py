@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from tamis.backup.damaged import Damage, damage_object, read_damage
 from tamis.backup.pack import (
     PACK_BYTES_MAX,
     Pack,
@@ -48,9 +49,14 @@ class Place:
 
 @dataclass(slots=True)
 class Index:
-    """Every chunk that there is, and every pack with its size. `problems`: lists that could not be read, by object."""
+    """Every chunk that there is, and every pack with its size. `problems`: lists that could not be read, by object.
+
+    `doubtful` are chunks where they were found damaged, which nobody counts on; `damaged` says so by pack.
+    """
 
     places: dict[bytes, Place] = field(default_factory=dict)
+    doubtful: dict[bytes, Place] = field(default_factory=dict)
+    damaged: dict[str, Damage] = field(default_factory=dict)
     packs: dict[str, int] = field(default_factory=dict)
     listed: dict[str, tuple[Stored, ...]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -58,8 +64,14 @@ class Index:
     def add(self, pack: str, size: int, chunks: tuple[Stored, ...]) -> None:
         """A pack is there with these chunks."""
         self.packs[pack], self.listed[pack] = size, chunks
+        damaged = self.damaged.get(pack, frozenset())
         for stored in chunks:
-            self.places.setdefault(stored.name, Place(pack, stored))
+            is_good = damaged is not None and stored.name not in damaged
+            (self.places if is_good else self.doubtful).setdefault(stored.name, Place(pack, stored))
+
+    def place(self, name: bytes) -> Place | None:
+        """Where a chunk is best looked for."""
+        return self.places.get(name) or self.doubtful.get(name)
 
 
 class Repository:
@@ -135,7 +147,7 @@ class Repository:
 
     def load_index(self) -> Index:
         """Every chunk there is. A pack whose list is missing or damaged is read itself."""
-        index = Index()
+        index = Index(damaged=read_damage(self.target, self.secrets))
         lists = {one.name.partition("/")[2] for one in self.target.list("index")}
         for one in self.target.list("packs"):
             name = one.name.rpartition("/")[2]
@@ -183,6 +195,7 @@ class Repository:
         """Remove a pack: its list first, so that nobody who begins then counts on it."""
         self.target.delete(index_object(name))
         self.target.delete(pack_object(name))
+        self.target.delete(damage_object(name))
 
     def chunks(self, names: Iterable[bytes], index: Index) -> Iterator[bytes]:
         """Chunks in this order. DamageError for one that is missing or not what was written."""
@@ -208,7 +221,7 @@ def _runs(names: Iterable[bytes], index: Index) -> Iterator[list[Place]]:
     """Chunks that lie one behind the other in a pack, together."""
     run: list[Place] = []
     for name in names:
-        place = index.places.get(name)
+        place = index.place(name)
         if place is None:
             if run:
                 yield run

@@ -1,13 +1,14 @@
-"""Looking whether a repository is whole. Changes nothing but its own lock."""
+"""Looking whether a repository is whole. Changes nothing but its own lock, and what is noted of damage."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from tamis.backup.damaged import damage_object, note_damage
 from tamis.backup.locks import hold_to_read
 from tamis.backup.pack import open_all, pack_object
-from tamis.backup.repository import Index, Repository
+from tamis.backup.repository import Index, Place, Repository
 from tamis.backup.snapshot import FileEntry, Snapshot
 from tamis.backup.target import AbsentObjectError
 from tamis.errors import DamageError, DiskError
@@ -53,8 +54,11 @@ class _Look:
     snapshots: dict[str, Snapshot]
     files: dict[str, tuple[FileEntry, ...]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    bad: dict[bytes, tuple[str, str]] = field(default_factory=dict)
-    """Chunks that cannot be had: the object that they were in, and what is wrong."""
+    bad: dict[bytes, str] = field(default_factory=dict)
+    """Chunks that cannot be had, and the object that they were in."""
+    damaged: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    """The same by pack, those that another pack has too among them."""
+    notes: list[str] = field(default_factory=list)
     read_bytes: int = 0
 
 
@@ -68,7 +72,8 @@ def verify(
     """Look at snapshots (all, when none is named) and everything they need; `full` reads every byte, opens every
     chunk and compares it with its name. Otherwise only lists and sizes are looked at.
 
-    Backups may be made meanwhile; nobody prunes.
+    What `full` finds damaged is noted in the repository, so that the next backup writes it anew; a note that is no
+    longer true goes. Backups may be made meanwhile; nobody prunes.
     """
     with (
         hold_to_read(
@@ -88,6 +93,9 @@ def verify(
             repository.going_on()
             work.advance(1, pack)
             _read_pack(repository, look, pack)
+        if full:
+            _look_elsewhere(look)
+            _remember(repository, look)
         for name, snapshot in look.snapshots.items():
             _list_files(repository, look, name, snapshot)
         _blame(look)
@@ -117,20 +125,57 @@ def _read_pack(repository: Repository, look: _Look, pack: str) -> None:
         data = repository.target.get_again(place)
     except (AbsentObjectError, DiskError) as error:
         problem = "it is missing" if isinstance(error, AbsentObjectError) else str(error)
-        look.bad.update((one.name, (place, problem)) for one in chunks)
+        _distrust(look, pack, frozenset(one.name for one in chunks))
         look.findings.append(Finding(place, problem))
         return
     look.read_bytes += len(data)
     damaged = [one.name for one, raw in open_all(repository.secrets, data, chunks) if raw is None]
     if damaged:
         problem = f"{len(damaged):,} of its {len(chunks):,} chunks are not what was written"
-        look.bad.update((name, (place, problem)) for name in damaged)
+        _distrust(look, pack, frozenset(damaged))
         look.findings.append(Finding(place, problem))
         return
     try:
         repository.whole_pack(pack)
     except DamageError as error:
         look.findings.append(Finding(place, f"{error.reason}; all its chunks are whole"))
+
+
+def _distrust(look: _Look, pack: str, names: frozenset[bytes]) -> None:
+    look.damaged[pack] = names
+    look.bad.update(dict.fromkeys(names, pack_object(pack)))
+
+
+def _look_elsewhere(look: _Look) -> None:
+    """What another pack has whole is not lost."""
+    for pack, chunks in look.index.listed.items():
+        for one in chunks:
+            if one.name in look.bad and one.name not in look.damaged.get(pack, ()):
+                del look.bad[one.name]
+                look.index.places[one.name] = Place(pack, one)
+    for pack, names in look.damaged.items():
+        place = pack_object(pack)
+        if not names & look.bad.keys():
+            look.findings = [one for one in look.findings if one.object != place]
+            look.notes.append(
+                f"{place} is damaged, and other packs have all of that: `tamis backup prune` removes it"
+            )
+
+
+def _remember(repository: Repository, look: _Look) -> None:
+    """Note what is damaged in the repository; nothing where it can only be read."""
+    target, known = repository.target, look.index.damaged
+    try:
+        for pack in known.keys() - look.damaged.keys():
+            target.delete(damage_object(pack))
+        for pack, names in look.damaged.items():
+            if known.get(pack, frozenset()) != names:
+                note_damage(target, repository.secrets, pack, names)
+    except DiskError as error:
+        look.notes.append(f"what is damaged could not be noted for the next backup: {error}")
+        return
+    if look.bad:
+        look.notes.append("the next backup writes anew what is damaged, as far as the data folder has it yet")
 
 
 def _list_files(repository: Repository, look: _Look, name: str, snapshot: Snapshot) -> None:
@@ -149,10 +194,10 @@ def _blame(look: _Look) -> None:
     absent: list[str] = []
     for name, files in look.files.items():
         for file in files:
-            objects = {look.bad[chunk][0] for chunk in file.chunks if chunk in look.bad}
+            objects = {look.bad[chunk] for chunk in file.chunks if chunk in look.bad}
             for place in objects:
                 hit[place].append(f"{name}:{file.path}")
-            if any(chunk not in look.index.places for chunk in file.chunks):
+            if any(look.index.place(chunk) is None for chunk in file.chunks):
                 absent.append(f"{name}:{file.path}")
     for place, problem in look.index.problems.items():
         if place.startswith("packs/") or place not in {one.object for one in look.findings}:
@@ -174,6 +219,7 @@ def _report(look: _Look, *, full: bool) -> Report:
     used.update(chunk for one in look.snapshots.values() for chunk in one.catalogue)
     idle = [name for name, chunks in look.index.listed.items() if not any(one.name in used for one in chunks)]
     notes = [f"{len(idle):,} packs are in no snapshot: `tamis backup prune` removes them"] if idle else []
+    notes.extend(look.notes)
     if not full:
         notes.append("only lists and sizes were looked at")
     return Report(
@@ -181,6 +227,6 @@ def _report(look: _Look, *, full: bool) -> Report:
         notes=tuple(notes),
         snapshots=len(look.snapshots),
         packs=len(look.index.packs),
-        chunks=len(look.index.places),
+        chunks=len(look.index.places.keys() | look.index.doubtful.keys()),
         read_bytes=look.read_bytes,
     )

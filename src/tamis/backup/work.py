@@ -20,7 +20,7 @@ from tamis.backup.snapshot import Snapshot
 from tamis.backup.verify import verify
 from tamis.clock import Clock
 from tamis.disk.base import Disk
-from tamis.errors import RepositoryBusyError
+from tamis.errors import BackupError, RepositoryBusyError
 from tamis.settings import Settings
 from tamis.store.embedded.face import EmbeddedStore
 
@@ -103,7 +103,9 @@ class BackupWork:
         stores, wait_s = (self._store.store_id,), self._settings.backup.wait_s
         try:
             done: dict[str, Any] = msgspec.to_builtins(prune(repository, keep, stores=stores, wait_s=wait_s))
-        except RepositoryBusyError as error:
+        except BackupError as error:
+            if not isinstance(error, RepositoryBusyError):
+                _LOG.warning("old backups stay: %s", error)
             return {"put_off": str(error)}
         return done
 

@@ -160,7 +160,8 @@ def verify(
     config: Path | None = None,
     json: Flag = False,
 ) -> int:
-    """Check that a repository is whole. It looks and changes nothing; backups may be made meanwhile.
+    """Check that a repository is whole; backups may be made meanwhile. What is damaged is noted in it, so that the next
+    backup writes it anew as far as it can; nothing else is changed.
 
     Exits with 1 when anything is not as it was written, and says which snapshots and files that hits.
 
@@ -254,7 +255,7 @@ def prune(
     dry_run
         Say what would be removed, and remove nothing.
     drop_damaged
-        Forget snapshots that cannot be read as well.
+        Go on though something is damaged, and forget snapshots that cannot be read.
     config
         The TOML file; else the one that TAMIS_CONFIG names.
     json

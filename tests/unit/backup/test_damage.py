@@ -10,7 +10,7 @@ import pytest
 
 from tamis.backup.folder import FolderTarget
 from tamis.backup.locks import hold
-from tamis.backup.pack import LIST_BYTES_MAX, PackBuilder, Stored, list_at_end, open_chunk
+from tamis.backup.pack import LIST_BYTES_MAX, PackBuilder, Stored, list_at_end, open_all, open_chunk
 from tamis.backup.prune import prune
 from tamis.backup.repository import Repository
 from tamis.backup.restore import restore_folder
@@ -124,6 +124,87 @@ def test_a_backup_after_damage_writes_anew_what_it_cannot_find(place: BackupPlac
     assert not restore_folder(place.open(), made.name, tmp_path / "back", QUICK).lost
     with closing(open_quiet(tmp_path / "back", disk=QUICK)) as store:
         assert len(messages(store)) == 4_000
+
+
+def chunk_of_a_segment(place: BackupPlace) -> tuple[str, int]:
+    """A pack, and a place in the middle of a chunk of it that a segment has."""
+    repository = place.open()
+    index = repository.load_index()
+    files = repository.files(repository.snapshot(newest(place)), index)
+    segment = next(file for file in files if file.path.endswith("01.parquet"))
+    found = index.places[segment.chunks[0]]
+    return found.pack, found.stored.offset + 20
+
+
+def test_what_verify_finds_damaged_is_written_anew_by_the_next_backup(
+    place: BackupPlace, tmp_path: Path
+) -> None:
+    """Both snapshots are whole then; prune takes the damaged pack away, and keeps what is good of it."""
+    pack, at = chunk_of_a_segment(place)
+    first = newest(place)
+    flip(place.folder / "packs" / pack[:2] / pack, at)
+    assert "the next backup writes anew" in look(place).notes[-1]
+    made = place.back_up()
+    assert made.snapshot.added_bytes > 40_000
+    report = look(place)
+    assert report.is_whole
+    assert "other packs have all of that" in " ".join(report.notes)
+    for name in (first, made.name):
+        assert not restore_folder(place.open(), name, tmp_path / name[:8], QUICK).lost
+    prune(place.open(), Keep(last=9), wait_s=0)
+    assert not (place.folder / "packs" / pack[:2] / pack).exists()
+    assert not list((place.folder / "damaged").iterdir())
+    report = look(place)
+    assert (report.is_whole, report.notes) == (True, ())
+    assert not restore_folder(place.open(), first, tmp_path / "again", QUICK).lost
+
+
+def test_a_pack_that_is_whole_again_is_counted_on_again(place: BackupPlace) -> None:
+    """A disk that failed for a moment costs nothing."""
+    pack, at = chunk_of_a_segment(place)
+    for expected in (False, True):
+        flip(place.folder / "packs" / pack[:2] / pack, at)
+        assert look(place).is_whole == expected
+    assert place.back_up().snapshot.added_bytes < 40_000
+
+
+def test_nothing_is_pruned_while_what_stays_is_damaged(place: BackupPlace) -> None:
+    """It may have the last good copy; whoever says so goes on, and nothing that is whole is lost by it."""
+    pack, at = chunk_of_a_segment(place)
+    with closing(open_quiet(place.data, disk=QUICK)) as store:
+        place.back_up(store)
+    flip(place.folder / "packs" / pack[:2] / pack, at)
+    assert not look(place).is_whole
+    before = place.open().snapshot_names()
+    with pytest.raises(BackupError, match="make a backup"):
+        prune(place.open(), Keep(last=1), wait_s=0)
+    assert place.open().snapshot_names() == before
+    place.back_up()
+    assert len(prune(place.open(), Keep(last=1), wait_s=0).snapshots) == 2
+    assert look(place).is_whole
+
+
+def test_the_only_good_copy_of_two_is_not_pruned(place: BackupPlace, tmp_path: Path) -> None:
+    """Where one of two packs with the same chunks is damaged, and nobody saw it yet."""
+    pack, at = chunk_of_a_segment(place)
+    path = place.folder / "packs" / pack[:2] / pack
+    whole = path.read_bytes()
+    repository = place.open()
+    builder = PackBuilder(repository.secrets)
+    index = repository.load_index()
+    for stored, raw in open_all(repository.secrets, whole, index.listed[pack]):
+        assert raw is not None
+        builder.add(stored.name, raw)
+    copy = builder.finish()
+    repository.put_pack(copy)
+    first = min(pack, copy.name)
+    flip(place.folder / "packs" / first[:2] / first, at)
+    with pytest.raises(BackupError, match="good copy"):
+        prune(place.open(), Keep(last=1), wait_s=0)
+    assert look(place).is_whole
+    prune(place.open(), Keep(last=1), wait_s=0)
+    assert look(place).packs == 1
+    assert not restore_folder(place.open(), newest(place), tmp_path / "back", QUICK).lost
 
 
 def test_nothing_is_pruned_while_a_snapshot_cannot_be_read(place: BackupPlace) -> None:

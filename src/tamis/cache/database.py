@@ -41,6 +41,8 @@ CREATE TABLE state (
 ) STRICT;
 """
 _DAMAGE: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
+_NONSENSE: Final = (ValueError, TypeError, ArithmeticError, LookupError)
+"""What a file that is not whole makes of Python's own reading: names that are no UTF-8, numbers that are none."""
 _SHORT_READ: Final = 522
 _ADVICE: Final = {
     sqlite3.SQLITE_FULL: "free some space, or move the folder",
@@ -127,6 +129,8 @@ class CacheFile:
             yield self._opened()
         except sqlite3.Error as error:
             raise self._told(error) from error
+        except _NONSENSE as error:
+            raise self._set_aside(f"{type(error).__name__}: {error}") from error
         finally:
             self._lock.release()
 

@@ -1,6 +1,7 @@
 """The disk level: entries in a file of SQLite, for all processes of a machine, and for their next start."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from tamis.cache.outside import OutsideLevel
 from tamis.cache.packing import Packer, PackingLimits
 from tamis.cache.shelf import Kept, Put, Removed
 from tamis.clock import SYSTEM_CLOCK, Clock
+from tamis.errors import DamageError
 
 ENTRY_BYTES: Final = 200
 """What an entry takes in the file beside its key, value and tags, about."""
@@ -71,10 +73,10 @@ class DiskShelf:
         now_ms = self._now_ms()
         with self._file.reading() as db:
             row = db.execute("SELECT value, end_ms FROM entries WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None, 0
-        if row[1] <= now_ms:
-            return None, 1
+            if row is None:
+                return None, 0
+            if row[1] <= now_ms:
+                return None, 1
         self._used[key] = self._next_tick()
         if len(self._used) >= USED_MAX:
             with self._file.changing() as db:
@@ -118,11 +120,13 @@ class DiskShelf:
         return self._remove(b"t" + tag, query, (tag,))
 
     def clear(self) -> tuple[int, Position]:
-        """Remove all."""
-        with self._file.reading() as db:
-            count = int(db.one("SELECT count(*) FROM entries WHERE end_ms > ?", (self._now_ms(),))[0])
+        """Remove all. Of a damaged file it is not known how many there were: none is said."""
+        count = 0
         self._used.clear()
-        self._file.begin_anew()
+        with suppress(DamageError):  # then it was set aside, which is as good
+            with self._file.reading() as db:
+                count = int(db.one("SELECT count(*) FROM entries WHERE end_ms > ?", (self._now_ms(),))[0])
+            self._file.begin_anew()
         return count, self.position()
 
     def position(self) -> Position:
@@ -187,7 +191,7 @@ class DiskShelf:
             seq = _touch(db, name)
             if name[:1] == b"p":
                 db.execute("UPDATE state SET prefixes = ?", (seq,))
-        return Removed(sum(row[1] > now_ms for row in rows), seq)
+            return Removed(sum(row[1] > now_ms for row in rows), seq)
 
     def _is_late(self, db: Connection, put: Put) -> bool:
         epoch, floor, prefixes = db.one("SELECT epoch, floor, prefixes FROM state")
@@ -214,6 +218,8 @@ class DiskShelf:
                 return len(over), evicted
             query = "SELECT key FROM entries ORDER BY used, rowid LIMIT ?"
             keys = [row[0] for row in db.execute(query, (few,))]
+            if not keys:
+                raise ValueError(f"nothing is kept, and {entries} entries of {size} bytes are counted")
             _drop(db, keys)
             evicted += len(keys)
 

@@ -5,7 +5,7 @@ import runpy
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -75,6 +75,44 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: str) -> None:
         assert (tmp_path / DAMAGED_NAME).exists()
     for level in levels:
         level.close()
+
+
+def named_wrongly(file: Path) -> None:
+    """One byte of the table's definition is no UTF-8: SQLite's own message cannot be read then."""
+    data = bytearray(file.read_bytes())
+    data[data.index(b"CREATE TABLE entries") + len(b"CREATE TABLE en")] = 0x8E
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("first", ["read", "clear"])
+def test_one_byte_that_makes_errors_unreadable_is_mended(tmp_path: Path, first: str) -> None:
+    """The first call sets the file aside, the next works; to clear it works at once."""
+    file = filled(tmp_path)
+    named_wrongly(file)
+    level = DiskLevel(tmp_path, PATIENT)
+    if first == "read":
+        with pytest.raises(DamageError, match="set aside"):
+            level.read("k1")
+        assert level.read("k1") is None
+    else:
+        assert level.clear() == 0
+    assert (tmp_path / DAMAGED_NAME).exists()
+    assert level.write("new", 1, ttl_s=60)
+    assert level.read("new") is not None
+    level.close()
+
+
+def test_a_file_whose_sums_are_wrong_is_set_aside(tmp_path: Path) -> None:
+    """To make room for what is not there would never end."""
+    file = filled(tmp_path)
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("UPDATE state SET bytes = 1000000000000")
+        db.commit()
+    level = DiskLevel(tmp_path, PATIENT)
+    with pytest.raises(DamageError, match="nothing is kept"):
+        level.write("new", 1, ttl_s=60)
+    assert level.write("new", 1, ttl_s=60)
+    level.close()
 
 
 def test_a_file_that_goes_away_is_made_anew(tmp_path: Path) -> None:

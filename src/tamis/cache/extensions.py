@@ -10,6 +10,8 @@ from uuid import UUID
 import msgspec
 from msgspec.msgpack import Ext
 
+from tamis.cache.sameness import difference
+
 DEPTH_MAX: Final = 64
 DIGITS_MAX: Final = 4_096
 """The longest text of a number or time, and the most bytes of a large whole number."""
@@ -74,12 +76,26 @@ class Shapes:
         if code is not None:
             return Ext(code, self._encode([self.plain(item, depth + 1) for item in value]))
         if kind in self._names:
-            try:
-                data = self._encode(value)
-            except TypeError as error:
-                raise RefusedError(f"a value of {kind.__qualname__}: {error}") from error
-            return Ext(KIND, self._encode([*self._names[kind], data]))
+            return Ext(KIND, self._encode([*self._names[kind], self._content(value)]))
         return _scalar(value)
+
+    def _content(self, value: Any) -> bytes:
+        """An instance's fields; what they come back as is looked at before, for annotations (`Any`) promise little."""
+        kind = type(value)
+        try:
+            data = self._encode(value)
+        except TypeError as error:
+            raise RefusedError(f"a value of {kind.__qualname__}: {error}") from error
+        try:
+            found = self._decoders[self._names[kind]](data)
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise RefusedError(f"a value of {kind.__qualname__} would not come back: {error}") from error
+        place = difference(value, found)
+        if place is not None:
+            raise RefusedError(
+                f"a value of {kind.__qualname__}: {place or 'it'} would not come back as it is; say its type there"
+            )
+        return data
 
     def restore(self, code: int, data: memoryview) -> Any:
         """What an extension type stands for; ValueError and its like when it stands for nothing."""

@@ -112,7 +112,7 @@ class Pump:
                 self._secure_named(taken, records, contents)
             passed = self._chain.run(records, contents)
             level = max(map(_LEVEL_OF, taken))
-        except BaseException as error:
+        except BaseException as error:  # taken from the queue, they must be counted somewhere
             self._give_up(Passed([]), len(taken), error)
             return len(taken)
         self._metrics.name_loggers(taken)
@@ -191,7 +191,7 @@ class Pump:
             return
         try:
             parcels = self._packed(passed, level, contents)
-        except BaseException as error:
+        except BaseException as error:  # as before
             self._give_up(passed, len(records), error)
             return
         size = sum([parcel.bytes for parcel in parcels])

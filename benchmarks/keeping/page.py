@@ -95,7 +95,7 @@ def render(work: Path) -> str:
     ]
     if kept:
         sections.append(report.machine_line(next(reversed(kept.values()))["machine"]))
-    sections += [_table(goals), *_failures(made), "## How", *(_how(part) for part in made)]
+    sections += [_table(goals), *_failures(made), *_absent(kept), "## How", *(_how(part) for part in made)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -106,6 +106,15 @@ def _table(goals: Iterable[Goal]) -> str:
 
 def _failures(made: Iterable[Part]) -> list[str]:
     return [f"**{TITLES[part.name]}** was not measured: {part.failure}" for part in made if part.failure]
+
+
+def _absent(kept: Iterable[str]) -> list[str]:
+    there = set(kept)
+    return [
+        f"**{TITLES[name]}** was not measured: `python -m benchmarks.keeping {name}` does it"
+        for name in parts()
+        if name not in there
+    ]
 
 
 def _how(part: Part) -> str:

@@ -13,7 +13,8 @@ from benchmarks.measure import machine
 from tools.validate import checks, figures, history, shape, stored, suite
 from tools.validate.judge import judge, refusal
 from tools.validate.model import Report, Shape, Worse
-from tools.validate.page import render
+from tools.validate.page import SKIPPED_SHOWN, render
+from tools.validate.taken import Results
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCEPTED = ROOT / "benchmarks/accepted.json"
@@ -44,40 +45,52 @@ def make(
     progress: Progress,
     measure: Callable[[Path], Shape] = shape.measure,
 ) -> Report:
-    """The report of what is checked out. What `results` holds is taken, what it does not hold is made, into `out`."""
+    """The report of what is checked out. What `results` holds is taken, checks and tests that it does not hold are
+    made, into `out`; benchmarks are made when it holds no page of them, else pages that are not there are missing."""
     out.mkdir(parents=True, exist_ok=True)
     commit = history.commit_of(ROOT)
+    taken = Results(results, out, commit)
     progress.step("checks")
-    kept = _given(results, out, "checks.json")
-    if kept is None:
+    if not taken.take("checks.json"):
         checks.keep(out / "checks.json", list(checks.run(ROOT, progress.say)))
-    done = checks.read(out / "checks.json")
+        taken.made("checks.json")
     progress.step("tests")
-    if _given(results, out, "tests.xml") is None:
-        (out / "tests.xml").unlink(missing_ok=True)
+    if not taken.take("tests.xml"):
         suite.run(ROOT, out / "tests.xml", workers=workers)
-    tests = suite.read(out / "tests.xml", ROOT)
+        taken.made("tests.xml")
     progress.step("benchmarks")
-    if not [page for page in figures.PARTS if _given(results, out, page)]:
-        figures.run(ROOT, progress.say)
-        for page in figures.PARTS:
-            shutil.copy(ROOT / "benchmarks" / page, out / page)
+    absent = _pages(taken, out, progress.say)
     progress.step("complexity, sizes, duplication")
+    taken.keep()
     now = datetime.now(UTC).isoformat(timespec="seconds")
     on = machine()
     told = f"{on['cpu']}, {on['cores']} cores, {on['memory_gib']} GiB, {on['system']}, Python {on['python']}."
-    return Report(commit, now, told, tuple(done), tests, tuple(figures.read(out)), measure(ROOT))
+    return Report(
+        commit=commit,
+        made_at=now,
+        machine=told,
+        checks=tuple(checks.read(out / "checks.json")),
+        tests=suite.read(out / "tests.xml", ROOT),
+        figures=tuple(figures.read(out)),
+        shape=measure(ROOT),
+        absent=tuple(absent),
+        notes=tuple(taken.notes),
+    )
 
 
-def _given(results: Path | None, out: Path, name: str) -> Path | None:
-    """A file of the given results, brought into `out`; None when it is not there."""
-    source = None if results is None else results / name
-    if source is None or not source.exists():
-        return None
-    target = out / name
-    if source.resolve() != target.resolve():
-        shutil.copy(source, target)
-    return target
+def _pages(taken: Results, out: Path, say: Callable[[str], None]) -> list[str]:
+    """Every page of benchmarks, given or made; what is missing, in sentences."""
+    there, missing = taken.take_some(figures.PARTS)
+    if not there:
+        figures.run(ROOT, say)
+        there, missing = list(figures.PARTS), []
+        for page in there:
+            shutil.copy(ROOT / "benchmarks" / page, out / page)
+            taken.made(page)
+    found = [f"{page}: this page of benchmarks is not among the results" for page in missing]
+    for page in there:
+        found += figures.unmeasured(page, (out / page).read_text(encoding="utf-8"))
+    return found
 
 
 def main() -> int:
@@ -106,12 +119,23 @@ def main() -> int:
     (given.out / "report.json").write_text(stored.encode(report), encoding="utf-8")
     (given.out / "report.md").write_text(render(report, accepted, found), encoding="utf-8")
     progress.say(f"wrote {given.out / 'report.md'} and report.json")
-    for one in found:
-        print(f"{one.kind}: {one.text}\n    {history.way_back(one, accepted)}")
-    print(f"{len(found)} things are worse than they may be" if found else "nothing is worse than it may be")
+    _tell(report, found, accepted)
     if given.accept:
         return _accept(report, found, given.because)
     return int(bool(found))
+
+
+def _tell(report: Report, found: list[Worse], accepted: Report | None) -> None:
+    """What one must know, then every reason, then the verdict."""
+    for note in report.notes:
+        print(f"note: {note}")
+    skipped = report.tests.named("skipped")
+    if skipped:
+        more = f" and {len(skipped) - SKIPPED_SHOWN} more" if len(skipped) > SKIPPED_SHOWN else ""
+        print(f"note: {len(skipped)} tests were skipped: {', '.join(skipped[:SKIPPED_SHOWN])}{more}")
+    for one in found:
+        print(f"{one.kind}: {one.text}\n    {history.way_back(one, accepted)}")
+    print(f"{len(found)} reasons to refuse it" if found else "nothing is worse than it may be")
 
 
 def _accept(report: Report, found: list[Worse], because: str) -> int:

@@ -1,5 +1,6 @@
 """The benchmarks: run, and read from the pages that they write."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ PATHS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Where what a page measures stands."""
 CELLS = 6
+NOT_MEASURED = re.compile(r"\*\*.+\*\* was not measured")
+"""How `benchmarks.keeping.page` begins a line about a part without figures."""
 
 
 def run(root: Path, say: Callable[[str], None]) -> None:
@@ -45,6 +48,12 @@ def read(folder: Path) -> list[Figure]:
     return [
         one for page in pages if page.exists() for one in rows(page.name, page.read_text(encoding="utf-8"))
     ]
+
+
+def unmeasured(page: str, text: str) -> list[str]:
+    """What the page itself says was not measured; a page without any goal is one such thing."""
+    told = [f"{page}: {line}" for line in text.splitlines() if NOT_MEASURED.match(line)]
+    return told or ([] if any(rows(page, text)) else [f"{page}: it holds no goal"])
 
 
 def rows(page: str, text: str) -> Iterator[Figure]:

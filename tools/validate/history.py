@@ -32,6 +32,8 @@ def _commits(root: Path, since: str, paths: tuple[str, ...]) -> tuple[str, ...]:
 
 def way_back(one: Worse, accepted: Report | None) -> str:
     """What to do about it, in a sentence."""
+    if one.kind == "nothing accepted":
+        return "look at the report, then keep it as the first: make validate ACCEPT=1, with RESULTS for what is made"
     if accepted is None:
         return "nothing was accepted yet to go back to"
     good = accepted.commit.removesuffix(DIRTY)

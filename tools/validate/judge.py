@@ -17,8 +17,9 @@ DOUBLED_PERCENT_MAX = 1.0
 
 
 def judge(report: Report, accepted: Report | None) -> list[Worse]:
-    """Every reason to refuse the report. Without an accepted one, only what no report may have."""
+    """Every reason to refuse the report. Without an accepted one: that, what no report may have, and goals missed."""
     return [
+        *_nothing_accepted(accepted),
         *_checks(report),
         *_tests(report, accepted),
         *_figures(report, accepted),
@@ -31,7 +32,8 @@ ACCEPTABLE = frozenset({"ratio", "goal", "missing test", "missing figure"})
 
 
 def refusal(found: Sequence[Worse], because: str, *, commit: str) -> str:
-    """Why a report cannot become the accepted one; empty when it can."""
+    """Why a report cannot become the accepted one; empty when it can. The first one has none to stand beside."""
+    found = [one for one in found if one.kind != "nothing accepted"]
     if commit.endswith(DIRTY):
         return "files differ from the commit; commit them, or look at a clean clone"
     never = [one.text for one in found if one.kind not in ACCEPTABLE]
@@ -42,7 +44,15 @@ def refusal(found: Sequence[Worse], because: str, *, commit: str) -> str:
     return ""
 
 
+def _nothing_accepted(accepted: Report | None) -> Iterator[Worse]:
+    if accepted is None:
+        text = "there is no accepted report: no test, ratio or goal can be compared with what was good"
+        yield Worse("nothing accepted", "benchmarks/accepted.json", text, ("benchmarks/accepted.json",))
+
+
 def _checks(report: Report) -> Iterator[Worse]:
+    if not report.checks:
+        yield Worse("check", "all", "no check ran at all", ("Makefile",))
     for check in report.checks:
         if not check.passed:
             last = check.told.splitlines()[-1] if check.told else "it said nothing"
@@ -80,8 +90,24 @@ def _about(test: str) -> tuple[str, ...]:
 
 
 def _figures(report: Report, accepted: Report | None) -> Iterator[Worse]:
+    for text in report.absent:
+        yield Worse("missing figure", text.partition(":")[0], text, ("benchmarks",))
+    if accepted is None:
+        for one in report.figures:
+            if not one.met:
+                yield _missed(one, "nothing was accepted yet")
+        return
+    yield from _beside(report, accepted)
+
+
+def _missed(figure: Figure, before: str) -> Worse:
+    text = f"{figure.key}: {figure.figure} misses {figure.goal}; {before}"
+    return Worse("goal", figure.key, text, PATHS.get(figure.page, ("src/tamis",)))
+
+
+def _beside(report: Report, accepted: Report) -> Iterator[Worse]:
     now = {figure.key: figure for figure in report.figures}
-    for before in accepted.figures if accepted else ():
+    for before in accepted.figures:
         figure, paths = now.get(before.key), PATHS.get(before.page, ("src/tamis",))
         if figure is None:
             text = f"{before.key} was measured for the accepted report, and is not there"
@@ -94,9 +120,8 @@ def _figures(report: Report, accepted: Report | None) -> Iterator[Worse]:
                 f" ({RATIO_WORSE_MAX:.0%} is allowed; {figure.better} is better)"
             )
             yield Worse("ratio", figure.key, text, paths)
-        elif not figure.better and before.met and not figure.met:
-            text = f"{figure.key}: {figure.figure} misses {figure.goal}; accepted was {before.figure}"
-            yield Worse("goal", figure.key, text, paths)
+        elif before.met and not figure.met:
+            yield _missed(figure, f"accepted was {before.figure}, which met it")
 
 
 def worse_by(before: Figure, now: Figure) -> float | None:

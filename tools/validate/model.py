@@ -94,6 +94,10 @@ class Report:
     tests: Suite
     figures: tuple[Figure, ...]
     shape: Shape
+    absent: tuple[str, ...] = ()
+    """Figures that were not measured or not given, a sentence each."""
+    notes: tuple[str, ...] = ()
+    """What else one must know to judge it: results of another commit."""
     because: str = ""
     """Why it was accepted though something was worse."""
     format: int = 1
@@ -104,6 +108,7 @@ class Worse:
     """One reason to refuse a report: what it is about, and which paths may have brought it."""
 
     kind: Literal[
+        "nothing accepted",
         "check",
         "test",
         "missing test",

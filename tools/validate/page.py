@@ -19,9 +19,12 @@ def _parts(report: Report, accepted: Report | None, found: Sequence[Worse]) -> I
     verdict = f"{len(found)} reasons to refuse it" if found else "nothing is worse than it may be"
     yield f"# Validation of {report.commit}: {verdict}"
     beside = (
-        f"beside {accepted.commit}, accepted {accepted.made_at}" if accepted else "nothing was accepted yet"
+        f"beside {accepted.commit}, accepted {accepted.made_at}"
+        if accepted
+        else "**nothing was accepted yet**"
     )
     yield f"Made {report.made_at}; {beside}. {report.machine}"
+    yield "\n".join(f"- {note}." for note in report.notes)
     if found:
         rows = [f"| {one.kind} | {_cell(one.text)} | {_cell(way_back(one, accepted))} |" for one in found]
         yield _table("## What is worse", "| what | how | where it may come from |", rows)

@@ -43,6 +43,8 @@ def decode(text: str) -> Report:
             checks=tuple(Check(**one) for one in found["checks"]),
             tests=Suite(outcomes, tests["cases"], tests["seconds"]),
             figures=tuple(Figure(**one) for one in found["figures"]),
+            absent=tuple(found.get("absent", ())),
+            notes=tuple(found.get("notes", ())),
             because=found["because"],
             shape=Shape(**{**shape, "clones": tuple(shape["clones"])}),
         )

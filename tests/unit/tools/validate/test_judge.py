@@ -29,6 +29,9 @@ GOOD = Report(
 )
 
 
+FIRST = ("nothing accepted", "benchmarks/accepted.json")
+
+
 def kinds(report: Report, accepted: Report | None = GOOD) -> list[tuple[str, str]]:
     return [(one.kind, one.what) for one in judge(report, accepted)]
 
@@ -38,9 +41,21 @@ def with_figure(figure: Figure) -> Report:
 
 
 def test_the_same_report_is_good() -> None:
-    """Beside itself, and with nothing accepted yet."""
+    """Beside itself."""
     assert judge(GOOD, GOOD) == []
-    assert judge(GOOD, None) == []
+
+
+def test_nothing_accepted_is_said_and_refused() -> None:
+    """A gate without anything to compare with does not open; the report may become the first accepted one."""
+    (found,) = judge(GOOD, None)
+    assert found.kind == "nothing accepted"
+    assert "there is no accepted report" in found.text
+    assert "ACCEPT=1" in way_back(found, None)
+    assert "**nothing was accepted yet**" in render(GOOD, None, [found])
+    assert refusal([found], "", commit="abc") == ""
+    missed = with_figure(replace(EXACT, met=False))
+    assert kinds(missed, None) == [FIRST, ("goal", "README.md: kill -9")]
+    assert "--because" in refusal(judge(missed, None), "", commit="abc")
 
 
 def test_a_failing_check_is_refused_with_its_last_word() -> None:
@@ -56,7 +71,8 @@ def test_under_all_tests_is_refused() -> None:
     (found,) = judge(replace(GOOD, tests=Suite({**GOOD.tests.outcomes, name: "failed"})), GOOD)
     assert (found.kind, found.what) == ("test", name)
     assert found.paths == ("tests/unit/cache/test_a.py", "src/tamis/cache")
-    assert kinds(replace(GOOD, tests=Suite()), None) == [("missing test", "all")]
+    assert kinds(replace(GOOD, tests=Suite()), None) == [FIRST, ("missing test", "all")]
+    assert kinds(replace(GOOD, checks=())) == [("check", "all")]
 
 
 def test_a_test_that_was_there_is_missed() -> None:
@@ -89,6 +105,22 @@ def test_the_rounding_of_pages_is_no_news() -> None:
     assert [one.kind for one in judge(with_figure(replace(COST, ratio=0.05)), accepted)] == ["ratio"]
 
 
+def test_a_goal_that_was_met_stays_met() -> None:
+    """Though its ratio is worse by less than a fifth; one whose ratio is far worse is told once."""
+    assert kinds(with_figure(replace(COST, ratio=0.31, met=False))) == [("goal", "pipeline.md: caller")]
+    assert kinds(with_figure(replace(COST, ratio=0.9, met=False))) == [("ratio", "pipeline.md: caller")]
+    (found,) = judge(with_figure(replace(COST, ratio=0.31, figure="4 µs", met=False)), GOOD)
+    assert found.text == "pipeline.md: caller: 4 µs misses ≤ 0.30; accepted was 3.67 µs, which met it"
+
+
+def test_figures_that_are_not_there_are_a_reason() -> None:
+    """Also when nothing was accepted that had them; they may be accepted for a reason."""
+    report = replace(GOOD, absent=("server.md: this page of benchmarks is not among the results",))
+    assert kinds(report) == [("missing figure", "server.md")]
+    assert kinds(report, None) == [FIRST, ("missing figure", "server.md")]
+    assert refusal(judge(report, GOOD), "no room", commit="abc") == ""
+
+
 def test_goals_without_a_ratio_stay_met() -> None:
     """What was exact is exact, and what was measured is measured; a goal that was missed before is not news."""
     missed = replace(EXACT, met=False, figure="2 lost")
@@ -106,7 +138,7 @@ def test_code_has_limits() -> None:
         too_large={"src/tamis/a.py::A": 250},
         doubled=round(SHAPE.lines * (DOUBLED_PERCENT_MAX + 0.1) / 100),
     )
-    found = judge(replace(GOOD, shape=worse), None)
+    found = judge(replace(GOOD, shape=worse), GOOD)
     assert [one.kind for one in found] == ["complexity", "complexity", "size", "duplication"]
     assert found[0].paths == found[2].paths == found[3].paths == ("src/tamis/a.py",)
 
@@ -124,7 +156,8 @@ def test_what_may_be_accepted() -> None:
 
 def test_reports_are_read_back_as_they_were() -> None:
     """The JSON holds everything; what is no report is refused."""
-    assert stored.decode(stored.encode(GOOD)) == GOOD
+    for report in (GOOD, replace(GOOD, absent=("a: b",), notes=("c",), because="d")):
+        assert stored.decode(stored.encode(report)) == report
     for wrong in ("{}", "[]", stored.encode(GOOD).replace('"format": 1', '"format": 2')):
         with pytest.raises(ValueError, match=r"no report|format 2"):
             stored.decode(wrong)
@@ -144,5 +177,6 @@ def test_the_page_says_what_is_worse_and_where_to_go_back_to() -> None:
     assert "nothing is worse than it may be" in render(GOOD, None, [])
     assert "look at what is not committed" in way_back(one, GOOD)
     assert "nothing was accepted yet" in way_back(one, None)
+    assert "- tests.xml is of x." in render(replace(GOOD, notes=("tests.xml is of x",)), None, [])
     failing = replace(GOOD, checks=(Check("mypy", False, 1.0, "a.py:3: wrong\nFound 1 error"),))
     assert "```text\na.py:3: wrong\nFound 1 error\n```" in render(failing, None, [])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.keeping import page as keeping
 from benchmarks.report import Goal
 from tests.tidy.sources import ROOT
 from tests.unit.tools.validate.test_judge import GOOD
@@ -16,6 +17,7 @@ from tools.validate.__main__ import Progress, make
 from tools.validate.doubled import WINDOW, code_lines, doubled
 from tools.validate.model import Check, Worse
 from tools.validate.shape import complexities
+from tools.validate.taken import COMMITS, Results
 
 
 def test_tests_are_read_by_function(tmp_path: Path) -> None:
@@ -163,23 +165,63 @@ def test_commits_since_the_accepted_one_are_named(tmp_path: Path) -> None:
     assert history.commit_of(tmp_path).endswith(history.DIRTY)
 
 
+def test_what_a_page_did_not_measure_is_known() -> None:
+    """A part without figures says so in its page; a page without goals is no page."""
+    row = Goal("a", "1", "2", 0.5, "≤ 1", True).row()
+    told = "**Caches** was not measured: it took more than 300 s"
+    assert figures.unmeasured("keeping.md", f"{row}\n\n{told}\n") == [f"keeping.md: {told}"]
+    assert figures.unmeasured("keeping.md", row) == []
+    assert figures.unmeasured("keeping.md", "# Nothing") == ["keeping.md: it holds no goal"]
+
+
+def test_the_page_of_keeping_names_parts_without_figures(tmp_path: Path) -> None:
+    """What was never measured is said, and how to; validation reads it."""
+    page = keeping.render(tmp_path)
+    assert "**Caches** was not measured: `python -m benchmarks.keeping cache` does it" in page
+    assert len(figures.unmeasured("keeping.md", page)) == len(keeping.parts())
+
+
 def test_given_results_are_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing runs anew of what is there; the report is of them, and its folder holds them for the next time."""
+    """Nothing runs anew of what is there; pages that are not there are missing, though the folder for the report holds
+    old ones; what is of another commit, or of one that nobody knows, is told."""
     given, out = tmp_path / "given", tmp_path / "out"
-    given.mkdir()
+    for folder in (given, out):
+        folder.mkdir()
     checks.keep(given / "checks.json", [Check("mypy", True, 3.0)])
     suite_xml = '<testsuite><testcase classname="tests.unit.a" name="test_b" time="1"/></testsuite>'
     (given / "tests.xml").write_text(suite_xml, encoding="utf-8")
     row = Goal("a", "1", "2", 0.5, "≤ 1", True).row()
     (given / "server.md").write_text(f"# Figures\n\n{row}\n", encoding="utf-8")
-    progress = Progress()
-    report = make(given, out, workers=1, progress=progress, measure=lambda _: GOOD.shape)
+    (out / "pipeline.md").write_text(f"# Old\n\n{row}\n", encoding="utf-8")
+    (given / COMMITS).write_text('{"tests.xml": "000000000000"}', encoding="utf-8")
+    report = make(given, out, workers=1, progress=Progress(), measure=lambda _: GOOD.shape)
     assert report.checks == (Check("mypy", True, 3.0),)
     assert report.tests.outcomes == {"tests/unit/a.py::test_b": "passed"}
     assert [(one.key, one.ratio) for one in report.figures] == [("server.md: a", 0.5)]
     assert report.shape == GOOD.shape
-    assert {path.name for path in out.iterdir()} == {"checks.json", "tests.xml", "server.md"}
+    assert [text.partition(":")[0] for text in report.absent] == ["README.md", "pipeline.md", "keeping.md"]
+    assert [note.partition("; ")[0] for note in report.notes] == [
+        "checks.json was given and is of a commit that nobody wrote down",
+        "tests.xml was given and is of 000000000000",
+        "server.md was given and is of a commit that nobody wrote down",
+    ]
+    assert {path.name for path in out.iterdir()} == {"checks.json", "tests.xml", "server.md", COMMITS}
     told = [line.split("s  ")[-1] for line in capsys.readouterr().out.splitlines()]
     assert [line[:5] for line in told] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
     again = make(out, out, workers=1, progress=Progress(), measure=lambda _: GOOD.shape)
-    assert replace(again, made_at=report.made_at, commit=report.commit) == report
+    assert replace(again, made_at=report.made_at, commit=report.commit, notes=report.notes) == report
+
+
+def test_results_of_what_is_checked_out_need_no_word(tmp_path: Path) -> None:
+    """Made and taken again at the same commit nothing is told; at the next one, and with changed files, it is."""
+    (tmp_path / "tests.xml").touch()
+    made = Results(None, tmp_path, "aaa")
+    made.made("tests.xml")
+    made.keep()
+    for commit, told in (("aaa", 0), ("bbb", 1), ("aaa-dirty", 1)):
+        taken = Results(tmp_path, tmp_path, commit)
+        assert taken.take("tests.xml")
+        assert len(taken.notes) == told
+    (tmp_path / COMMITS).write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"commits\.json: it must hold"):
+        Results(tmp_path, tmp_path, "aaa")

@@ -194,6 +194,12 @@ def test_the_commands_make_try_and_explain_rules(tmp_path: Path) -> None:
             assert "firing  service=shop" in say("history", "pay")
             assert "would have fired 1 times" in say("dry-run", "pay", "--days", "1")
             assert "would have fired 1 times" in say("dry-run", "rules.toml")
+            with (tmp_path / "rules.toml").open("a") as more:
+                more.write('[[rule]]\nname = "often"\nquery = "pay | stats count()"\nevery = "1s"\n')
+            some = say("dry-run", "rules.toml", code=1)
+            assert "pay: would have fired 1 times" in some
+            assert "often: not tried: " in some
+            assert "604,800 times, over 5,000" in some
             silence = say("silence", "pay", "--for", "1h", "--label", "service=shop", "--reason", "release")
             assert "service=shop" in say("silences")
             say("unsilence", silence.split()[0])

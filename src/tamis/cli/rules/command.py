@@ -9,9 +9,12 @@ from cyclopts import App, Parameter
 from tamis.cli.failure import Exit, UsageError
 from tamis.cli.options import Flag, Where
 from tamis.cli.rules.channels import channels
-from tamis.cli.rules.client import rules_of
+from tamis.cli.rules.client import RulesClient, rules_of
 from tamis.cli.rules.show import print_history, print_list, print_rule, print_silences, print_told
 from tamis.cli.terminal import print_json, say, visible, warn
+from tamis.errors import QueryError, RemoteError, StoreError
+
+BAD_REQUEST = 400
 
 rules = App(
     name="rules",
@@ -142,8 +145,10 @@ def dry_run(
     end: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     json: Flag = False,
     where: Where = Where(),
-) -> None:
+) -> int:
     """Show what a rule would have told in the past.
+
+    Exits with 1 when a rule of the file could not be tried; the others are shown.
 
     Parameters
     ----------
@@ -167,13 +172,31 @@ def dry_run(
             from tamis.server.alerts.trial import read_rules
 
             bodies = [{**msgspec.to_builtins(rule), **span} for rule in read_rules(Path(what))]
-            answers = [server.send("POST", "dry-run", body=body) for body in bodies]
+            answers = [_tried(server, body) for body in bodies]
     if json:
         print_json({"runs": answers})
+    else:
+        for answer in answers:
+            _print_run(answer)
+    return int(Exit.FOUND if any("error" in answer for answer in answers) else Exit.DONE)
+
+
+def _tried(server: RulesClient, body: dict[str, Any]) -> Any:
+    """The run of one rule of several, or why there is none: the others are answered all the same."""
+    try:
+        return server.send("POST", "dry-run", body=body)
+    except (RemoteError, QueryError, StoreError) as error:
+        if isinstance(error, RemoteError) and error.status != BAD_REQUEST:
+            raise  # it is not about this rule
+        return {"rule": body["name"], "error": str(error)}
+
+
+def _print_run(answer: dict[str, Any]) -> None:
+    if "error" in answer:
+        say(f"tamis: {answer['rule']}: not tried: {answer['error']}")
         return
-    for answer in answers:
-        warn(answer["warnings"])
-        print_told(answer)
+    warn(answer["warnings"])
+    print_told(answer)
 
 
 @rules.command

@@ -1,5 +1,6 @@
 """A dry run: what a rule would have told in the past, by the records' own times, had they all come in time."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -111,8 +112,13 @@ class _Run:
 
     def _by_table(self) -> Iterator[Told]:
         every_ns = round(self._compiled.rule.every_s * NS_PER_S)
-        if (self._end_ns - self._start_ns) // every_ns > ASKED_MAX:
-            reason = f"would ask over {ASKED_MAX:,} times; take fewer days, or a longer every_s"
+        span_ns = self._end_ns - self._start_ns
+        if span_ns // every_ns > ASKED_MAX:
+            days = math.floor(ASKED_MAX * every_ns / (86_400 * NS_PER_S) * 10) / 10
+            reason = (
+                f"would ask {span_ns // every_ns:,} times, over {ASKED_MAX:,}; take {days:g} days at most, or an every "
+                f"of {math.ceil(span_ns / ASKED_MAX / NS_PER_S):,} s or more"
+            )
             raise ConfigError(
                 f"rule {self._compiled.name}: dry run", self._compiled.rule.every_s, "the request", reason
             )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tamis.clock import NS_PER_S
 from tamis.errors import ConfigError, QueryTimeoutError
 from tamis.server.alerts.replay import Told, dry_run
 from tamis.server.alerts.rule import compile_rule, parse_rule
@@ -89,9 +90,23 @@ def test_columns_of_tables(bench: AlertBench) -> None:
     bench.clock.pass_s(200)
     rule: dict[str, Any] = {"query": "pay | stats max(ms) as slow", "threshold": 400, "window": "60s"}
     assert told(bench, **rule, every="60s") == [(120, "firing"), (180, "over")]
-    often = compile_rule(parse_rule({"name": "r", **rule, "every": "1s"}, "test"))
-    with pytest.raises(ConfigError, match="longer every_s"):
-        dry_run(often, bench.store, start_ns=0, end_ns=BEGAN_NS, budget=Budget(), groups_max=10)
+
+
+def test_a_dry_run_does_not_ask_too_often(bench: AlertBench) -> None:
+    """The refusal says how many times it would, and which days and which schedule fit."""
+    given = {"name": "r", "query": "pay | stats max(ms) as slow", "threshold": 400, "window": "10m"}
+    often = compile_rule(parse_rule({**given, "every": "1m"}, "test"))
+    week_ns = 7 * 86_400 * NS_PER_S
+    said = r"10,080 times, over 5,000; take 3\.4 days at most, or an every of 121 s or more"
+    with pytest.raises(ConfigError, match=said):
+        dry_run(
+            often, bench.store, start_ns=BEGAN_NS - week_ns, end_ns=BEGAN_NS, budget=Budget(), groups_max=10
+        )
+    rarely = compile_rule(parse_rule({**given, "every": "121s"}, "test"))
+    run = dry_run(
+        rarely, bench.store, start_ns=BEGAN_NS - week_ns, end_ns=BEGAN_NS, budget=Budget(), groups_max=10
+    )
+    assert run.told == []
 
 
 def test_a_run_that_takes_too_long_ends(bench: AlertBench) -> None:

@@ -1,6 +1,7 @@
 """What executors are given to do in tests: each does the same in a thread, in a process and as a coroutine."""
 
 import asyncio
+import importlib
 import os
 import signal
 import threading
@@ -74,6 +75,90 @@ def own_pid() -> int:
 def kill_itself() -> None:
     """End this process as the system's memory killer would."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_a_child(pid: Path) -> None:
+    """Fork a process that holds all that this one has, and end as the system's memory killer would."""
+    child = os.fork()
+    if child == 0:
+        threading.Event().wait()
+    pid.write_text(str(child), encoding="ascii")
+    kill_itself()
+
+
+class SlottedError(Exception):
+    """An error with facts that are in no dictionary."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(f"{code}: {why}")
+        self.code = code
+
+
+class FormedError(Exception):
+    """An error that says itself how it travels."""
+
+    def __init__(self, *, colour: str) -> None:
+        super().__init__(colour)
+        self.colour, self.lock = colour, threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_formed, (self.colour,))
+
+
+class OddError(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def _formed(colour: str) -> FormedError:
+    return FormedError(colour=colour)
+
+
+def raise_one(kind: str, path: str) -> None:
+    """An error of this kind, as it comes about."""
+    match kind:
+        case "file":
+            open(path, "rb").close()  # noqa: PTH123  # its error is what is asked for
+        case "text":
+            b"ab\xff".decode("utf-8")
+        case "module":
+            importlib.import_module("no_such_module_here")
+        case "stop":
+            raise StopIteration(5)
+        case "syntax":
+            compile("a b", "f.py", "exec")
+        case "slots":
+            raise SlottedError(7, "why")
+        case "attribute":
+            getattr(threading.Lock(), "colour")  # noqa: B009  # as above
+        case "form":
+            raise FormedError(colour="red")
+        case "odd":
+            raise OddError("x")
+
+
+class Unreadable:
+    """A result that raises where it is read."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_unreadable, (self.pid,))
+
+
+def _unreadable(pid: int) -> None:
+    if os.getpid() != pid:
+        raise EOFError("unreadable here")
+
+
+def unreadable() -> Unreadable:
+    """A result that can be read in the process where it was made alone."""
+    return Unreadable(os.getpid())
 
 
 def sleep_on(entered: Path) -> None:

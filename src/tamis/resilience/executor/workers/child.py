@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -11,6 +10,7 @@ from typing import Any
 
 from tamis.clock import SYSTEM_CLOCK
 from tamis.resilience.executor.task import TaskControl, run_as
+from tamis.resilience.executor.workers.failed import failed_of
 
 BEGUN = b"begun"
 PARENT_GONE = 3
@@ -27,29 +27,6 @@ class Ask:
     executor: str
     name: str
     remaining_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """An error as it travels: its parts, because many errors cannot be pickled as they are."""
-
-    kind: type[BaseException] | None
-    args: tuple[Any, ...]
-    state: dict[str, Any]
-    told: str
-    trace: str
-
-    def error(self) -> BaseException:
-        """The error itself, with the traceback from there as a note; in words alone where it cannot be built."""
-        try:
-            assert self.kind is not None
-            made = self.kind.__new__(self.kind, *self.args)
-            made.args = self.args
-            made.__dict__.update(self.state)
-        except Exception:  # an error's own code: it may raise what it likes
-            made = RuntimeError(self.told)
-        made.add_note(self.trace)
-        return made
 
 
 def serve(pipe: Connection, stops: Connection, prepare: Callable[[], object] | None, nice: int) -> None:
@@ -130,12 +107,4 @@ def _send_value(pipe: Connection, value: Any) -> None:
 
 
 def _send(pipe: Connection, error: BaseException) -> None:
-    told = f"{type(error).__name__}: {error}"
-    trace = f"in process {os.getpid()}:\n" + "".join(traceback.format_exception(error)).rstrip()
-    failed = Failed(type(error), error.args, dict(error.__dict__), told, trace)
-    try:
-        pipe.send(failed)
-    except OSError:
-        raise
-    except Exception:  # pickle raises what it likes
-        pipe.send(Failed(None, (), {}, told, trace))
+    pipe.send(failed_of(error))

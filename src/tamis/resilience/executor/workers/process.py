@@ -9,14 +9,15 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from tamis.errors import TaskCancelledError
 from tamis.resilience.executor.task import TaskControl, current_task
 from tamis.resilience.executor.workers.base import Worker
-from tamis.resilience.executor.workers.child import Ask, Failed, serve
+from tamis.resilience.executor.workers.child import Ask, serve
+from tamis.resilience.executor.workers.failed import Failed, loaded
 
 GRACE_S = 5.0
 STARTS_MAX = 3
@@ -55,14 +56,14 @@ class ProcessWorker(Worker):
             child = self._child = self._child or self._begin()
             with _Stop(child, control, self._grace_s):
                 if child.begins(ask):
-                    return _opened(self._answer(child, control))
+                    return _opened(loaded(self._answer(child, control)))
             self._child, told = None, child.end()
             if control.stopping:
                 break
         self.is_lost = True
         raise ChildProcessError(f"{told}, before it began with the task")
 
-    def _answer(self, child: "_Child", control: TaskControl) -> Any:
+    def _answer(self, child: "_Child", control: TaskControl) -> bytes:
         try:
             return child.receive()
         except (EOFError, OSError) as error:
@@ -82,12 +83,20 @@ class ProcessWorker(Worker):
 class _Child:
     """A process that serves, and the ends of its pipes. Used by one thread, but for `stop` and `kill`."""
 
-    def __init__(self, process: BaseProcess, pipe: Connection, stops: Connection) -> None:
+    def __init__(
+        self, process: BaseProcess, pipe: Connection, stops: Connection, *, pidfd: int | None
+    ) -> None:
         self.process, self._pipe, self._stops = process, pipe, stops
+        self._end = process.sentinel if pidfd is None else pidfd
+        self._pidfd = None if pidfd is None else weakref.finalize(self, os.close, pidfd)
+        if self._pidfd is not None:
+            self._pidfd.atexit = False  # threads may wait for it still
         _CHILDREN.add(self)
 
     def begins(self, ask: Ask) -> bool:
         """Whether it begins with a task; False when it is gone, and nothing was done."""
+        if wait([self._end], 0):
+            return False
         try:
             self._pipe.send(ask)
         except (BrokenPipeError, ConnectionResetError):
@@ -98,13 +107,15 @@ class _Child:
             why = f"the task cannot be sent to a process ({error}); give it a function of a module, and plain values"
             raise TypeError(why) from error
         try:
-            return bool(self._pipe.recv_bytes())
-        except (EOFError, ConnectionResetError):
+            return bool(self.receive())
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             return False
 
-    def receive(self) -> Any:
-        """What it sends next; EOFError or OSError when it is gone."""
-        return self._pipe.recv()
+    def receive(self) -> bytes:
+        """What it sends next; EOFError or OSError when it is gone, also where another holds its end of the pipe."""
+        if self._pipe not in wait([self._pipe, self._end]) and not self._pipe.poll():
+            raise EOFError
+        return self._pipe.recv_bytes()
 
     def stop(self) -> None:
         """Tell what runs there that nobody waits for it any more."""
@@ -129,14 +140,18 @@ class _Child:
         """Close this side's ends: a forked process must not keep them open."""
         self._pipe.close()
         self._stops.close()
+        if self._pidfd is not None:
+            self._pidfd()
 
     def close(self, grace_s: float) -> None:
         """Have it end by itself, which it does at the end of its pipe; kill it after `grace_s`."""
-        self.leave()
-        self.process.join(grace_s)
-        if self.process.is_alive():
+        self._pipe.close()
+        self._stops.close()
+        is_ended = self._pidfd is not None and not self._pidfd.alive
+        if not is_ended and not wait([self._end], grace_s):
             self.kill()
-            self.process.join()
+        self.process.join()
+        self.leave()
 
 
 class _Stop:
@@ -188,9 +203,9 @@ def _begin(method: str, *, prepare: Callable[[], object] | None, nice: int) -> _
     finally:
         theirs.close()
         listens.close()
-    child = _Child(process, ours, tells)
+    child = _Child(process, ours, tells, pidfd=_pidfd_of(process, method))
     try:
-        _opened(child.receive())
+        _opened(loaded(child.receive()))
     except EOFError as error:
         why = "does the main module start work although it is not __main__?"
         raise ChildProcessError(f"{child.end()} before it was ready; {why}") from error
@@ -198,6 +213,16 @@ def _begin(method: str, *, prepare: Callable[[], object] | None, nice: int) -> _
         child.close(0.0)
         raise
     return child
+
+
+def _pidfd_of(process: BaseProcess, method: str) -> int | None:
+    """What is readable when it has ended, where the system has that. The sentinel of a spawned process is so only when
+    those that it forked have ended too: they hold its other end.
+    """
+    if method == "spawn" and process.pid is not None:
+        with suppress(AttributeError, OSError):  # not on this system, or not allowed here
+            return os.pidfd_open(process.pid)
+    return None
 
 
 def _opened(answer: Any) -> Any:

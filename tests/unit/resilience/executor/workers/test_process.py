@@ -1,5 +1,6 @@
 """Tasks in processes: what the contract of executors leaves to them."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -73,6 +74,23 @@ def test_a_process_killed_in_a_task_is_told_and_replaced(one: TaskExecutor) -> N
     assert one.metrics().counts.crashed == 1
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_process_that_forked_is_missed_when_it_is_killed(
+    tmp_path: Path, method: Literal["spawn", "forkserver"]
+) -> None:
+    """Though a process that it left behind holds its end of the pipe, and lives on."""
+    worker = partial(ProcessWorker, grace_s=SOON_S, method=method)
+    left = tmp_path / "left"
+    try:
+        with TaskExecutor("it", ExecutorLimits(workers_max=1), worker=worker) as executor:
+            with pytest.raises(TaskCrashedError, match="SIGKILL"):
+                executor.enqueue_task(work.leave_a_child, left).result(SOON_S)
+            assert is_there(int(left.read_text(encoding="ascii")))
+            assert executor.enqueue_task(work.own_pid).result(SOON_S) != os.getpid()
+    finally:
+        os.kill(int(left.read_text(encoding="ascii")), signal.SIGKILL)
+
+
 def test_a_process_killed_between_tasks_is_replaced_unnoticed(one: TaskExecutor) -> None:
     """Nothing had begun, so nothing is lost."""
     before = one.enqueue_task(work.own_pid).result(SOON_S)
@@ -115,6 +133,37 @@ def test_an_error_brings_its_traceback(one: TaskExecutor) -> None:
     with pytest.raises(Exception, match="must be blue") as failed:
         one.enqueue_task(work.run, work.fail).result(SOON_S)
     assert "in fail" in failed.value.__notes__[0]
+
+
+def test_errors_bring_their_facts(one: TaskExecutor, tmp_path: Path) -> None:
+    """What built-in errors keep outside of their dictionary, slots, and what a class says itself."""
+    missing = str(tmp_path / "missing")
+
+    def raised(kind: str) -> Any:
+        return one.enqueue_task(work.raise_one, kind, missing).exception(SOON_S)
+
+    file, text, module, syntax = raised("file"), raised("text"), raised("module"), raised("syntax")
+    assert isinstance(file, FileNotFoundError)
+    assert (file.filename, file.errno, missing in str(file)) == (missing, errno.ENOENT, True)
+    assert isinstance(text, UnicodeDecodeError)
+    assert (text.object, text.start, "position 2" in str(text)) == (b"ab\xff", 2, True)
+    assert (type(module), module.name) == (ModuleNotFoundError, "no_such_module_here")
+    assert (type(syntax), syntax.lineno, syntax.filename) == (SyntaxError, 1, "f.py")
+    assert (type(stop := raised("stop")), stop.value) == (StopIteration, 5)
+    assert (type(slots := raised("slots")), slots.code, str(slots)) == (work.SlottedError, 7, "7: why")
+    assert (type(attribute := raised("attribute")), attribute.name) == (AttributeError, "colour")
+    assert (type(form := raised("form")), form.colour) == (work.FormedError, "red")
+    assert (type(odd := raised("odd")), odd.args) == (work.OddError, ("x",))
+    assert "in raise_one" in odd.__notes__[0]
+
+
+def test_a_result_that_cannot_be_read_is_no_crash(one: TaskExecutor) -> None:
+    """Whatever reading it raises is the caller's, and the process stays."""
+    before = one.enqueue_task(work.own_pid).result(SOON_S)
+    with pytest.raises(EOFError, match="unreadable here"):
+        one.enqueue_task(work.unreadable).result(SOON_S)
+    assert one.enqueue_task(work.own_pid).result(SOON_S) == before
+    assert one.metrics().counts.crashed == 0
 
 
 def test_each_process_is_prepared(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tamis.backup.rejoin import Rejoined, Wanted, rejoin
+from tamis.backup.remade import Lost, opened_unfinished
 from tamis.backup.repository import Repository
 from tamis.backup.restore import Restored, Span, finish, lay_out, restore_folder
 from tamis.backup.restored import RestoredLog
@@ -20,8 +21,6 @@ from tamis.query.ast import All
 from tamis.query.times import print_instant
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.face import EmbeddedStore
-from tamis.store.embedded.options import StoreOptions
-from tamis.store.embedded.store import open_store
 
 _PATIENCE_S: Final = 86_400.0
 _COPY: Final = "restoring"
@@ -113,11 +112,12 @@ def _go_on(
         advance=True,
     )
     with (
-        _copy(repository, following, restored.folder, asked.span, disk=disk, clock=clock) as origin,
-        _opened(restored.folder, disk, clock) as store,
+        _copy(repository, following, restored.folder, asked.span, disk=disk, clock=clock) as (origin, lost),
+        opened_unfinished(restored.folder, disk, clock) as store,
     ):
         store.seal_now()
         done = rejoin(store, origin, wanted)
+    restored.lost.extend(lost)
     restored.notes.append(
         f"{done.adopted:,} records came from the snapshot after, {following[:16]}; what was deleted between is gone"
     )
@@ -139,8 +139,10 @@ def restore_into(
     name = choose(snapshots, own, repository.name)
     span = asked.span or Span()
     wanted = Wanted(start_ns=span.start_ns, end_ns=span.end_ns, until_ns=asked.at_ns, renew=asked.renew)
-    with _copy(repository, name, data, asked.span, disk=disk, clock=clock) as origin:
-        return name, rejoin(store, origin, wanted, log=RestoredLog(disk, data), going_on=repository.going_on)
+    with _copy(repository, name, data, asked.span, disk=disk, clock=clock) as (origin, lost):
+        done = rejoin(store, origin, wanted, log=RestoredLog(disk, data), going_on=repository.going_on)
+    done.lost.extend(lost)
+    return name, done
 
 
 def _own(snapshots: Mapping[str, Snapshot], store: EmbeddedStore) -> str | None:
@@ -150,14 +152,15 @@ def _own(snapshots: Mapping[str, Snapshot], store: EmbeddedStore) -> str | None:
 @contextmanager
 def _copy(
     repository: Repository, name: str, data: Path, span: Span | None, *, disk: Disk, clock: Clock
-) -> Iterator[EmbeddedStore]:
-    """A snapshot's records as a store of their own, beside the folder's, for as long as the context lasts."""
+) -> Iterator[tuple[EmbeddedStore, list[Lost]]]:
+    """A snapshot's records as a store of their own, beside the folder's, for as long as the context lasts; and what of
+    them is damaged in the repository."""
     folder = data / _COPY
     _remove(folder)
     try:
-        restore_folder(repository, name, folder, disk, sections=RECORDS, span=span)
-        with _opened(folder, disk, clock) as origin:
-            yield origin
+        copied = restore_folder(repository, name, folder, disk, sections=RECORDS, span=span)
+        with opened_unfinished(folder, disk, clock) as origin:
+            yield origin, copied.lost
     finally:
         _remove(folder)
 
@@ -173,19 +176,9 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-@contextmanager
-def _opened(folder: Path, disk: Disk, clock: Clock) -> Iterator[EmbeddedStore]:
-    options = StoreOptions(background=False, disk_reserve_bytes=0)
-    store = open_store(folder, options, disk=disk, clock=clock, create=False, unfinished=True)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
 def _narrow(folder: Path, span: Span, disk: Disk, clock: Clock) -> None:
     """Erase what lies outside of a time."""
-    with _opened(folder, disk, clock) as store:
+    with opened_unfinished(folder, disk, clock) as store:
         for question in _outside(span):
             store.delete(question, Budget(_PATIENCE_S))
         store.erase_now()

@@ -278,6 +278,8 @@ class _Reader:
         self._work.advance(0, item.path)
         try:
             with closing(item.open()) as file:
+                if item.size is None:
+                    self._work.update(total=(self._work.total or 0) + file.size)
                 for chunk, data in split_with_bytes(file):
                     raw = bytes(data)
                     digest.update(raw)

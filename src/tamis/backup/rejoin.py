@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tamis.backup.remade import Lost
 from tamis.backup.restored import RestoredLog
 from tamis.clock import NS_PER_S
 from tamis.errors import OverloadedError
@@ -52,7 +53,8 @@ class Rejoined:
     """What became of the records that were wanted.
 
     `adopted` came back under their sequence, `appended` under new ones; `known` were there, `aside` may stand in
-    segments that are damaged here (mend those), `expired` would be taken away by retention at once.
+    segments that are damaged here (mend those), `expired` would be taken away by retention at once. `lost` are files
+    that are damaged in the repository: what they held did not come back.
     """
 
     adopted: int = 0
@@ -61,6 +63,7 @@ class Rejoined:
     aside: int = 0
     expired: int = 0
     notes: list[str] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
 
 
 def rejoin(

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from tamis.backup.locks import hold_to_read
+from tamis.backup.remade import REMADE, Lost, remake
 from tamis.backup.repository import Index, Repository
 from tamis.backup.snapshot import FileEntry
 from tamis.disk.base import Disk
@@ -30,15 +31,6 @@ _FOLDERS: Final = {"data": "", "keys": "keys", "audit": "audit", "heads": "audit
 _REST: Final = "restored"
 _SEGMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}/\d{8,}")
 RESERVE_BYTES: Final = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A file that could not be brought back, and why."""
-
-    path: str
-    reason: str
-    records: int | None = None
 
 
 @dataclass(slots=True)
@@ -126,7 +118,7 @@ def lay_out(
         ]
         wanted = [one for one in files if span is None or span.meets(one)]
         manifest = _manifest(repository, files, index)
-        if manifest is not None and span is not None:
+        if isinstance(manifest, Manifest) and span is not None:
             manifest = _only(manifest, frozenset(one.path for one in wanted))
         _begin(repository, name, folder, disk)
         job = _Job(repository, index, folder, disk, Restored(folder, name))
@@ -140,17 +132,25 @@ def lay_out(
                 if one.path != MANIFEST:
                     job.bring_back(one)
                 work.advance(one.size, one.path)
-        if manifest is not None:
+        if isinstance(manifest, Manifest):
             write_manifest(disk, Layout(folder), manifest)
+        elif manifest is not None:
+            remake(folder, snapshot, job.restored.lost, disk, repository.clock)
+            job.restored.lost.append(manifest)
+            job.restored.notes.append(REMADE)
         return job.restored
 
 
-def _manifest(repository: Repository, files: Iterable[FileEntry], index: Index) -> Manifest | None:
-    """The store's manifest; None where none is wanted. Refused when it names what does not belong to a store."""
+def _manifest(repository: Repository, files: Iterable[FileEntry], index: Index) -> Manifest | Lost | None:
+    """The store's manifest, or why it is lost; None where none is wanted. Refused when it names what does not belong to
+    a store."""
     entry = next((one for one in files if one.path == MANIFEST), None)
     if entry is None:
         return None
-    data = b"".join(repository.chunks(entry.chunks, index))
+    try:
+        data = b"".join(repository.chunks(entry.chunks, index))
+    except DamageError as error:
+        return Lost(MANIFEST, f"{error.path} {error.reason}".strip())
     manifest = decode_manifest(Path(MANIFEST), data)
     aside = [loss.segment for loss in manifest.losses if loss.segment is not None]
     for segment in (*manifest.segments, *aside):
@@ -242,9 +242,8 @@ class _Job:
                 self._write(file, path)
             except DamageError as error:
                 self.disk.remove(path)
-                self.restored.lost.append(
-                    Lost(file.path, f"{error.path} {error.reason}".strip(), file.records)
-                )
+                reason = f"{error.path} {error.reason}".strip()
+                self.restored.lost.append(Lost(file.path, reason, file.records, file.first_ns, file.last_ns))
                 return
         self.restored.files += 1
         self.restored.bytes += file.size

@@ -16,6 +16,7 @@ from tamis.backup.verify import verify
 from tamis.errors import BackupError, KeyUnavailableError, NoSpaceError, RolledBackError
 from tamis.metadata.accounts import ADMIN, Accounts
 from tamis.metadata.database import open_database
+from tamis.telemetry import status
 from tests.support.backups import QUICK, BackupPlace, opener, settings_in
 from tests.support.embedded import HandClock, batch, messages, open_quiet
 from tests.support.fragile_disk import FragileDisk
@@ -302,3 +303,13 @@ def test_nothing_is_restored_over_what_is_there(data: BackupPlace) -> None:
     made = data.back_up()
     with pytest.raises(BackupError, match="is not empty"):
         restore_folder(data.open(), made.name, data.data, QUICK)
+
+
+def test_the_status_board_comes_to_all_and_no_further(data: BackupPlace) -> None:
+    """Files whose size nobody knows before they are opened count when they are."""
+    with closing(open_quiet(data.data, disk=QUICK)) as store:
+        store.append(batch("in the journal only"))
+        data.back_up(store)
+    work = [one for one in status.look().works if one.name == "backup"][-1]
+    assert work.done == work.total
+    assert work.done > 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tamis.backup.bring_back import Asked, restore_into, restore_to
 from tamis.backup.folder import FolderTarget
 from tamis.backup.locks import hold
 from tamis.backup.pack import LIST_BYTES_MAX, PackBuilder, Stored, list_at_end, open_all, open_chunk
@@ -82,6 +83,37 @@ def test_a_flipped_byte_is_named_with_what_it_hits(place: BackupPlace, tmp_path:
     with closing(open_quiet(tmp_path / "back", disk=QUICK)) as store:
         assert messages(store) == sorted(MESSAGES[2_000:])
         assert "2,000 records" in store.health().problems[0]
+
+
+@pytest.mark.parametrize("journal", ["journal", "sealed"])
+def test_a_lost_manifest_is_made_anew_from_what_is_whole(
+    place: BackupPlace, tmp_path: Path, journal: str
+) -> None:
+    """All segments come back, but the damaged one, which is named; sequences are not given twice."""
+    if journal == "journal":
+        with closing(open_quiet(place.data, disk=QUICK)) as store:
+            store.append(batch("hot"))
+            place.back_up(store)
+    repository = place.open()
+    files = repository.files(repository.snapshot(newest(place)), index := repository.load_index())
+    for ending in ("manifest.json", "2.parquet"):
+        found = index.places[next(file for file in files if file.path.endswith(ending)).chunks[0]]
+        flip(place.folder / "packs" / found.pack[:2] / found.pack, found.stored.offset + 20)
+    done = restore_to(place.open(), Asked(), tmp_path / "back", QUICK, place.clock)
+    assert [(lost.path.rpartition("/")[2], lost.records) for lost in done.lost] == [
+        ("00000002.parquet", 2_000),
+        ("manifest.json", None),
+    ]
+    hot = ["hot"] if journal == "journal" else []
+    with closing(open_quiet(tmp_path / "back", disk=QUICK)) as store:
+        assert messages(store) == sorted(MESSAGES[:2_000] + hot)
+        assert "2,000 records" in store.health().problems[0]
+        assert store.append(batch("next")).first_seq == 4_001 + len(hot)
+    other = BackupPlace(tmp_path / "other", place.folder)
+    with closing(open_quiet(other.data, disk=QUICK)) as store:
+        _, into = restore_into(place.open(), Asked(), store, other.data, QUICK, clock=other.clock)
+        assert into.appended == 2_000 + len(hot)
+        assert len(into.lost) == 2
 
 
 def test_every_damage_of_an_object_is_seen(place: BackupPlace) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from tamis.cache.base import Position
 from tamis.cache.database import CacheFile, Connection
 from tamis.cache.extensions import Kind
+from tamis.cache.limits import WAIT_S_MAX, require_durations, require_whole
 from tamis.cache.outside import OutsideLevel
 from tamis.cache.packing import Packer, PackingLimits
 from tamis.cache.shelf import Kept, Put, Removed
@@ -36,6 +37,12 @@ class DiskLimits:
     bytes_max: int = 500_000_000
     timeout_s: float = 1.0
     reserve_bytes: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        require_whole(self, "entries_max", "bytes_max")
+        require_whole(self, "reserve_bytes", least=0)
+        require_durations(self, "ttl_s")
+        require_durations(self, "timeout_s", most=WAIT_S_MAX)
 
 
 class DiskLevel(OutsideLevel):

@@ -2,8 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from tamis.errors import ConfigError
+
+WAIT_S_MAX: Final = 365 * 86_400.0
+"""Nobody waits longer; what a thread may wait for has an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +19,8 @@ class MemoryLimits:
     ttl_s: float = 300.0
 
     def __post_init__(self) -> None:
-        for key in ("entries_max", "bytes_max"):
-            value = getattr(self, key)
-            holds = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            _require(self, key, "must be a whole number from 1 on", holds=holds)
-        _require(self, "ttl_s", "must be seconds over 0", holds=is_duration(self.ttl_s))
+        require_whole(self, "entries_max", "bytes_max")
+        require_durations(self, "ttl_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,26 @@ class CacheLimits:
     follow_interval_s: float = 0.1
 
     def __post_init__(self) -> None:
-        for key in ("negative_ttl_s", "wait_s", "lease_s", "follow_interval_s"):
-            _require(self, key, "must be seconds over 0", holds=is_duration(getattr(self, key)))
+        require_durations(self, "negative_ttl_s")
+        require_durations(self, "wait_s", "lease_s", "follow_interval_s", most=WAIT_S_MAX)
         holds = isinstance(self.refresh_share, int | float) and 0 <= self.refresh_share < 1
         _require(self, "refresh_share", "must be from 0 to below 1", holds=holds)
+
+
+def require_whole(limits: object, *keys: str, least: int = 1) -> None:
+    """ConfigError for the first that is no whole number, or too small."""
+    for key in keys:
+        value = getattr(limits, key)
+        holds = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        _require(limits, key, f"must be a whole number from {least} on", holds=holds)
+
+
+def require_durations(limits: object, *keys: str, most: float = math.inf) -> None:
+    """ConfigError for the first that is no duration, or too long."""
+    reason = "must be seconds over 0" + (f", {most:,.0f} at most" if most < math.inf else "")
+    for key in keys:
+        value = getattr(limits, key)
+        _require(limits, key, reason, holds=is_duration(value) and value <= most)
 
 
 def is_duration(value: object) -> bool:

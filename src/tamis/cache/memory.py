@@ -41,7 +41,7 @@ class MemoryLevel:
         self._size, self._refresh_share = size, refresh_share
         self._entries_max, self._bytes_max = self.limits.entries_max, self.limits.bytes_max
         self._counts_texts = size is size_of
-        self.counts = LevelCounts()
+        self.counts, self._refusal = LevelCounts(), ""
         self._kept = Kept(self.limits, self.counts)
         self.entries = self._kept.entries
         self.after_fork()
@@ -94,11 +94,14 @@ class MemoryLevel:
             if tags is NO_TAGS and ttl_s is self.ttl_s:
                 letters = len(value)
         else:
-            size += self._size(value) + ENTRY_BYTES
+            try:
+                size += self._size(value) + ENTRY_BYTES
+            except (
+                Exception
+            ) as error:  # the edge: of a value that cannot be weighed nobody knows what it would fill
+                return self._refuse(key, f"its size: {type(error).__name__}: {error}")
         if size > self._bytes_max:
-            self.counts.refused += 1
-            self.remove(key)
-            return False
+            return self._refuse(key, f"{size:,} bytes; {self._bytes_max:,} are the most")
         kept, entries, end_s = self._kept, self.entries, self.now_s() + ttl_s
         self._acquire()  # a `with` would take three times as long
         try:
@@ -159,7 +162,8 @@ class MemoryLevel:
     def statistics(self) -> LevelStatistics:
         """Entries, bytes, and what happened."""
         with self._lock:
-            return LevelStatistics(self.name, len(self.entries), self._kept.bytes, replace(self.counts))
+            counts = replace(self.counts)
+            return LevelStatistics(self.name, len(self.entries), self._kept.bytes, counts, self._refusal)
 
     def check(self) -> None:
         """Nothing can be wrong with it."""
@@ -170,6 +174,12 @@ class MemoryLevel:
     def close(self) -> None:
         """Let go of everything."""
         self.clear()
+
+    def _refuse(self, key: str, reason: str) -> bool:
+        self.counts.refused += 1
+        self._refusal = f"{key[:100]!r}: {reason}"
+        self.remove(key)
+        return False
 
     def _remove_all(self, keys: Iterable[str]) -> int:
         found, now_s = 0, self.now_s()

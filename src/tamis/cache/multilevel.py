@@ -69,7 +69,7 @@ class MultiLevelCache:
     def get(self, key: str, default: Any = None) -> Any:
         """What is kept, or `default`: also where it is kept that there is nothing."""
         entry = self._find(key)
-        if entry is None and self._has_lower:
+        if entry is None and _is_text("key", key) and self._has_lower:
             flight = self._flights.alone(key)
             try:
                 entry = self._computing.promote(flight)
@@ -96,7 +96,7 @@ class MultiLevelCache:
                 self._counts.writes += 1
                 if self._flights.begun == begun or self._writing.is_kept_last(key, value):
                     return True
-            elif value is not None and not self._has_lower:
+            elif value is not None and not self._has_lower and _is_text("key", key):
                 is_kept = self._memory.write(key, value, ttl_s=self._kept_s)
                 if self._flights.begun == begun or self._writing.is_kept_last(key, value):
                     return is_kept
@@ -144,15 +144,15 @@ class MultiLevelCache:
 
     def delete(self, key: str) -> bool:
         """Whether it was kept anywhere; it is not any more."""
-        return self._removal.remove(Change("key", key)) > 0
+        return _is_text("key", key) and self._removal.remove(Change("key", key)) > 0
 
     def invalidate_prefix(self, prefix: str) -> int:
         """Delete all whose key begins so; how many there were, in the level that had the most."""
-        return self._removal.remove(Change("prefix", prefix))
+        return self._removal.remove(Change("prefix", prefix)) if _is_text("prefix", prefix) else 0
 
     def invalidate_tag(self, tag: str) -> int:
         """Delete all that were set with this tag; how many there were, in the level that had the most."""
-        return self._removal.remove(Change("tag", tag))
+        return self._removal.remove(Change("tag", tag)) if _is_text("tag", tag) else 0
 
     def clear(self) -> int:
         """Delete everything; how many there were, in the level that had the most."""
@@ -214,7 +214,18 @@ def _wanted(key: str, compute: Callable[[], Any], ttl_s: float | None, tags: Ite
         raise ValueError(f"ttl_s = {ttl_s!r}: must be seconds over 0, or None for the level's own time")
     if isinstance(tags, str):
         raise TypeError(f"tags = {tags!r}: give a tuple of texts, not one text")
-    return Wanted(key, compute, ttl_s, tags if isinstance(tags, tuple) else tuple(tags))
+    kept = tags if isinstance(tags, tuple) else tuple(tags)
+    for tag in kept:
+        _is_text("tag", tag)
+    _is_text("key", key)
+    return Wanted(key, compute, ttl_s, kept)
+
+
+def _is_text(what: str, value: object) -> bool:
+    """True, or TypeError: before a level is asked, to which the caller's mistake would look like its own failure."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} = {value!r:.100}: must be a text, not {type(value).__name__}")
+    return True
 
 
 _ALIVE: "weakref.WeakSet[MultiLevelCache]" = weakref.WeakSet()

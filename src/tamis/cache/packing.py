@@ -19,6 +19,7 @@ from zlib import crc32
 import msgspec
 
 from tamis.cache.extensions import Kind, RefusedError, Shapes
+from tamis.cache.limits import require_whole
 from tamis.disk.rotated import zstd_module
 
 VERSION: Final = 1
@@ -37,6 +38,10 @@ class PackingLimits:
 
     compress_bytes: int = 1_024
     value_bytes_max: int = 8 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        require_whole(self, "compress_bytes", least=0)
+        require_whole(self, "value_bytes_max")
 
 
 class UnreadableError(ValueError):

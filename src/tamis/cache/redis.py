@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tamis.cache.base import Position
 from tamis.cache.extensions import Kind
+from tamis.cache.limits import WAIT_S_MAX, require_durations, require_whole
 from tamis.cache.outside import OutsideLevel
 from tamis.cache.packing import Packer, PackingLimits
 from tamis.cache.shelf import Kept, Put, Removed
@@ -33,6 +34,11 @@ class RedisLimits:
     entries_max: int = 1_000_000
     bytes_max: int = 256 * 1024 * 1024
     timeout_s: float = 0.25
+
+    def __post_init__(self) -> None:
+        require_whole(self, "entries_max", "bytes_max")
+        require_durations(self, "ttl_s")
+        require_durations(self, "timeout_s", most=WAIT_S_MAX)
 
 
 class RedisLevel(OutsideLevel):

@@ -31,7 +31,7 @@ def size_of(value: Any) -> int:
 
 
 def _outside(item: Any, size: int) -> int:
-    nbytes = getattr(item, "nbytes", None)
+    nbytes = _asked(item, "nbytes")
     return nbytes - size if isinstance(nbytes, int) and nbytes > size else 0
 
 
@@ -42,10 +42,17 @@ def _held(item: Any) -> Iterable[Any]:
         return (*item.keys(), *item.values())
     if isinstance(item, list | tuple | set | frozenset):
         return item
-    fields = getattr(item, "__struct_fields__", None) or _slots(type(item))
-    held = [getattr(item, name, None) for name in fields]
-    held.extend(getattr(item, "__dict__", {}).values())
+    fields = getattr(type(item), "__struct_fields__", None) or _slots(type(item))
+    held = [_asked(item, name) for name in fields]
+    held.extend((_asked(item, "__dict__") or {}).values())
     return held
+
+
+def _asked(item: Any, name: str) -> Any:
+    try:
+        return getattr(item, name, None)
+    except Exception:  # the edge: what a value's class does when it is asked is not the cache's
+        return None
 
 
 def _slots(kind: type) -> Iterable[str]:

@@ -144,9 +144,7 @@ class AsyncTaskExecutor:
             return ending_of(task.control, error, is_crash=False), error
         except asyncio.CancelledError:
             raise
-        except (
-            BaseException
-        ) as error:  # raised on, it would end the loop and all tasks with it, or nobody heard of it
+        except BaseException as error:  # raised on, it would end the loop, or be heard by nobody
             return Ending.CRASH, error
 
     def _come_back(self, task: Task, done: "asyncio.Task[tuple[Ending, Any]]") -> None:

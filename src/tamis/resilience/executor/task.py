@@ -166,9 +166,7 @@ def _called(call: Callable[[Future[T]], object], handle: Future[T]) -> None:
         call(handle)
     except Exception:
         raise
-    except (
-        BaseException
-    ) as error:  # raised on, it would end the thread, and keep the others from being called
+    except BaseException as error:  # raised on, it would end the thread before the next callback
         if is_interrupt(error):
             raise
         raise RuntimeError(f"a callback of a task raised {error!r}, which ends nothing here") from error

@@ -1,10 +1,10 @@
 """An error on its way from the process where it was raised: with its facts, as many of them as can travel."""
 
 import os
-import pickle
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
@@ -87,13 +87,13 @@ def _that_travel(facts: dict[str, Any]) -> dict[str, Any]:
 
 def loaded(sent: bytes) -> Any:
     """What the process at the other end of a pipe of ours has sent."""
-    return pickle.loads(sent)  # noqa: S301  # both are processes of the same program
+    return ForkingPickler.loads(sent)  # as the pipe itself reads: both are processes of one program
 
 
 def _travelling(value: Any) -> bytes | None:
     """As pickle sends it; None when that cannot be, or not be read."""
     try:
-        sent = pickle.dumps(value)
+        sent = bytes(ForkingPickler.dumps(value))
         loaded(sent)
     except Exception:  # pickle raises what it likes
         return None

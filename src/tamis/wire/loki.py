@@ -47,11 +47,19 @@ class _Stream(msgspec.Struct):
 def decode_json(body: Bytes, options: DecodeOptions) -> Decoded:
     """The entries of a push in JSON. WireError when it is none: nothing of it is kept then.
 
-    An entry that is broken is rejected alone; its line is its place in the push. TooLargeError: too many.
+    An entry that is broken is rejected alone, so are those of a stream whose labels are; its
+    line is its place in the push. TooLargeError: too many.
     """
     entries = _Entries(options)
     for stream in _streams(bytes(body), options):
-        given, around = _json_labels(stream.get("stream"), options)
+        try:
+            given, around = _json_labels(stream.get("stream"), options)
+        except WireError as error:
+            values = _list(stream, "values")
+            if not values:
+                raise
+            entries.reject_all(values, str(error))
+            continue
         labels = _labels(given)
         for value in _list(stream, "values"):
             is_raw = isinstance(value, msgspec.Raw)
@@ -88,7 +96,7 @@ def _json_labels(given: Any, options: DecodeOptions) -> tuple[Labels, int]:
         size = memoryview(given).nbytes
         given = {} if size > options.limits.line_bytes_max else read_value(given, WHAT)
     if given is not None and not isinstance(given, dict):
-        raise WireError(f"not {WHAT}: a stream's labels are an object")
+        raise WireError("a stream's labels are an object")
     return given or {}, size or size_of(given or {})
 
 
@@ -292,6 +300,12 @@ class _Entries:
     def reject(self, reason: str) -> None:
         """The entry that was admitted cannot be kept."""
         self._rejections.add(self._received, reason)
+
+    def reject_all(self, values: list[Any], reason: str) -> None:
+        """The entries of a stream that has no labels to be read."""
+        for _ in values:
+            if self.admit(0):
+                self.reject(reason)
 
     def finish(self) -> Decoded:
         """All that came."""

@@ -167,10 +167,17 @@ def _int(given: Any) -> int:
     if isinstance(given, str):
         if len(given) > _INT_DIGITS_MAX:
             raise WireError("an integer of more than 64 bits")
-        return int(given) if given else 0
+        return _digits(given) if given else 0
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise WireError(f"{_kind(given)} where a number should be")
     return int(given)
+
+
+def _digits(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise WireError(f"{text!r} where a number should be") from None
 
 
 def _time(given: Any) -> int:

@@ -118,6 +118,17 @@ def test_broken_entries_are_rejected_alone() -> None:
     assert [one.line for one in found.rejected] == [2, 4]
 
 
+def test_a_stream_without_labels_to_read_is_rejected_alone() -> None:
+    """Each of its entries with the reason; the other streams are kept."""
+    values = '[["1795262400000000000","a"],["1795262400000000001","b"]]'
+    body = f'{{"streams":[{{"stream":[1],"values":{values}}},{{"stream":{{"a":"b"}},"values":{values}}}]}}'
+    found = decode_json(body.encode(), OPTIONS)
+    assert (found.received, found.columns.length, found.rejected_count) == (4, 2, 2)
+    assert [(one.line, one.reason) for one in found.rejected] == [
+        (line, "a stream's labels are an object") for line in (1, 2)
+    ]
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b'{"streams":1}', b'{"streams":[1]}', b'{"streams":[{"stream":1}]}']
 )

@@ -114,9 +114,9 @@ class AlertDesk:
         compile_rule(rule, "the request")
         missing = sorted(set(rule.notify) - self.rules.channels().keys())
         if missing:
-            raise ConfigError(
-                f"rule {rule.name}: notify", ", ".join(missing), "the request", "is no channel; make it first"
-            )
+            named = ", ".join(map(repr, missing))
+            reason = f"there is no channel {named}; make it first"
+            raise ConfigError(f"rule {rule.name}: notify", ", ".join(missing), "the request", reason)
         known = {row.name: row for row in self.rules.rules()}
         if rule.name not in known and len(known) >= RULES_MAX:
             raise ConfigError(

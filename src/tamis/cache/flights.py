@@ -35,8 +35,9 @@ class Flight:
 
 
 class Flights:
-    """All flights of a cache, those under way in `any`; `begun` is how many there were. `lock` also guards that no
-    spoilt one is kept.
+    """All flights of a cache, those under way in `any`. `quiet` has one object for as long as there is none, another
+    for the next such time, and None meanwhile: who finds the same twice was alone. `lock` also guards that no spoilt
+    one is kept.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class Flights:
         self._led: dict[str, Flight] = {}
         self._written: dict[str, Flight] = {}
         self.any: set[Flight] = set()
-        self.begun = 0
+        self.quiet: list[object] = [object()]
 
     def after_fork(self) -> None:
         """In the child, where none of them goes on, and a lock that another thread held would never be free."""
@@ -52,6 +53,7 @@ class Flights:
         self._led.clear()
         self._written.clear()
         self.any.clear()
+        self.quiet[0] = object()
 
     def join(self, key: str, tags: tuple[str, ...]) -> tuple[Flight, bool]:
         """The flight for a key, and whether the caller leads it: then it calls `end` whatever happens."""
@@ -85,6 +87,8 @@ class Flights:
         """It is over; who waits and has no result leads another."""
         with self.lock:
             self.any.discard(flight)
+            if not self.any and self.quiet[0] is None:
+                self.quiet[0] = object()
             if self._led.get(flight.key) is flight:
                 del self._led[flight.key]
             if self._written.get(flight.key) is flight:
@@ -109,8 +113,8 @@ class Flights:
 
     def _begin(self, flight: Flight) -> None:
         flight.spoilt = flight.key in self._written
+        self.quiet[0] = None
         self.any.add(flight)
-        self.begun += 1  # after it is among them: who sees none of them, and no more begun, was alone
 
 
 def running_task() -> "asyncio.Task[Any] | None":

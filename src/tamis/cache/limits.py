@@ -8,6 +8,8 @@ from tamis.errors import ConfigError
 
 WAIT_S_MAX: Final = 365 * 86_400.0
 """Nobody waits longer; what a thread may wait for has an end."""
+WHOLE_MAX: Final = 2**63
+"""A whole number from here on may be too large for a float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,10 @@ def require_durations(limits: object, *keys: str, most: float = math.inf) -> Non
 def is_duration(value: object) -> bool:
     """Whether it is seconds over 0; infinite is for ever."""
     return (
-        isinstance(value, int | float) and not isinstance(value, bool) and value > 0 and not math.isnan(value)
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and value > 0  # which nan is not
+        and (isinstance(value, float) or value < WHOLE_MAX)
     )
 
 

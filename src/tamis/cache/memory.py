@@ -96,9 +96,7 @@ class MemoryLevel:
         else:
             try:
                 size += self._size(value) + ENTRY_BYTES
-            except (
-                Exception
-            ) as error:  # the edge: of a value that cannot be weighed nobody knows what it would fill
+            except Exception as error:  # the edge: nobody knows how much such a value would fill
                 return self._refuse(key, f"its size: {type(error).__name__}: {error}")
         if size > self._bytes_max:
             return self._refuse(key, f"{size:,} bytes; {self._bytes_max:,} are the most")

@@ -61,7 +61,7 @@ class MultiLevelCache:
         self._refreshing = Refreshing(self._computing, refresher)
         quick = OrderedDict() if self._has_lower else self._memory.entries
         self._find_quick, self._move_to_end, self._counts = quick.get, quick.move_to_end, self._memory.counts
-        self._now_s, self._kept_s, self._under_way = self._memory.now_s, self._memory.ttl_s, self._flights.any
+        self._now_s, self._kept_s, self._quiet = self._memory.now_s, self._memory.ttl_s, self._flights.quiet
         self._writing = Writing(self._memory, self._lower, self._flights)
         self._follower.start()
         _ALIVE.add(self)
@@ -81,8 +81,8 @@ class MultiLevelCache:
 
     def set(self, key: str, value: Any, *, ttl_s: float | None = None, tags: Iterable[str] = NO_TAGS) -> bool:
         """Keep it, for each level's own time where none is given; False when it is too large for the memory."""
-        begun = self._flights.begun
-        if ttl_s is None and tags is NO_TAGS and not self._under_way:
+        quiet = self._quiet[0]
+        if ttl_s is None and tags is NO_TAGS and quiet is not None:
             # A text in the place of another that is as long, in memory alone: no lock, each step is one that the
             # machine does whole. Where another thread takes the entry out in between, it might as well come after.
             entry = self._find_quick(key) if type(value) is str else None
@@ -94,11 +94,11 @@ class MultiLevelCache:
                 except KeyError:
                     pass
                 self._counts.writes += 1
-                if self._flights.begun == begun or self._writing.is_kept_last(key, value):
+                if self._quiet[0] is quiet or self._writing.is_kept_last(key, value):
                     return True
             elif value is not None and not self._has_lower and _is_text("key", key):
                 is_kept = self._memory.write(key, value, ttl_s=self._kept_s)
-                if self._flights.begun == begun or self._writing.is_kept_last(key, value):
+                if self._quiet[0] is quiet or self._writing.is_kept_last(key, value):
                     return is_kept
         wanted = _wanted(key, _nothing, ttl_s, tags)
         memory_s = self._computing.memory_ttl_s(value, ttl_s)

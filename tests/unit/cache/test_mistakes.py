@@ -91,6 +91,7 @@ def test_a_value_that_cannot_be_weighed_is_returned_and_not_kept() -> None:
     ("key", "value"),
     [
         ("ttl_s", -1),
+        ("ttl_s", 10**400),
         ("entries_max", -5),
         ("bytes_max", "x"),
         ("timeout_s", float("nan")),

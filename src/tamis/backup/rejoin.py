@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tamis.backup.remade import Lost
 from tamis.backup.restored import RestoredLog
@@ -172,6 +173,8 @@ class _Job:
                 if part.facts.min_seq <= high and part.facts.max_seq >= low:
                     rows = part.read(range(len(part.row_groups())), ["seq", "timestamp", "shape_id"])
                     here, equal = _found(table, rows)
+                    if equal.any():
+                        equal = _alike(part, table, equal)
                     same |= equal
                     taken |= here & ~equal
             for loss in catalog.manifest.losses:
@@ -264,4 +267,25 @@ def _found(table: pa.Table, rows: pa.Table) -> tuple[Any, Any]:
     place = order[at]
     here = others[place] == seqs
     equal = here & (_ns(rows, "timestamp")[place] == _ns(table, "timestamp"))
-    return here, equal & (rows["shape_id"].to_numpy()[place] == table["shape_id"].to_numpy())
+    equal &= rows["shape_id"].to_numpy()[place] == table["shape_id"].to_numpy()
+    if "message" in rows.column_names:
+        mine, theirs = _text(rows.take(pa.array(place))), _text(table)
+        equal &= pc.fill_null(pc.equal(mine, theirs), fill_value=False).to_numpy(zero_copy_only=False)
+    return here, equal
+
+
+def _alike(part: Part, table: pa.Table, candidates: Any) -> Any:
+    """Which of the candidates have their message in a part as well: sequence, time and shape two lives may share."""
+    stamps = _ns(table, "timestamp")[candidates]
+    first, last = int(stamps.min()), int(stamps.max())
+    groups = [group.index for group in part.row_groups() if group.min_ts <= last and group.max_ts >= first]
+    alike = np.zeros(table.num_rows, np.bool_)
+    for begin in range(0, len(groups), GROUPS):
+        rows = part.read(groups[begin : begin + GROUPS], ["seq", "timestamp", "shape_id", "message"])
+        if rows.num_rows:
+            alike |= _found(table, rows)[1]
+    return alike
+
+
+def _text(table: pa.Table) -> Any:
+    return pc.cast(table["message"].combine_chunks(), pa.large_string())

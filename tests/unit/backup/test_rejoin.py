@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tamis.backup.bring_back import Asked, choose, restore_into, restore_to
@@ -15,6 +16,8 @@ from tamis.errors import BackupError, DamageError
 from tamis.query.ast import Phrase
 from tamis.store.base import Budget, Question
 from tamis.store.embedded.face import EmbeddedStore
+from tamis.store.embedded.format.layout import Layout
+from tamis.store.embedded.format.manifest_file import read_manifest, write_manifest
 from tests.support.backups import QUICK, BackupPlace
 from tests.support.embedded import DAY_S, NOON, HandClock, batch, everything, messages, open_quiet
 
@@ -149,6 +152,38 @@ def test_a_server_with_two_lives_keeps_both(place: BackupPlace, tmp_path: Path) 
         done = bring_back(second, store)
         assert (done.adopted, done.appended, done.known) == (0, 1, 1)
         assert messages(store) == ["both", "first life", "second life"]
+        assert bring_back(second, store).appended == 0
+
+
+@pytest.mark.parametrize("where", ["journal", "segment", "merged"])
+def test_records_of_two_lives_are_told_apart_by_what_they_say(
+    place: BackupPlace, tmp_path: Path, where: str
+) -> None:
+    """The same sequence, time and shape, but another message: both are kept; the same message comes once."""
+    with closing(opened(place)) as store:
+        store.append(batch("order 1 placed", "both alike 7"))
+        store.seal_now()
+        place.back_up(store)
+    other = BackupPlace(tmp_path / "other", tmp_path / "elsewhere")
+    with closing(opened(other)) as store:
+        store.append(batch("order 2 placed", "both alike 7"))
+        other.back_up(store)
+    second = BackupPlace(tmp_path / "second", place.folder)
+    restore_to(other.open(), Asked(), second.data, QUICK, second.clock)
+    manifest = Layout(second.data)
+    mine = read_manifest(QUICK, manifest).manifest
+    theirs = read_manifest(QUICK, Layout(place.data)).manifest.store_id
+    write_manifest(QUICK, manifest, msgspec.structs.replace(mine, store_id=theirs))
+    with closing(opened(second, merge_count=2)) as store:
+        if where != "journal":
+            store.seal_now()
+        if where == "merged":
+            store.append(batch("order 3 placed"))
+            store.seal_now()
+            store.merge_now()
+        done = bring_back(second, store)
+        assert (done.adopted, done.appended, done.known) == (0, 1, 1)
+        assert {"order 1 placed", "order 2 placed"} < set(messages(store))
         assert bring_back(second, store).appended == 0
 
 

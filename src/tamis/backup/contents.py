@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tamis.backup.moment import BytesFile, Item
+from tamis.backup.restored import FILE_NAME
 from tamis.disk.base import Disk
 from tamis.errors import BackupError
 from tamis.settings import TABLE, Settings
@@ -59,6 +60,7 @@ def other_items(disk: Disk, places: Places, *, sealed: bool) -> Iterator[Item]:
     The heads of the audit come before its chains: a chain that is longer than its head says is whole.
     """
     yield from _metadata(places.data / META)
+    yield from _file(disk, places.data / FILE_NAME, f"data/{FILE_NAME}")
     yield from _files(disk, places.data / _DOCUMENTS, f"data/{_DOCUMENTS}", suffix=".journal")
     yield from _files(disk, places.keyring, "keys", suffix=".json")
     yield from _files(disk, places.heads, "heads")

@@ -13,6 +13,7 @@ import msgspec
 from tamis.backup.locks import hold_to_read
 from tamis.backup.remade import REMADE, Lost, remake
 from tamis.backup.repository import Index, Repository
+from tamis.backup.restored import FILE_NAME
 from tamis.backup.snapshot import FileEntry
 from tamis.disk.base import Disk
 from tamis.disk.real import sweep_temporary
@@ -53,7 +54,9 @@ class Span:
     end_ns: int | None = None
 
     def meets(self, file: FileEntry) -> bool:
-        """Whether a file may hold some of them."""
+        """Whether a file may hold some of them. What came back once says nothing of a part."""
+        if file.path == f"data/{FILE_NAME}":
+            return False
         if file.first_ns is None or file.last_ns is None:
             return True
         if self.start_ns is not None and file.last_ns < self.start_ns:

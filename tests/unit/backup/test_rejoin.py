@@ -123,7 +123,8 @@ def test_one_day_comes_back_alone(place: BackupPlace, tmp_path: Path) -> None:
 
 
 def test_another_store_s_records_come_once_for_ever(place: BackupPlace, tmp_path: Path) -> None:
-    """Under new ids; also when batches are long forgotten, and after a kill between two of them."""
+    """Under new ids; also when batches are long forgotten, and after a kill between two of them, and in a restored
+    folder."""
     with closing(opened(place)) as store:
         store.append(batch(*(f"theirs {n}" for n in range(50))))
         place.back_up(store)
@@ -136,6 +137,15 @@ def test_another_store_s_records_come_once_for_ever(place: BackupPlace, tmp_path
         pass_s(other, 10 * DAY_S)
         assert bring_back(other, store).known == 50
         assert len(everything(store)) == 51
+        name = other.back_up(store).name
+    again = BackupPlace(tmp_path / "again", place.folder)
+    restore_to(place.open(), Asked(snapshot=name), again.data, QUICK, again.clock)
+    theirs = next(key for key, one in place.open().snapshots().items() if key != name)
+    with closing(opened(again)) as store:
+        pass_s(again, 30 * DAY_S)
+        assert bring_back(again, store, Asked(snapshot=theirs)).known == 50
+    restore_to(place.open(), Asked(snapshot=name, span=Span(0, 1)), tmp_path / "none", QUICK, again.clock)
+    assert not (tmp_path / "none" / FILE_NAME).exists()
 
 
 def test_a_server_with_two_lives_keeps_both(place: BackupPlace, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ _FIXED = {_TIME: 9, _OBSERVED: 9, _FLAGS: 5}
 _NO_TIME, _NO_FLAGS = bytes(8), bytes(4)
 _fixed64 = struct.Struct("<Q").unpack_from
 _double = struct.Struct("<d").unpack
+_DOUBLE_BYTES = 8
 
 
 def decode_protobuf(body: Bytes, options: DecodeOptions) -> Decoded:
@@ -340,7 +341,7 @@ class _Reader:
                     found = held != 0
                 case 3, int():
                     found = signed(held)
-                case 4, bytes():
+                case 4, bytes() if len(held) == _DOUBLE_BYTES:
                     found = _finite(_double(held)[0])
                 case 5 | 6, bytes():
                     found = self._container(number, held, depth)

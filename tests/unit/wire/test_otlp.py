@@ -196,6 +196,17 @@ def test_text_that_is_not_utf8_is_replaced() -> None:
     assert "decode_note" in found.attributes
 
 
+def test_a_double_of_another_size_is_told() -> None:
+    """Of a resource: the request is refused; of a record: that one is rejected."""
+    value = bytes_field(4, b"1234")
+    resource = bytes_field(1, bytes_field(1, bytes_field(1, b"k") + bytes_field(2, value)))
+    with pytest.raises(WireError, match="field 4"):
+        decode_protobuf(bytes_field(1, resource), OPTIONS)
+    found = decode_protobuf(raw_request(bytes_field(5, value)), OPTIONS)
+    assert found.rejected_count == 1
+    assert "field 4" in found.rejected[0].reason
+
+
 @pytest.mark.parametrize("body", [b"\xff", b"\x0a\x05", b"\x08\x01", b"[1]", b"\x0a\x02\x10\x01"])
 def test_what_is_no_request_is_refused_whole(body: bytes) -> None:
     """Nothing of a request whose frame is broken is kept."""

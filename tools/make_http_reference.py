@@ -37,8 +37,8 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
   One `503` cannot know: when the disk fails while a batch is written (`the store takes nothing more`), that batch may be
   found whole at the next start; under the same `Idempotency-Key` it is stored once in any case.
   Questions take turns: so many of a kind run, so many wait and no longer than `query.waiting_timeout_s`
-  ([settings](settings.md#query)), and the others are answered `429` at once; `Retry-After` says when those who wait now
-  will have had their turn. A question whose caller goes away is called off.
+  ([settings](settings.md#query)), and the others are answered `429` at once; `Retry-After` says when those who wait
+  now will have had their turn. A question whose caller goes away is called off.
 - **Repeats** are answered from memory while the store has not changed: never with anything but what a new answer
   would say. `took_ms` is the time of this answer.
 - **Permalinks**: `/?id=RECORD` opens a record with what stands before and after it, `/?q=QUERY&start=…&end=…&as_of=…` a

@@ -30,9 +30,7 @@ class RepairDesk:
         self._lock = threading.Lock()
         self.state = RepairState()
 
-    def start(
-        self, store: Store, places: Sequence[str], *, settings: Settings, accept_losses: bool
-    ) -> None:
+    def start(self, store: Store, places: Sequence[str], *, settings: Settings, accept_losses: bool) -> None:
         """Begin one. A 409 problem while another runs, a 501 problem for a store that has no files."""
         if not isinstance(store, EmbeddedStore):
             raise ProblemError(501, "This store has no files that could be repaired.")

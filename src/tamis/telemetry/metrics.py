@@ -202,7 +202,9 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("tamis_store_lost_records", "gauge", "Records that damage took from answers, as far as is known."),
     Metric("tamis_store_scrub_rounds", "gauge", "Times that every stored byte was compared since the start."),
-    Metric("tamis_store_scrubbed_bytes", "gauge", "Stored bytes compared with their digests since the start."),
+    Metric(
+        "tamis_store_scrubbed_bytes", "gauge", "Stored bytes compared with their digests since the start."
+    ),
     Metric("tamis_store_state", "gauge", "1 for the state the store is in.", ("state",)),
 )
 """Every metric there is; docs/reference/metrics.md holds the same rows."""

@@ -84,8 +84,8 @@ class Secure:
                 known == _COUNTED and _NUMBER.fullmatch(text, start, end) is None
             )
             if is_secret and end > at:  # what stands there by several names may overlap
-                start = max(start, at)
-                parts += text[at:start], str(self._named(text[start:end], replace))
+                begin = max(start, at)
+                parts += text[at:begin], str(self._named(text[begin:end], replace))
                 at = end
         return replaced(record, message="".join((*parts, text[at:]))) if parts else record
 

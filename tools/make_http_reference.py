@@ -34,8 +34,8 @@ A running server describes itself: `/docs` for people, `/openapi.json` for progr
   `start` and `end` bound the time of the records, `end` not included; `as_of` repeats an earlier read.
 - **Errors** are RFC 9457 problems, `application/problem+json`: `detail` is a sentence; an error in a query has its
   `column`. `429` and `503` have `Retry-After`: nothing was done, and the same request may be sent again.
-  One `503` cannot know: when the disk fails while a batch is written (`the store takes nothing more`), that batch may be
-  found whole at the next start; under the same `Idempotency-Key` it is stored once in any case.
+  One `503` cannot know: when the disk fails while a batch is written (`the store takes nothing more`), that batch may
+  be found whole at the next start; under the same `Idempotency-Key` it is stored once in any case.
   Questions take turns: so many of a kind run, so many wait and no longer than `query.waiting_timeout_s`
   ([settings](settings.md#query)), and the others are answered `429` at once; `Retry-After` says when those who wait
   now will have had their turn. A question whose caller goes away is called off.

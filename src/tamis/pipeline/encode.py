@@ -54,7 +54,7 @@ def encode_lines(records: Sequence[Record], names: Names = "tamis", *, about: in
     bytes that will be, where it is known.
     """
     try:
-        data = _written(_LINES[names](records), about)
+        data = write_lines(_LINES[names](records), about=about)
         if b"null" not in data or _NULL.search(data) is None:
             return data
     except _REFUSED:  # one of them is unusual; each for itself then
@@ -62,15 +62,17 @@ def encode_lines(records: Sequence[Record], names: Names = "tamis", *, about: in
     return b"".join([encode_line(record, names) for record in records])
 
 
-def _written(lines: Sequence["_Line | dict[str, Any]"], about: int | None) -> bytes:
-    """As JSON. What is large, or may be, goes line by line into one buffer: where memory ends, msgspec 0.22 crashes the
-    process when it makes the bytes itself, and raises MemoryError when it is given a buffer.
+def write_lines(values: Sequence[object], *, about: int | None = None) -> bytes:
+    """Values as JSON, each with its newline; `about` is how many bytes that will be, where it is known.
+
+    What is large, or may be, goes line by line into one buffer: where memory ends, msgspec 0.22 crashes the process
+    when it makes the bytes itself, and raises MemoryError when it is given a buffer.
     """
     if about is not None and about <= _AT_ONCE_BYTES_MAX:
-        return _encoder.encode_lines(lines)
+        return _encoder.encode_lines(values)
     buffer = bytearray()
-    for line in lines:
-        _encoder.encode_into(line, buffer, -1)
+    for value in values:
+        _encoder.encode_into(value, buffer, -1)
         buffer += _LINE_END
     return bytes(buffer)
 
@@ -82,7 +84,7 @@ def encode_line(record: Record, names: Names = "tamis") -> bytes:
     integers of thousands of digits in hexadecimal, other objects as their `str`.
     """
     try:
-        data = _written(_LINES[names]([record]), None)
+        data = write_lines(_LINES[names]([record]))
         if b"null" not in data or _NULL.search(data) is None:
             return data
     except _REFUSED:

@@ -6,9 +6,8 @@ from itertools import chain
 from operator import is_
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from tamis.pipeline.contents import Contents
+from tamis.pipeline.encode import write_lines
 from tamis.pipeline.processors.patterns import card
 from tamis.pipeline.processors.patterns.detect import Replace
 from tamis.pipeline.processors.patterns.fold import FIRST_BYTES
@@ -60,7 +59,6 @@ _SIMPLE: Final = frozenset((str, int, float, bool, type(None)))
 _NUMBERS: Final = frozenset((int, float))
 _TOGETHER: Final = 16
 """Records whose values are put together at once."""
-_encoder = msgspec.json.Encoder()
 
 
 class Glance:
@@ -233,7 +231,7 @@ class Glance:
 
     def _suspects(self, texts: list[str]) -> set[str]:
         """The texts that have what some pattern needs."""
-        data = _encoder.encode_lines(texts)
+        data = write_lines(texts, about=sum(map(len, texts)))
         found: set[str] = set()
         for table, dropped, needles in self._steps if data.isascii() else (*self._steps, _WIDE):
             signs = data.translate(table, dropped) if table or dropped else data

@@ -8,6 +8,7 @@ from tamis.clock import SYSTEM_CLOCK, Clock
 from tamis.errors import BatchTooLargeError
 from tamis.http_client.connection import Response
 from tamis.pipeline.base import DELIVERED, Batch, Outcome, Rejected
+from tamis.pipeline.encode import write_lines
 from tamis.pipeline.sinks.base import RemoteSink
 from tamis.pipeline.sinks.cut import cut
 from tamis.pipeline.sinks.endpoint import COMPRESS_FROM_BYTES, Endpoint, first_words, gzipped
@@ -69,7 +70,7 @@ class OtlpSink(RemoteSink):
 
     def _post(self, batch: Batch, key: str, until_s: float) -> Response:
         request = request_of(batch)
-        body = msgspec.json.encode(request) if self._kind == JSON else encode_request(request)
+        body = write_lines([request]) if self._kind == JSON else encode_request(request)
         headers, sent = {"Content-Type": self._kind}, body
         if self._gzip and len(body) > COMPRESS_FROM_BYTES:
             headers["Content-Encoding"], sent = "gzip", gzipped(body)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+from benchmarks.keeping.overhead import least_of, more_goal
 from benchmarks.report import Goal
 from tamis.resilience.breaker import CircuitBreaker
 from tamis.resilience.runtime import RuntimeManager
@@ -46,15 +47,15 @@ def measure(work: Path) -> list[Goal]:
             "manager": partial(_each_ns, managed),
             "advance": lambda: _each_step_ns(doing),
         }
-        least = {name: min(took) for name, took in _rounds(ways).items()}
+        least = least_of(ways, ROUNDS)
     bare, bare_await = least["bare"], least["bare coroutine"]
     return [
-        _goal("breaker round a call, closed: `call`", least["call"], bare, MORE_NS_MAX),
-        _goal("breaker round a call, closed: decorator", least["decorator"], bare, MORE_NS_MAX),
-        _goal("breaker round a call, closed: `permit`", least["permit"], bare, None),
-        _goal("breaker round a coroutine, closed: `acall`", least["acall"], bare_await, MORE_NS_MAX),
-        _goal("RuntimeManager round a call, closed: `run`", least["manager"], bare, None),
-        _goal("a step of a work on the status board", least["advance"], bare, None),
+        more_goal("breaker round a call, closed: `call`", least["call"], bare, MORE_NS_MAX),
+        more_goal("breaker round a call, closed: decorator", least["decorator"], bare, MORE_NS_MAX),
+        more_goal("breaker round a call, closed: `permit`", least["permit"], bare, None),
+        more_goal("breaker round a coroutine, closed: `acall`", least["acall"], bare_await, MORE_NS_MAX),
+        more_goal("RuntimeManager round a call, closed: `run`", least["manager"], bare, None),
+        more_goal("a step of a work on the status board", least["advance"], bare, None),
     ]
 
 
@@ -96,19 +97,3 @@ def _each_step_ns(work: Work) -> float:
     for _ in numbers:
         advance()
     return (time.perf_counter_ns() - begin) / CALLS
-
-
-def _rounds(ways: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, run in ways.items():
-            found[name].append(run())
-    return found
-
-
-def _goal(what: str, each_ns: float, bare_ns: float, more_max: float | None) -> Goal:
-    more = each_ns - bare_ns
-    goal = "" if more_max is None else f"≤ {more_max / 1e3:g} µs more"
-    figure = f"{each_ns / 1e3:.2f} µs: {more / 1e3:.2f} µs more"
-    yardstick = f"bare: {bare_ns / 1e3:.2f} µs"
-    return Goal(what, figure, yardstick, each_ns / bare_ns, goal, more_max is None or more <= more_max)

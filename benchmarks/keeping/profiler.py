@@ -6,8 +6,8 @@ at a time are counted within them. With memory, and a block, are there to be kno
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from benchmarks.keeping.overhead import least_of, more_goal
 from benchmarks.report import Goal
 from tamis.telemetry.profiler import PerformanceProfiler
 
@@ -34,13 +34,13 @@ def measure(work: Path) -> list[Goal]:
         "block": lambda: _each_ns(block, CALLS // 4),
         "memory": lambda: _each_ns(with_memory, CALLS_MEMORY),
     }
-    least = {name: min(took) for name, took in _rounds(ways).items()}
+    least = least_of(ways, ROUNDS)
     bare = least.pop("bare")
     return [
-        _goal("profiler decorator, no memory", least["alone"], bare, MORE_NS_MAX),
-        _goal("profiler decorator, inside a measured function", least["inside"], bare, MORE_NS_MAX),
-        _goal("profiler block", least["block"], bare, None),
-        _goal("profiler decorator with memory", least["memory"], bare, None),
+        more_goal("profiler decorator, no memory", least["alone"], bare, MORE_NS_MAX),
+        more_goal("profiler decorator, inside a measured function", least["inside"], bare, MORE_NS_MAX),
+        more_goal("profiler block", least["block"], bare, None),
+        more_goal("profiler decorator with memory", least["memory"], bare, None),
     ]
 
 
@@ -54,21 +54,3 @@ def _each_ns(call: Call, calls: int) -> float:
     for number in numbers:
         call(number)
     return (time.perf_counter_ns() - begin) / calls
-
-
-def _rounds(ways: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, run in ways.items():
-            found[name].append(run())
-    return found
-
-
-def _goal(what: str, each_ns: float, bare_ns: float, more_max: float | None) -> Goal:
-    more = each_ns - bare_ns
-    goal = "" if more_max is None else f"≤ {more_max / 1e3:g} µs more"
-    figure, yardstick = (
-        f"{each_ns / 1e3:.2f} µs: {more / 1e3:.2f} µs more",
-        f"bare call: {bare_ns / 1e3:.2f} µs",
-    )
-    return Goal(what, figure, yardstick, each_ns / bare_ns, goal, more_max is None or more <= more_max)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Meta
+from starlette.responses import Response
 
 from tamis.record.model import StoredRecord
 from tamis.record.shape import pattern_id, shape, shape_id
@@ -325,3 +326,8 @@ def facets_answer(made: base.Facets, store_id: str) -> FacetsAnswer:
         other=made.other,
         missing=made.missing,
     )
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """An answer of a route."""
+    return Response(encode_json(value), status_code=status, media_type="application/json")

@@ -18,7 +18,7 @@ from tamis.query.times import parse_instant, print_instant
 from tamis.server.front.auth import Principal
 from tamis.server.openapi import problem_answers
 from tamis.server.problems import ParameterError, ProblemError
-from tamis.server.questions.answers import encode_json
+from tamis.server.questions.answers import json_response
 from tamis.server.questions.params import BODY_BYTES_MAX, read_body
 from tamis.server.service import Service, service_of
 
@@ -43,13 +43,13 @@ async def backups(request: Request) -> Response:
     listed = await asyncio.to_thread(_told, desk.snapshots)
     snapshots = [_with_times(one) for one in listed["snapshots"]]
     body = {**_state(desk), "snapshots": snapshots, "damaged": listed["problems"]}
-    return _json(body)
+    return json_response(body)
 
 
 async def backup_jobs(request: Request) -> Response:
     """What is being done about backups, and what was of late, newest first."""
     desk = _desk(service_of(request))
-    return _json({**_state(desk), "jobs": [_job(one) for one in desk.jobs.views()]})
+    return json_response({**_state(desk), "jobs": [_job(one) for one in desk.jobs.views()]})
 
 
 async def create_backup(request: Request) -> Response:
@@ -129,11 +129,7 @@ def _with_times(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _accepted(view: JobView) -> Response:
-    return _json({"job": _job(view)}, 202)
-
-
-def _json(body: object, status: int = 200) -> Response:
-    return Response(encode_json(body), status_code=status, media_type="application/json")
+    return json_response({"job": _job(view)}, 202)
 
 
 ROUTES: tuple[tuple[str, str, Handler, int], ...] = (

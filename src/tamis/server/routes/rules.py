@@ -19,7 +19,7 @@ from tamis.server.alerts.show import show_dry_run, show_happened, show_rule, sho
 from tamis.server.front.auth import Principal
 from tamis.server.openapi import problem_answers
 from tamis.server.problems import ParameterError, ProblemError
-from tamis.server.questions.answers import Read, encode_json
+from tamis.server.questions.answers import Read, json_response
 from tamis.server.questions.params import BODY_BYTES_MAX, Parameters, read_body, read_query
 from tamis.server.service import Service, service_of
 from tamis.settings.kinds import parse_seconds
@@ -64,10 +64,6 @@ def _told_wrong(handler: Handler) -> Handler:
     return checked
 
 
-def _json(body: object, status: int = 200) -> Response:
-    return Response(encode_json(body), status_code=status, media_type="application/json")
-
-
 async def _given(request: Request) -> dict[str, Any]:
     """The body, a JSON object."""
     body = await read_body(request, BODY_BYTES_MAX)
@@ -101,7 +97,7 @@ def _missing(what: str, name: str) -> ProblemError:
 async def rules(request: Request) -> Response:
     """Every rule, and how it stands: what holds now, what went wrong."""
     rows = await asyncio.to_thread(_desk(request).rule_rows)
-    return _json({"rules": [show_rule(*row) for row in rows]})
+    return json_response({"rules": [show_rule(*row) for row in rows]})
 
 
 async def rule(request: Request) -> Response:
@@ -110,7 +106,7 @@ async def rule(request: Request) -> Response:
     rows = await asyncio.to_thread(_desk(request).rule_rows)
     for row in rows:
         if row[0].name == name:
-            return _json(show_rule(*row))
+            return json_response(show_rule(*row))
     raise _missing("rule", name)
 
 
@@ -123,7 +119,7 @@ async def make_rule(request: Request) -> Response:
     if name in known:
         raise ProblemError(409, f"There is a rule {name!r}; PUT {PATH}/{name} changes it.")
     made, _ = await asyncio.to_thread(desk.set_rule, given, by=_who(request))
-    return _json(msgspec.to_builtins(made), 201)
+    return json_response(msgspec.to_builtins(made), 201)
 
 
 @_told_wrong
@@ -135,7 +131,7 @@ async def set_rule(request: Request) -> Response:
     if given.setdefault("name", name) != name:
         raise ParameterError("name", given["name"], f"{name}, as in the path; a rule is not renamed")
     made, existed = await asyncio.to_thread(_desk(request).set_rule, given, by=_who(request))
-    return _json(msgspec.to_builtins(made), 200 if existed else 201)
+    return json_response(msgspec.to_builtins(made), 200 if existed else 201)
 
 
 async def remove_rule(request: Request) -> Response:
@@ -231,13 +227,13 @@ async def _history(request: Request, name: str | None) -> Response:
     found = await asyncio.to_thread(_desk(request).book.history, name, limit=limit, before=before)
     following = str(found[-1].number) if len(found) == limit else None
     entries = [show_happened(one) for one in found]
-    return _json({"history": entries, "next_cursor": following, "warnings": list(given.warnings)})
+    return json_response({"history": entries, "next_cursor": following, "warnings": list(given.warnings)})
 
 
 async def silences(request: Request) -> Response:
     """Silences that are not over."""
     found = await asyncio.to_thread(_desk(request).rules.silences)
-    return _json({"silences": [show_silence(one) for one in found]})
+    return json_response({"silences": [show_silence(one) for one in found]})
 
 
 @_told_wrong
@@ -258,7 +254,7 @@ async def make_silence(request: Request) -> Response:
         reason=_text(given, "reason", ""),
         by=_who(request),
     )
-    return _json(show_silence(made), 201)
+    return json_response(show_silence(made), 201)
 
 
 def _until(given: dict[str, Any], now_ns: int) -> int:
@@ -288,7 +284,7 @@ async def end_silence(request: Request) -> Response:
 async def channels(request: Request) -> Response:
     """Whom rules may tell, without what is secret."""
     found = await asyncio.to_thread(_desk(request).shown_channels)
-    return _json({"channels": [{"name": name, "shown": shown} for name, shown in found.items()]})
+    return json_response({"channels": [{"name": name, "shown": shown} for name, shown in found.items()]})
 
 
 @_told_wrong
@@ -300,7 +296,7 @@ async def set_channel(request: Request) -> Response:
     if not isinstance(url, str) or not url:
         raise ProblemError(400, "The body must be an object with the channel's url.")
     existed = await asyncio.to_thread(_desk(request).set_channel, name, url, by=_who(request))
-    return _json({"name": name}, 200 if existed else 201)
+    return json_response({"name": name}, 200 if existed else 201)
 
 
 @_told_wrong
@@ -319,7 +315,7 @@ async def try_channel(request: Request) -> Response:
     problem = await asyncio.to_thread(_desk(request).try_channel, name, by=_who(request))
     if problem is None:
         raise _missing("channel", name)
-    return _json({"delivered": not problem, "problem": problem})
+    return json_response({"delivered": not problem, "problem": problem})
 
 
 ROUTES: tuple[tuple[str, str, Handler, int], ...] = (

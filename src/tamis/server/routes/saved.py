@@ -18,7 +18,7 @@ from tamis.query.times import parse_instant, print_instant
 from tamis.server.front.auth import Principal
 from tamis.server.openapi import problem_answers
 from tamis.server.problems import ParameterError, ProblemError
-from tamis.server.questions.answers import encode_json
+from tamis.server.questions.answers import json_response
 from tamis.server.questions.params import BODY_BYTES_MAX, read_body
 from tamis.server.service import Service, service_of
 
@@ -41,7 +41,7 @@ async def saved(request: Request) -> Response:
     """Every saved search, by name, with its link."""
     service = service_of(request)
     found = await asyncio.to_thread(_kept(service).all)
-    return _json({"searches": [_object(one) for one in found]})
+    return json_response({"searches": [_object(one) for one in found]})
 
 
 async def saved_search(request: Request) -> Response:
@@ -49,7 +49,7 @@ async def saved_search(request: Request) -> Response:
     found = await asyncio.to_thread(_kept(service_of(request)).find, request.path_params["name"])
     if found is None:
         raise _missing(request)
-    return _json(_object(found))
+    return json_response(_object(found))
 
 
 async def save_search(request: Request) -> Response:
@@ -94,7 +94,7 @@ async def _put(request: Request, given: SavedRequest, name: str) -> Response:
             422, f"There are {most:,} saved searches already (query.saved_max); remove one first."
         )
     found = await asyncio.to_thread(kept.find, name)
-    return _json(_object(found or made), 200 if existed else 201)
+    return json_response(_object(found or made), 200 if existed else 201)
 
 
 def _check_question(service: Service, given: SavedRequest) -> None:
@@ -144,10 +144,6 @@ def _object(one: SavedSearch) -> dict[str, Any]:
 
 def _missing(request: Request) -> ProblemError:
     return ProblemError(404, f"There is no saved search {request.path_params['name'][:100]!r}.")
-
-
-def _json(body: object, status: int = 200) -> Response:
-    return Response(encode_json(body), status_code=status, media_type="application/json")
 
 
 ROUTES: tuple[tuple[str, str, Handler, int], ...] = (
